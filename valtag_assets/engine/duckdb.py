@@ -1,0 +1,60 @@
+"""The embedded engine: an in-memory DuckDB over Parquet snapshots."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import ibis
+import pyarrow as pa
+
+from valtag_assets.engine.session import Inputs
+from valtag_assets.warehouse.quoting import quote
+
+
+class DuckDBEngine:
+    """Runs Ibis expressions on one DuckDB connection.
+
+    ``spill`` is the folder big sorts may spill to. External access is needed only to read and write the
+    Parquet files named by valtag itself: rules never reach the connection as text.
+    """
+
+    name = "duckdb"
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: Path | None = None) -> None:
+        self.connection = connection
+        connection.execute("SET memory_limit = '6GB'")
+        connection.execute("SET temp_directory = $path", {"path": str(spill or tempfile.gettempdir())})
+        connection.execute("SET TimeZone = 'UTC'")
+
+    def sql(self, expression: ibis.Table) -> str:
+        return str(ibis.to_sql(expression, dialect="duckdb"))
+
+    def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
+        with self._bound(inputs):
+            self.connection.sql(self.sql(expression)).write_parquet(
+                str(into), compression="zstd", row_group_size=122_880
+            )
+
+    def fetch(self, expression: ibis.Table, inputs: Inputs) -> pa.Table:
+        with self._bound(inputs):
+            return self.connection.execute(self.sql(expression)).to_arrow_table()
+
+    @contextmanager
+    def _bound(self, inputs: Inputs) -> Iterator[None]:
+        """Give each unbound table its files for the time of one statement."""
+        for name, files in inputs.items():
+            self.connection.read_parquet([str(file) for file in files]).create_view(name, replace=True)
+        try:
+            yield
+        finally:
+            for name in inputs:
+                self.connection.execute(f"DROP VIEW IF EXISTS {quote(name)}")
+
+
+@contextmanager
+def open_duckdb(spill: Path | None = None) -> Iterator[DuckDBEngine]:
+    """An engine on its own in-memory database, closed at the end."""
+    with duckdb.connect(":memory:") as connection:
+        yield DuckDBEngine(connection, spill)

@@ -1,0 +1,34 @@
+"""What a database engine must do for valtag, and the tables an expression reads.
+
+Everything above this line is Ibis expressions on unbound tables; an engine compiles one to its own SQL and
+runs it over Parquet files. Nothing else about an engine is visible to the rest of the product.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import ibis
+import pyarrow as pa
+
+Inputs = Mapping[str, Sequence[Path]]
+
+
+class Engine(Protocol):
+    """One open session. ``inputs`` maps the name of each unbound table to its Parquet files."""
+
+    name: str
+
+    def sql(self, expression: ibis.Table) -> str:
+        """The engine's SQL text of ``expression``, as people may read it."""
+
+    def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
+        """Run ``expression`` and write its rows to one Parquet file ``into``, in the expression's order."""
+
+    def fetch(self, expression: ibis.Table, inputs: Inputs) -> pa.Table:
+        """Run ``expression`` and bring its (few) rows into memory."""
+
+
+def unbound(name: str, schema: Mapping[str, str] | ibis.Schema) -> ibis.Table:
+    """An unbound Ibis table called ``name``; the engine binds it to files when it runs."""
+    return ibis.table(ibis.schema(schema), name=name)

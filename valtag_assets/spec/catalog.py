@@ -1,0 +1,244 @@
+"""A catalog folder as one object: every file read, every name unique, every reference met."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from valtag_assets.spec.block import Block
+from valtag_assets.spec.loading import CatalogFile, Place, problem_at, read_file
+from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
+from valtag_assets.spec.project import AccessRules, Project
+from valtag_assets.spec.score import Rfm
+from valtag_assets.spec.segment import Segment, SegmentFile
+from valtag_assets.spec.source import Source
+from valtag_assets.spec.tag import Category, Tag
+
+Spec = TypeVar("Spec", bound=Block)
+
+FOLDERS: Mapping[str, type[Block]] = {
+    "sources": Source,
+    "tags": Category,
+    "scores": Rfm,
+    "segments": SegmentFile,
+}
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[Spec]):
+    """One definition and where it stands, so that any later mistake can be pointed at."""
+
+    spec: Spec
+    file: Path
+    raw: Any = field(repr=False)
+    place: Place = ()
+
+    def problem(self, message: str, *place: str | int) -> Problem:
+        return problem_at(self.file, self.raw, (*self.place, *place), message)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything a catalog folder says. Keys are codes; order is file order, then the order in the file."""
+
+    root: Path
+    project: Project
+    access: AccessRules
+    sources: Mapping[str, Entry[Source]]
+    categories: Mapping[str, Entry[Category]]
+    tags: Mapping[str, Entry[Tag]]
+    scores: Mapping[str, Entry[Rfm]]
+    segments: Mapping[str, Entry[Segment]]
+    digest: str
+
+    def category_of(self, tag: str) -> str:
+        return next(
+            code
+            for code, entry in self.categories.items()
+            if any(item.code == tag for item in entry.spec.tags)
+        )
+
+    def owner_of(self, spec: Source | Category | Rfm | Segment) -> str:
+        return spec.owner or self.project.owner
+
+    def person_sources(self) -> tuple[str, ...]:
+        """The sources whose keys make up the population: as declared, or every master, or every fact."""
+        if self.project.persons.sources:
+            return self.project.persons.sources
+        for kind in ("master", "fact"):
+            found = tuple(code for code, entry in self.sources.items() if entry.spec.kind == kind)
+            if found:
+                return found
+        return ()
+
+
+def load_catalog(root: Path) -> Catalog:
+    """Read and check the catalog folder ``root``. Raises CatalogError with every mistake of every file."""
+    if not (root / "project.yaml").is_file():
+        raise CatalogError([Problem(root, 1, "", "is no catalog folder: project.yaml is missing")])
+    problems: list[Problem] = list(_unknown_files(root))
+    project = _read(root / "project.yaml", Project, problems)
+    access_path = root / "access.yaml"
+    access = _read(access_path, AccessRules, problems) if access_path.is_file() else None
+    files = {folder: _read_folder(root / folder, model, problems) for folder, model in FOLDERS.items()}
+    sources = _index(files["sources"], "source", problems)
+    categories = _index(files["tags"], "category", problems)
+    scores = _index(files["scores"], "score", problems)
+    tags = _nested(files["tags"], "tags", "tag", problems)
+    segments = _nested(files["segments"], "segments", "segment", problems)
+    if project is None or problems:
+        raise CatalogError(problems)
+    catalog = Catalog(
+        root=root,
+        project=project.model,
+        access=access.model if access else AccessRules(),
+        sources=sources,
+        categories=categories,
+        tags=tags,
+        scores=scores,
+        segments=segments,
+        digest=_digest(root),
+    )
+    problems = list(_references(catalog, project))
+    if problems:
+        raise CatalogError(problems)
+    return catalog
+
+
+def expand_variables(text: str) -> str:
+    """``${NAME}`` replaced from the environment; KeyError names a variable that is not set."""
+    return _VARIABLE.sub(lambda match: os.environ[match.group(1)], text)
+
+
+def catalog_files(root: Path) -> list[Path]:
+    """The YAML files that make up the catalog, in a stable order."""
+    found = [root / name for name in ("project.yaml", "access.yaml") if (root / name).is_file()]
+    return found + [file for folder in FOLDERS for file in sorted((root / folder).glob("*.yaml"))]
+
+
+def _digest(root: Path) -> str:
+    digest = hashlib.sha256()
+    for file in catalog_files(root):
+        digest.update(f"{file.relative_to(root)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _unknown_files(root: Path) -> Iterator[Problem]:
+    known = [*FOLDERS, "project.yaml", "access.yaml"]
+    for path in sorted(root.glob("*.y*ml")):
+        if path.name not in known:
+            yield Problem(path, 1, "", f"is not part of a catalog{did_you_mean(path.name, known)}")
+    for folder in FOLDERS:
+        for path in sorted((root / folder).glob("*.yml")):
+            yield Problem(path, 1, "", f"is not read: rename it to {path.stem}.yaml")
+    for path in sorted(path for path in root.iterdir() if path.is_dir()):
+        if path.name not in FOLDERS and any(path.glob("*.yaml")):
+            yield Problem(path, 1, "", f"is no folder of a catalog{did_you_mean(path.name, list(FOLDERS))}")
+
+
+def _read(path: Path, model: type[Any], problems: list[Problem]) -> CatalogFile[Any] | None:
+    read = read_file(path, model)
+    if isinstance(read, CatalogFile):
+        return read
+    problems.extend(read)
+    return None
+
+
+def _read_folder(folder: Path, model: type[Any], problems: list[Problem]) -> list[CatalogFile[Any]]:
+    read = [_read(path, model, problems) for path in sorted(folder.glob("*.yaml"))]
+    return [file for file in read if file is not None]
+
+
+def _index(files: list[CatalogFile[Any]], key: str, problems: list[Problem]) -> dict[str, Entry[Any]]:
+    found: dict[str, Entry[Any]] = {}
+    for file in files:
+        code = getattr(file.model, key)
+        entry = Entry(file.model, file.path, file.raw)
+        _add(found, code, entry, key, problems)
+    return found
+
+
+def _nested(
+    files: list[CatalogFile[Any]], many: str, word: str, problems: list[Problem]
+) -> dict[str, Entry[Any]]:
+    found: dict[str, Entry[Any]] = {}
+    for file in files:
+        for number, item in enumerate(getattr(file.model, many)):
+            entry = Entry(item, file.path, file.raw, (many, number))
+            _add(found, item.code, entry, word, problems)
+    return found
+
+
+def _add(
+    found: dict[str, Entry[Any]], code: str, entry: Entry[Any], word: str, problems: list[Problem]
+) -> None:
+    if code in found:
+        other = found[code]
+        at = other.problem("", "code" if other.place else word)
+        problems.append(entry.problem(f"{word} '{code}' is defined already at {at.file.name}:{at.line}"))
+    else:
+        found[code] = entry
+
+
+def _references(catalog: Catalog, project: CatalogFile[Project]) -> Iterator[Problem]:
+    for number, code in enumerate(catalog.project.persons.sources):
+        if code not in catalog.sources or catalog.sources[code].spec.kind == "lookup":
+            known = [name for name, entry in catalog.sources.items() if entry.spec.kind != "lookup"]
+            message = f"'{code}' is no master or fact{did_you_mean(code, known)}"
+            yield project.problem(("persons", "sources", number), message)
+    if not catalog.person_sources():
+        yield project.problem((), "the catalog has no master and no fact, so there are no persons")
+    for entry in catalog.sources.values():
+        yield from _source_references(catalog, entry)
+
+
+def _source_references(catalog: Catalog, entry: Entry[Source]) -> Iterator[Problem]:
+    source = entry.spec
+    own = [item.name for item in source.fields]
+    every = own + [item.name for item in source.compute] + [t for look in source.lookups for t in look.take]
+    if source.person and source.person not in own:
+        yield entry.problem(f"'{source.person}' is no field{did_you_mean(source.person, own)}", "person")
+    if source.time and source.time not in every:
+        yield entry.problem(f"'{source.time}' is no field{did_you_mean(source.time, every)}", "time")
+    for number, name in enumerate(source.key):
+        if name not in every:
+            yield entry.problem(f"'{name}' is no field{did_you_mean(name, every)}", "key", number)
+    for name in source.deduplicate.key if source.deduplicate else ():
+        if name not in every:
+            yield entry.problem(f"'{name}' is no field{did_you_mean(name, every)}", "deduplicate", "key")
+    for text in source.deduplicate.order if source.deduplicate else ():
+        name, _, direction = text.partition(" ")
+        if name not in every or direction.strip() not in ("", "asc", "desc"):
+            message = f"'{text}' is not 'field asc' or 'field desc'{did_you_mean(name, every)}"
+            yield entry.problem(message, "deduplicate", "order")
+    for number, item in enumerate(source.fields):
+        for step, unit in enumerate(item.unit):
+            if unit.by is not None and unit.by not in own:
+                message = f"'{unit.by}' is no field{did_you_mean(unit.by, own)}"
+                yield entry.problem(message, "fields", number, "unit", step, "by")
+    yield from _lookup_references(catalog, entry, own)
+
+
+def _lookup_references(catalog: Catalog, entry: Entry[Source], own: list[str]) -> Iterator[Problem]:
+    lookups = [code for code, other in catalog.sources.items() if other.spec.kind == "lookup"]
+    for number, lookup in enumerate(entry.spec.lookups):
+        if lookup.source not in lookups:
+            message = f"'{lookup.source}' is no lookup source{did_you_mean(lookup.source, lookups)}"
+            yield entry.problem(message, "lookups", number, "source")
+            continue
+        if lookup.on not in own:
+            message = f"'{lookup.on}' is no field{did_you_mean(lookup.on, own)}"
+            yield entry.problem(message, "lookups", number, "on")
+        other = catalog.sources[lookup.source].spec
+        if other.lookups:
+            yield entry.problem("a lookup must not itself use lookups", "lookups", number, "source")
+        known = [item.name for item in other.fields] + [item.name for item in other.compute]
+        for place, name in enumerate(lookup.take):
+            if name not in known:
+                message = f"'{name}' is no field of {lookup.source}{did_you_mean(name, known)}"
+                yield entry.problem(message, "lookups", number, "take", place)

@@ -1,0 +1,123 @@
+"""A YAML file read into its pydantic model, with the line of every mistake."""
+
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from valtag_assets.spec.problem import Problem, did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+Place = tuple[str | int, ...]
+
+# Keys that read better in YAML than the model's own field names.
+_WRITTEN = {"source_name": "from", "at_least": "from", "expression": "value"}
+
+
+@dataclass(frozen=True)
+class CatalogFile(Generic[Model]):
+    """One catalog file: its model and the positions of its keys."""
+
+    path: Path
+    raw: Any
+    model: Model
+
+    def problem(self, place: Place, message: str) -> Problem:
+        return problem_at(self.path, self.raw, place, message)
+
+
+def read_file(path: Path, model: type[Model]) -> CatalogFile[Model] | list[Problem]:
+    """Read and validate ``path``; every mistake of the file at once."""
+    try:
+        raw = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        return [Problem(path, 1, "", f"is not UTF-8 (byte {error.start}); save catalog files as UTF-8")]
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return [Problem(path, line, "", f"is no valid YAML: {error.problem}")]
+    except (YAMLError, OSError) as error:
+        return [Problem(path, 1, "", f"can't be read: {error}")]
+    if not isinstance(raw, CommentedMap):
+        return [Problem(path, 1, "", "must hold keys and values at its top level")]
+    try:
+        return CatalogFile(path, raw, model.model_validate(plain(raw)))
+    except ValidationError as error:
+        return [_explain(path, raw, model, details) for details in error.errors(include_url=False)]
+
+
+def plain(node: Any) -> Any:
+    """ruamel's round-trip containers as plain dicts and lists (scalars stay as they are)."""
+    if isinstance(node, dict):
+        return {key: plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(value) for value in node]
+    return node
+
+
+def problem_at(path: Path, raw: Any, place: Place, message: str) -> Problem:
+    """A problem at the deepest part of ``place`` that the file really has."""
+    line, node, where = 1, raw, ""
+    for step in place:
+        key = _WRITTEN.get(step, step) if isinstance(step, str) else step
+        if isinstance(node, CommentedMap) and key in node:
+            line = node.lc.key(key)[0] + 1
+            where = f"{where}.{key}" if where else str(key)
+        elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
+            line = node.lc.item(key)[0] + 1
+            where = f"{where}[{_label(node[key], key)}]"
+        else:
+            continue
+        node = node[key]
+    return Problem(path, line, where, message)
+
+
+def _label(item: Any, index: int) -> str:
+    """An item of a list as people know it: its code or name, else its number from 1."""
+    if isinstance(item, CommentedMap):
+        for key in ("code", "name", "source"):
+            if isinstance(item.get(key), str):
+                return str(item[key])
+    return str(index + 1)
+
+
+def _explain(path: Path, raw: Any, model: type[BaseModel], error: ErrorDetails) -> Problem:
+    place, kind = tuple(error["loc"]), error["type"]
+    if kind == "extra_forbidden":
+        word = str(place[-1])
+        known = _keys_at(model, place[:-1])
+        message = f"unknown key '{word}'{did_you_mean(word, known)}"
+    elif kind == "missing":
+        name = str(place[-1])
+        message = f"'{_WRITTEN.get(name, name)}' is missing"
+        place = place[:-1]
+    else:
+        said = error["msg"].removeprefix("Value error, ")
+        value = error.get("input")
+        shown = "" if isinstance(value, dict | list) or kind == "value_error" else f" (here: {value!r})"
+        message = f"{said}{shown}"
+    return problem_at(path, raw, place, message)
+
+
+def _keys_at(model: type[BaseModel], place: Place) -> list[str]:
+    """The keys allowed at ``place``, found by walking the models along it."""
+    models: list[type[BaseModel]] = [model]
+    for step in place:
+        if isinstance(step, int):
+            continue
+        below = [m.model_fields[step].annotation for m in models if step in m.model_fields]
+        found = [inner for annotation in below for inner in _models_in(annotation)]
+        models = found or models
+    return sorted({_WRITTEN.get(name, name) for m in models for name in m.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]

@@ -1,0 +1,81 @@
+"""project.yaml: what holds for the whole catalog; access.yaml: who may see what."""
+
+from datetime import date
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, field_validator
+
+from valtag_assets.spec.block import Access, Block, Code, Refresh, Title
+
+DEFAULT_MISSING = ("", "NA", "N/A", "NULL", "null", "None", "nan", "NaN", "-", "无", "未知", "空")
+
+
+class Persons(Block):
+    """Who counts as a person: the keys found in these sources.
+
+    Left out, it is every master table; a catalog without a master takes its facts.
+    """
+
+    sources: tuple[Code, ...] = ()
+    title: Title = Title(zh="会员", en="Person")
+    access: Access = "internal"
+
+
+class Project(Block):
+    """project.yaml. ``start`` is the first as-of that may be asked for."""
+
+    name: Code
+    title: Title
+    timezone: str = "Asia/Shanghai"
+    currency: str = "CNY"
+    start: date
+    owner: str = "team:data"
+    persons: Persons = Persons()
+    refresh: Refresh = Refresh()
+    missing: tuple[str, ...] = DEFAULT_MISSING
+    day_complete_after: str = Field(
+        default="22:00",
+        description="The last day seen counts as complete when its latest event is at or after this local time.",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"unknown time zone '{zone}'; use an IANA name such as Asia/Shanghai or UTC")
+        return zone
+
+    @field_validator("owner")
+    @classmethod
+    def _owner(cls, owner: str) -> str:
+        return check_owner(owner)
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        return [str(item) for item in value] if isinstance(value, list) else value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+def check_owner(owner: str) -> str:
+    """An owner is an e-mail address or ``team:name``, as the Dagster UI shows it."""
+    if owner.startswith("team:") and len(owner) > 5:
+        return owner
+    if "@" in owner:
+        return owner
+    raise ValueError(f"owner '{owner}' is neither an e-mail address nor team:name")
+
+
+class AccessRules(Block):
+    """access.yaml: the highest level of personal data each role may read; others see it masked."""
+
+    roles: dict[str, Literal["public", "internal", "sensitive", "pii"]] = {"analyst": "internal"}
+    default_role: str = "analyst"
+
+    def model_post_init(self, _: Any) -> None:
+        if self.default_role not in self.roles:
+            raise ValueError(f"default_role '{self.default_role}' is not among roles {sorted(self.roles)}")

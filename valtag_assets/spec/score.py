@@ -1,0 +1,112 @@
+"""scores/*.yaml: models over tags. This file holds RFM.
+
+RFM (Hughes, Strategic Database Marketing, 1994) scores recency, frequency and monetary value from 1 to
+``bins`` by quantile edges, or by the cuts given here. Persons with equal values always share a score.
+"""
+
+from typing import Any, Literal
+
+from pydantic import field_validator, model_validator
+
+from valtag_assets.spec.block import Block, Code, Refresh, Title
+
+MEASURES = ("recency", "frequency", "monetary")
+Threshold = Literal["mean", "median"]
+
+
+class Tier(Block):
+    """A named tier: the scores of R, F and M it takes (all, where left out). The first match counts."""
+
+    code: Code
+    title: Title
+    r: tuple[int, ...] = ()
+    f: tuple[int, ...] = ()
+    m: tuple[int, ...] = ()
+
+
+class Rfm(Block):
+    """One RFM model: three tags, how they are cut, and what the cells are called."""
+
+    score: Code
+    model: Literal["rfm"] = "rfm"
+    title: Title
+    meaning: str | None = None
+    owner: str | None = None
+    refresh: Refresh | None = None
+    recency: Code
+    frequency: Code
+    monetary: Code
+    where: str | None = None
+    bins: int = 5
+    cuts: dict[Literal["recency", "frequency", "monetary"], tuple[float, ...]] = {}
+    quadrant_threshold: Threshold | dict[Literal["recency", "frequency", "monetary"], float] = "mean"
+    tiers: tuple[Tier, ...] = ()
+
+    @field_validator("bins")
+    @classmethod
+    def _bins(cls, bins: int) -> int:
+        if not 2 <= bins <= 9:
+            raise ValueError(f"bins is {bins}; 2 to 9 keep the RFM code one digit each")
+        return bins
+
+    @model_validator(mode="after")
+    def _cuts(self) -> "Rfm":
+        for name, edges in self.cuts.items():
+            if len(edges) != self.bins - 1 or list(edges) != sorted(set(edges)):
+                raise ValueError(f"cuts.{name} needs {self.bins - 1} ascending edges for {self.bins} bins")
+        if isinstance(self.quadrant_threshold, dict) and set(self.quadrant_threshold) != set(MEASURES):
+            raise ValueError("quadrant_threshold needs recency, frequency and monetary")
+        covered = self._uncovered()
+        if covered:
+            raise ValueError(f"tiers leave cells without a name, the first is R{covered[0]} F{covered[1]} M{covered[2]}")
+        return self
+
+    def _uncovered(self) -> tuple[int, int, int] | None:
+        if not self.tiers and self.bins != 5:
+            raise ValueError("the built-in tiers are for 5 bins; with other bins, write tiers")
+        scores = range(1, self.bins + 1)
+        cells = ((r, f, m) for r in scores for f in scores for m in scores)
+        return next((cell for cell in cells if self.tier_of(*cell) is None), None)
+
+    @property
+    def named_tiers(self) -> tuple[Tier, ...]:
+        return self.tiers or COMMON_TIERS
+
+    def tier_of(self, r: int, f: int, m: int) -> Tier | None:
+        """The tier of one cell: the first whose lists hold its scores."""
+        for tier in self.named_tiers:
+            if all(not wanted or got in wanted for got, wanted in ((r, tier.r), (f, tier.f), (m, tier.m))):
+                return tier
+        return None
+
+
+def _tier(code: str, zh: str, en: str, r: Any, f: Any) -> Tier:
+    return Tier(code=code, title=Title(zh=zh, en=en), r=r, f=f)
+
+
+# The common eleven names over recency and frequency scores.
+COMMON_TIERS: tuple[Tier, ...] = (
+    _tier("champions", "冠军客户", "Champions", (5,), (4, 5)),
+    _tier("loyal", "忠诚客户", "Loyal", (3, 4), (4, 5)),
+    _tier("potential_loyalist", "潜在忠诚", "Potential loyalist", (4, 5), (2, 3)),
+    _tier("new_customers", "新客户", "New customers", (5,), (1,)),
+    _tier("promising", "有潜力", "Promising", (4,), (1,)),
+    _tier("need_attention", "需要关注", "Need attention", (3,), (3,)),
+    _tier("about_to_sleep", "即将沉睡", "About to sleep", (3,), (1, 2)),
+    _tier("cannot_lose", "不可流失", "Cannot lose them", (1,), (5,)),
+    _tier("at_risk", "流失风险", "At risk", (1, 2), (3, 4, 5)),
+    _tier("hibernating", "沉睡客户", "Hibernating", (2,), (1, 2)),
+    _tier("lost", "已流失", "Lost", (1,), (1, 2)),
+)
+
+# The eight quadrants of the Chinese field: R near, F high, M high.
+QUADRANTS: dict[str, Title] = {
+    "111": Title(zh="重要价值", en="Important, valued"),
+    "101": Title(zh="重要发展", en="Important, to develop"),
+    "011": Title(zh="重要保持", en="Important, to keep"),
+    "001": Title(zh="重要挽留", en="Important, to win back"),
+    "110": Title(zh="一般价值", en="General, valued"),
+    "100": Title(zh="一般发展", en="General, to develop"),
+    "010": Title(zh="一般保持", en="General, to keep"),
+    "000": Title(zh="一般挽留", en="General, to win back"),
+}
