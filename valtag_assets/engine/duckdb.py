@@ -9,7 +9,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from valtag_assets.engine.session import Inputs
+from valtag_assets.engine.session import Inputs, compile_sql
 from valtag_assets.warehouse.quoting import quote
 
 
@@ -29,7 +29,7 @@ class DuckDBEngine:
         connection.execute("SET TimeZone = 'UTC'")
 
     def sql(self, expression: ibis.Table) -> str:
-        return str(ibis.to_sql(expression, dialect="duckdb"))
+        return compile_sql(expression, self.name)
 
     def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
         with self._bound(inputs):

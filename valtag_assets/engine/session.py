@@ -29,6 +29,20 @@ class Engine(Protocol):
         """Run ``expression`` and bring its (few) rows into memory."""
 
 
+def compile_sql(expression: ibis.Table, dialect: str) -> str:
+    """The SQL text of ``expression``, one SELECT per step of it.
+
+    Fused into one SELECT, as Ibis does by default, a value is copied into each place that uses it: long chains
+    of steps would grow exponentially, and would be worked out again and again.
+    """
+    fused = ibis.options.sql.fuse_selects
+    ibis.options.sql.fuse_selects = False
+    try:
+        return str(ibis.to_sql(expression, dialect=dialect))
+    finally:
+        ibis.options.sql.fuse_selects = fused
+
+
 def unbound(name: str, schema: Mapping[str, str] | ibis.Schema) -> ibis.Table:
     """An unbound Ibis table called ``name``; the engine binds it to files when it runs."""
     return ibis.table(ibis.schema(schema), name=name)

@@ -1,8 +1,6 @@
 """A catalog folder as one object: every file read, every name unique, every reference met."""
 
 import hashlib
-import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +23,6 @@ FOLDERS: Mapping[str, type[Block]] = {
     "scores": Rfm,
     "segments": SegmentFile,
 }
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True)
@@ -107,11 +104,6 @@ def load_catalog(root: Path) -> Catalog:
     if problems:
         raise CatalogError(problems)
     return catalog
-
-
-def expand_variables(text: str) -> str:
-    """``${NAME}`` replaced from the environment; KeyError names a variable that is not set."""
-    return _VARIABLE.sub(lambda match: os.environ[match.group(1)], text)
 
 
 def catalog_files(root: Path) -> list[Path]:

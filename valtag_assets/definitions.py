@@ -1,0 +1,45 @@
+"""The whole graph on one page: sources → clean → identity → tags → scores → segments, and who drives it."""
+
+import os
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from valtag_assets.graph.clean import clean_assets
+from valtag_assets.graph.drivers import drivers
+from valtag_assets.graph.health import health_assets
+from valtag_assets.graph.identity import identity_assets
+from valtag_assets.graph.jobs import jobs
+from valtag_assets.graph.scores import score_assets
+from valtag_assets.graph.segments import segment_assets
+from valtag_assets.graph.setting import EngineSession, Setting, setting_from
+from valtag_assets.graph.sources import source_assets
+from valtag_assets.graph.tags import tag_assets
+
+
+def build_definitions(setting: Setting) -> dg.Definitions:
+    """The asset graph of one catalog in one data folder."""
+    return dg.Definitions(
+        assets=[
+            *source_assets(setting),
+            *clean_assets(setting),
+            *identity_assets(setting),
+            *tag_assets(setting),
+            *score_assets(setting),
+            *segment_assets(setting),
+            *health_assets(setting),
+        ],
+        jobs=jobs(),
+        schedules=drivers(setting).schedules,
+        sensors=drivers(setting).sensors,
+        resources={
+            "engine": EngineSession(duckdb=DuckDBResource(database=":memory:"), spill=str(setting.spill))
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads; "Reload" reads the catalog again."""
+    return build_definitions(setting_from(os.environ))

@@ -1,0 +1,110 @@
+"""Numbers and booleans: from text by a stated grammar, from typed columns without loss.
+
+Text that is a number: an optional sign, digits with an optional fraction after a point, an optional currency
+sign (￥ ¥ $ € £) before or after, thousands separated by commas or spaces in groups of three. Decimals and
+floats may have an exponent; a whole number may not (``1.23E+11`` is what a spreadsheet leaves of an id) but
+may end in ``.0``. Everything else is refused: ``1,5`` (a decimal comma or a slip?), ``(12.50)``, ``12%``,
+``nan``, ``1_000``. More decimals than the type has are rounded half away from zero.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+
+import ibis
+import ibis.expr.datatypes as dt
+from ibis.expr.types import BooleanValue, NumericValue, StringValue, Value
+
+from valtag_assets.engine.cleaning.text import whole
+from valtag_assets.expression.ibis_types import to_ibis_type
+from valtag_assets.spec.types import DataType
+
+TRUE = ("true", "t", "yes", "y", "1", "是")
+FALSE = ("false", "f", "no", "n", "0", "否")
+
+_PLAIN_WHOLE = r"^-?\d+\z"
+_PLAIN = r"^-?\d+(?:\.\d+)?\z"
+_CURRENCY = "[￥¥$€£]"
+_SIGN = "[-+−]"
+_BEFORE = rf"^(?:{_SIGN}? ?{_CURRENCY}?|{_CURRENCY} ?{_SIGN}?) ?"
+_AFTER = rf" ?{_CURRENCY}?\z"
+_GROUPED = r"[1-9]\d{0,2}(?:(?:[,，]\d{3})+|(?:[ \x{a0}\x{202f}]\d{3})+)"
+_AMOUNT = rf"{_BEFORE}(?:(?:{_GROUPED}|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{{1,3}})?{_AFTER}"
+_WHOLE = rf"{_BEFORE}(?:{_GROUPED}|\d+)(?:\.0*)?{_AFTER}"
+
+
+def parse_number(text: StringValue, data_type: DataType) -> NumericValue:
+    """The number a text says, as ``data_type``; null when it says none or it does not fit."""
+    integer = data_type.kind == "integer"
+    plain, amount = (_PLAIN_WHOLE, _WHOLE) if integer else (_PLAIN, _AMOUNT)
+    bare = text.re_replace("−", "-").re_replace(r"[^0-9eE.+-]", "")
+    if integer:
+        bare = bare.re_replace(r"\.0*\z", "")
+    target = to_ibis_type(data_type)
+    return ibis.cases(
+        (text.re_search(plain), text.try_cast(target)),
+        (text.re_search(amount), bare.try_cast(target)),
+        else_=ibis.null(target),
+    )
+
+
+def parse_boolean(text: StringValue) -> BooleanValue:
+    lower = text.lower()
+    return ibis.cases(
+        (lower.isin(TRUE), ibis.literal(True)),
+        (lower.isin(FALSE), ibis.literal(False)),
+        else_=ibis.null("boolean"),
+    )
+
+
+def convert_number(number: NumericValue, data_type: DataType) -> NumericValue:
+    """A typed number as ``data_type``; null when it does not fit, or is no whole number but has to be.
+
+    Floats become decimals through their text, so that 1.005 rounds as people read it.
+    """
+    source, target = number.type(), to_ibis_type(data_type)
+    if data_type.kind == "float":
+        return number.cast(target)
+    if source.is_floating():
+        if data_type.kind == "integer":
+            return whole(number).ifelse(number.try_cast(target), ibis.null(target))
+        return parse_number(number.cast("string"), data_type)
+    if source.is_decimal() and data_type.kind == "integer":
+        rounded = number.try_cast(dt.Decimal(source.precision, 0))
+        return (rounded == number).ifelse(rounded.try_cast(target), ibis.null(target))
+    return number if source == target else number.try_cast(target)
+
+
+def without_missing_numbers(number: NumericValue, spellings: Iterable[str]) -> NumericValue:
+    """Null where a typed number is NaN or equals a missing spelling that is a number (as -1)."""
+    floating = number.type().is_floating()
+    is_missing = [number.isnan()] if floating else []
+    for value in _numbers_among(spellings):
+        is_missing.append(number == (ibis.literal(float(value)) if floating else decimal_literal(value)))
+    if not is_missing:
+        return number
+    return ibis.or_(*is_missing).ifelse(ibis.null(number.type()), number)
+
+
+def _numbers_among(spellings: Iterable[str]) -> list[Decimal]:
+    found = []
+    for spelling in spellings:
+        try:
+            value = Decimal(spelling)
+        except InvalidOperation:
+            continue
+        if value.is_finite():
+            found.append(value)
+    return found
+
+
+def finite(number: NumericValue) -> NumericValue:
+    """A float, null where it is infinite (``1e999``)."""
+    return number.isinf().ifelse(ibis.null("float64"), number)
+
+
+def decimal_literal(value: Decimal) -> Value:
+    """An exact decimal literal. Ibis alone would cut a Decimal to three places."""
+    _, digits, exponent = value.as_tuple()
+    scale = max(0, -int(exponent))
+    precision = max(len(digits) + max(0, int(exponent)), scale, 1)
+    return ibis.literal(value, type=dt.Decimal(precision, scale))

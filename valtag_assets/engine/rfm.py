@@ -1,0 +1,161 @@
+"""RFM: scores by quantile edges, the Chinese quadrants and the named tiers.
+
+Edges are the smallest values whose cumulative share of persons reaches 1/bins, 2/bins, … (the inverse of the
+empirical distribution; Hyndman & Fan 1996, type 1). A score is 1 + the number of edges below the value, so
+equal values share a score and the order of rows is of no consequence. Recency counts days, fewer are better:
+it is scored on its negative.
+"""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.session import unbound
+from valtag_assets.engine.tags import category_table
+from valtag_assets.expression.compile import compile_condition
+from valtag_assets.expression.ibis_types import to_ibis_type
+from valtag_assets.expression.resolved import Resolved, ResolvedScore
+from valtag_assets.spec.score import MEASURES, Rfm
+
+LETTERS = dict(zip(MEASURES, "rfm", strict=True))
+
+
+def scores_name(score: str) -> str:
+    """The table key of a score."""
+    return f"scores/{score}"
+
+
+def score_table(score: ResolvedScore) -> ibis.Table:
+    """The published scores as an unbound table."""
+    schema = {PERSON: ibis.dtype("string")} | {n: to_ibis_type(k) for n, k in score.columns.items()}
+    return unbound(scores_name(score.code), schema)
+
+
+def rfm_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+    """(person_id, <score>_r, _f, _m, _code, _quadrant, _tier) of everybody scored, sorted by person.
+
+    Scored are the persons that satisfy ``where`` and have all three measures.
+    """
+    rfm, code = score.spec, score.code
+    scored = scored_persons(resolved, score, as_of)
+    table = scored.cross_join(_limits(scored, rfm))
+    table = table.mutate(**{LETTERS[name]: _score(table, rfm, name) for name in MEASURES})
+    r, f, m = (table[letter] for letter in LETTERS.values())
+    found: dict[str, ir.Value] = {f"{code}_{letter}": table[letter] for letter in LETTERS.values()}
+    found[f"{code}_code"] = r.cast("string").concat(f.cast("string"), m.cast("string"))
+    found[f"{code}_quadrant"] = _quadrant(table)
+    found[f"{code}_tier"] = _tier(rfm, r, f, m)
+    typed = [found[name].cast(to_ibis_type(kind)).name(name) for name, kind in score.columns.items()]
+    return table.select(PERSON, *typed).order_by(PERSON)
+
+
+def scored_persons(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+    """(person_id, recency, frequency, monetary) of the persons the model scores."""
+    table: ibis.Table | None = None
+    for category in sorted({resolved.category_of(tag) for tag in score.tags}):
+        names = sorted(tag for tag in score.tags if resolved.category_of(tag) == category)
+        part = category_table(resolved, category).select(PERSON, *names)
+        table = part if table is None else table.inner_join(part, PERSON)
+    assert table is not None
+    if score.where is not None:
+        table = table.filter(compile_condition(score.where, table, as_of))
+    rfm = score.spec
+    values = {name: table[getattr(rfm, name)] for name in MEASURES}
+    return table.select(PERSON, **values).drop_null(list(MEASURES))
+
+
+def cell_sizes(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+    """(r, f, m, quadrant, tier, persons, monetary) per cell: what the heat map and the tier table show."""
+    scored = scored_persons(resolved, score, as_of)
+    own = score_table(score)
+    joined = own.inner_join(scored, PERSON)
+    names = {letter: joined[f"{score.code}_{letter}"] for letter in "rfm"}
+    names |= {name: joined[f"{score.code}_{name}"] for name in ("quadrant", "tier")}
+    cells = joined.mutate(**names).group_by(list(names))
+    return cells.aggregate(
+        persons=lambda t: t.count(), monetary=lambda t: t["monetary"].cast("float64").sum()
+    ).order_by(list(names))
+
+
+def _limits(scored: ibis.Table, rfm: Rfm) -> ibis.Table:
+    """One row: <measure>_1 … <measure>_<bins−1>, the edges of each score, and <measure>_high, its threshold."""
+    limits = _thresholds(scored, rfm)
+    for name in MEASURES:
+        limits = limits.cross_join(_edges(scored, rfm, name))
+    return limits
+
+
+def _edges(scored: ibis.Table, rfm: Rfm, name: str) -> ibis.Table:
+    """Rank arithmetic on the distinct values; no engine's own quantile is involved."""
+    places = range(1, rfm.bins)
+    if name in rfm.cuts:
+        cuts = rfm.cuts[name]  # type: ignore[index]
+        # Recency is scored on its negative, so its cuts turn round.
+        edges = [-cut for cut in reversed(cuts)] if name == "recency" else list(cuts)
+        one = scored.aggregate(**{f"{name}_persons": scored.count()})
+        return one.select(**{f"{name}_{place}": ibis.literal(edges[place - 1]) for place in places})
+    counted = scored.select(v=_signed(scored, name)).group_by("v").aggregate(n=lambda t: t.count())
+    reached = counted.mutate(
+        upto=counted["n"].sum().over(ibis.cumulative_window(order_by=counted["v"])),
+        everybody=counted["n"].sum().over(ibis.window()),
+    )
+    enough = {p: reached["upto"] * rfm.bins >= reached["everybody"] * p for p in places}
+    return reached.aggregate(**{f"{name}_{p}": reached["v"].min(where=enough[p]) for p in places})
+
+
+def _thresholds(scored: ibis.Table, rfm: Rfm) -> ibis.Table:
+    """One row: where near (recency) and high (frequency, monetary) begin."""
+    fixed = rfm.quadrant_threshold
+    if isinstance(fixed, dict):
+        one = scored.aggregate(persons=scored.count())
+        return one.select(**{f"{name}_high": ibis.literal(float(fixed[name])) for name in MEASURES})  # type: ignore[index]
+    if fixed == "mean":
+        return scored.aggregate(
+            **{
+                f"{name}_high": scored[name].sum().cast("float64") / scored.count().nullif(0).cast("float64")
+                for name in MEASURES
+            }
+        )
+    halves = [_middle(scored, name) for name in MEASURES]
+    return halves[0].cross_join(halves[1]).cross_join(halves[2])
+
+
+def _middle(scored: ibis.Table, name: str) -> ibis.Table:
+    """The median as the smallest value that half of the persons do not exceed."""
+    counted = scored.group_by(name).aggregate(n=lambda t: t.count())
+    reached = counted.mutate(
+        upto=counted["n"].sum().over(ibis.cumulative_window(order_by=counted[name])),
+        everybody=counted["n"].sum().over(ibis.window()),
+    )
+    half = reached["upto"] * 2 >= reached["everybody"]
+    return reached.aggregate(**{f"{name}_high": reached[name].min(where=half).cast("float64")})
+
+
+def _signed(table: ibis.Table, name: str) -> ir.Value:
+    return -table[name] if name == "recency" else table[name]
+
+
+def _score(table: ibis.Table, rfm: Rfm, name: str) -> ir.Value:
+    value = _signed(table, name)
+    passed = [(value > table[f"{name}_{place}"]).cast("int64") for place in range(1, rfm.bins)]
+    return sum(passed, start=ibis.literal(1, "int64"))
+
+
+def _quadrant(table: ibis.Table) -> ir.StringValue:
+    """Three digits: R near (at most the threshold), F high, M high (at least the threshold)."""
+    near = table["recency"].cast("float64") <= table["recency_high"]
+    high = [table[name].cast("float64") >= table[f"{name}_high"] for name in ("frequency", "monetary")]
+    first, second, third = (mark.cast("int64").cast("string") for mark in (near, *high))
+    return first.concat(second, third)
+
+
+def _tier(rfm: Rfm, r: ir.Value, f: ir.Value, m: ir.Value) -> ir.StringValue:
+    """The first tier whose scores fit; the model refused tiers that leave a cell unnamed."""
+    branches = []
+    for tier in rfm.named_tiers:
+        wanted = [(r, tier.r), (f, tier.f), (m, tier.m)]
+        fits = [value.isin(scores) for value, scores in wanted if scores]
+        branches.append((ibis.and_(*fits) if fits else ibis.literal(True), ibis.literal(tier.code)))
+    return ibis.cases(*branches, else_=ibis.null("string"))

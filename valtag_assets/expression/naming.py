@@ -1,0 +1,42 @@
+"""The naming law of tags (命名规则): a code says what kind of fact it is.
+
+Times end in ``_at`` (timestamp) or ``_date`` (date); booleans start with ``is_`` or ``has_``; counts carry
+``_count`` or ``_days``; day distances are ``days_since_…``; windows add their own suffix and never stand in
+the written code.
+"""
+
+import re
+from collections.abc import Iterator
+
+from valtag_assets.spec.tag import Tag
+
+_WINDOW_SUFFIX = re.compile(r"(_\d+d|_mtd|_ytd)$")
+
+
+def naming_faults(tag: Tag) -> Iterator[str]:
+    """What the naming law says against the code of ``tag``, each with a better code."""
+    code, kind = tag.code, tag.type.kind
+    if kind == "timestamp" and not code.endswith("_at"):
+        yield f"'{code}' is a time, so its code ends in _at; call it '{_with_end(code, '_at')}'"
+    if kind == "date" and not code.endswith("_date"):
+        yield f"'{code}' is a date, so its code ends in _date; call it '{_with_end(code, '_date')}'"
+    if kind == "boolean" and not code.startswith(("is_", "has_")):
+        yield f"'{code}' is a yes or no, so its code starts with is_ or has_; call it 'is_{code}'"
+    if kind not in ("timestamp", "date") and code.endswith(("_at", "_date")):
+        yield f"'{code}' is no time but a {tag.type}, so its code must not end in _at or _date"
+    agg = tag.value.agg if tag.value else None
+    if agg in ("count", "count_distinct") and not code.endswith(("_count", "_days")):
+        yield f"'{code}' is a count, so its code ends in _count (or _days); call it '{code}_count'"
+    if agg in ("days_since_first", "days_since_last") and not code.startswith("days_since_"):
+        yield f"'{code}' is a distance in days, so its code starts with days_since_"
+    if tag.value and tag.value.fact and _WINDOW_SUFFIX.search(code):
+        found = _WINDOW_SUFFIX.search(code)
+        assert found is not None
+        yield (
+            f"'{code}' carries its window; write code: {code[: found.start()]} with "
+            f"windows: [{found.group(1).lstrip('_')}], and the suffix follows"
+        )
+
+
+def _with_end(code: str, end: str) -> str:
+    return re.sub(r"_(time|timestamp|date|day|at)$", "", code) + end

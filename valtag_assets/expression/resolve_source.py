@@ -1,0 +1,111 @@
+"""A source's clean columns, and its lookups, computed fields and row rules as typed trees."""
+
+from collections.abc import Mapping
+
+from valtag_assets.expression.lineage import meaning
+from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolved import ResolvedSource
+from valtag_assets.expression.scope import Scope, Symbol
+from valtag_assets.expression.tree import Node
+from valtag_assets.spec.block import Title
+from valtag_assets.spec.catalog import Entry
+from valtag_assets.spec.problem import Problem
+from valtag_assets.spec.source import RowRule, Source
+from valtag_assets.spec.types import BOOLEAN, DataType
+
+ORIGIN_COLUMNS = ("_file", "_row")
+UNMEANT = {"title", "meaning", "owner", "checks", "reason", "layer", "access"}
+
+
+def resolve_source(
+    entry: Entry[Source], lookups: Mapping[str, ResolvedSource], problems: list[Problem]
+) -> ResolvedSource:
+    """Type ``entry``; ``lookups`` are the lookup sources, resolved before. Mistakes go to ``problems``."""
+    source = entry.spec
+    columns, titles, values = _declared(source, lookups)
+    compute = []
+    for number, item in enumerate(source.compute):
+        try:
+            node = parse(item.value, _scope(source, columns, titles, values), expect=item.type)
+            compute.append((item, node))
+        except ExpressionError as error:
+            problems.append(entry.problem(str(error), "compute", number, "value"))
+        columns[item.name] = item.type
+        titles[item.name] = item.title or Title(zh=item.name, en=item.name)
+    scope = _scope(source, columns, titles, values)
+    refuse = _row_rules(entry, "refuse", source.refuse, scope, problems)
+    drop = _row_rules(entry, "drop", source.drop, scope, problems)
+    trees = [meaning(node) for _, node in (*compute, *refuse, *drop)]
+    if source.time and columns.get(source.time) and not columns[source.time].temporal:
+        problems.append(entry.problem(f"'{source.time}' is a {columns[source.time]}, no time", "time"))
+    taken = "".join(sorted(lookups[look.source].meaning for look in source.lookups if look.source in lookups))
+    return ResolvedSource(
+        code=source.source,
+        entry=entry,
+        columns=columns,
+        titles=titles,
+        values=values,
+        compute=tuple(compute),
+        refuse=refuse,
+        drop=drop,
+        meaning=repr((_without_words(source.model_dump(mode="python")), trees, taken)),
+    )
+
+
+def field_scope(source: ResolvedSource) -> Scope:
+    """The fields an expression over this clean table may name."""
+    return _scope(source.spec, source.columns, source.titles, source.values)
+
+
+def _declared(
+    source: Source, lookups: Mapping[str, ResolvedSource]
+) -> tuple[dict[str, DataType], dict[str, Title], dict[str, tuple[str, ...]]]:
+    columns = {item.name: item.type for item in source.fields}
+    titles = {item.name: item.title or Title(zh=item.source_name, en=item.name) for item in source.fields}
+    values = {
+        item.name: tuple(dict.fromkeys(item.values.values()))
+        for item in source.fields
+        if item.values and item.unknown != "keep"
+    }
+    for lookup in source.lookups:
+        other = lookups.get(lookup.source)
+        for name in lookup.take if other else ():
+            assert other is not None
+            columns[name], titles[name] = other.columns[name], other.titles[name]
+            if name in other.values:
+                values[name] = other.values[name]
+    return columns, titles, values
+
+
+def _scope(
+    source: Source,
+    columns: Mapping[str, DataType],
+    titles: Mapping[str, Title],
+    values: Mapping[str, tuple[str, ...]],
+) -> Scope:
+    symbols = [
+        Symbol(name, kind, values.get(name), (titles[name].zh, titles[name].en))
+        for name, kind in columns.items()
+    ]
+    return Scope(symbols, f"field of {source.source}")
+
+
+def _row_rules(
+    entry: Entry[Source], key: str, rules: tuple[RowRule, ...], scope: Scope, problems: list[Problem]
+) -> tuple[tuple[RowRule, Node], ...]:
+    found = []
+    for number, rule in enumerate(rules):
+        try:
+            found.append((rule, parse(rule.where, scope, expect=BOOLEAN)))
+        except ExpressionError as error:
+            problems.append(entry.problem(str(error), key, number, "where"))
+    return tuple(found)
+
+
+def _without_words(dump: object) -> object:
+    """A model dump without what only people read: rewording never makes data stale."""
+    if isinstance(dump, dict):
+        return {key: _without_words(value) for key, value in dump.items() if key not in UNMEANT}
+    if isinstance(dump, list | tuple):
+        return [_without_words(value) for value in dump]
+    return str(dump)

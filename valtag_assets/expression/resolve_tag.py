@@ -1,0 +1,275 @@
+"""One tag of the catalog as one typed column per window."""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from valtag_assets.expression.lineage import meaning, names_read
+from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_source import field_scope
+from valtag_assets.expression.resolved import (
+    Aggregate,
+    Field,
+    Measure,
+    ResolvedSource,
+    ResolvedTag,
+    Tie,
+    Window,
+)
+from valtag_assets.expression.scope import Scope, Symbol
+from valtag_assets.expression.tree import Node
+from valtag_assets.spec.block import Title
+from valtag_assets.spec.catalog import Entry
+from valtag_assets.spec.problem import Problem, did_you_mean
+from valtag_assets.spec.tag import Band, Tag, Value
+from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, DataType, list_of
+
+_MEASURE = re.compile(r"^\s*(count|sum)\s*\((.*)\)\s*(asc|desc)?\s*$", re.DOTALL)
+_DAYS = re.compile(r"(before )?(\d+)d")
+
+
+class TagFault(Exception):
+    """A mistake in one key of a tag: ``place`` is the key below the tag's block."""
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def concrete_codes(tag: Tag) -> dict[str, Window]:
+    """The column codes a tag block stands for, with their windows."""
+    windows = [read_window(text) for text in tag.windows]
+    return {tag.code + window.suffix: window for window in windows}
+
+
+def declared_values(tag: Tag) -> tuple[str, ...] | None:
+    """The closed list of values a tag block states itself: band steps or its domain."""
+    if tag.band is not None:
+        return tuple(step.code for step in tag.band.steps)
+    return tuple(tag.domain.values) if tag.domain.values else None
+
+
+def tag_symbol(tag: ResolvedTag) -> Symbol:
+    """The tag as a name that expressions may use."""
+    return Symbol(tag.code, tag.type, tag.values, (tag.title.zh, tag.title.en))
+
+
+def read_window(text: str) -> Window:
+    found = _DAYS.fullmatch(text)
+    if found:
+        return Window("before" if found.group(1) else "last", int(found.group(2)))
+    return {"all": Window("all"), "mtd": Window("month"), "ytd": Window("year")}[text]
+
+
+def value_tags(
+    entry: Entry[Tag], category: str, sources: Mapping[str, ResolvedSource], problems: list[Problem]
+) -> Iterator[ResolvedTag]:
+    """The columns of a value tag, one per window. Mistakes go to ``problems``."""
+    tag = entry.spec
+    assert tag.value is not None
+    try:
+        if tag.value.master is not None:
+            yield _from_master(entry, category, sources)
+        else:
+            for code, window in concrete_codes(tag).items():
+                yield _from_fact(entry, category, sources, code, window)
+    except TagFault as fault:
+        problems.append(entry.problem(str(fault), *fault.place))
+
+
+def tag_over_tags(
+    entry: Entry[Tag], category: str, scope: Scope, problems: list[Problem]
+) -> ResolvedTag | None:
+    """A band or computed tag; ``scope`` holds every tag it may read."""
+    tag = entry.spec
+    try:
+        if tag.band is not None:
+            return _band(entry, category, scope)
+        node = _parse(tag.expression or "", scope, "value", expect=None)
+        _fits(tag.type, node.type, "value")
+        return ResolvedTag(
+            tag.code,
+            category,
+            tag.title,
+            tag.type,
+            entry,
+            "computed",
+            _tag_meaning(tag, meaning(node)),
+            tags=names_read(node),
+            node=node,
+            values=declared_values(tag),
+        )
+    except TagFault as fault:
+        problems.append(entry.problem(str(fault), *fault.place))
+        return None
+
+
+def _band(entry: Entry[Tag], category: str, scope: Scope) -> ResolvedTag:
+    tag = entry.spec
+    assert tag.band is not None
+    node = _parse(tag.band.of, scope, "band", "of", expect=None)
+    if node.type is None or not node.type.numeric:
+        raise TagFault(f"band of '{tag.band.of}', a {node.type}: bands are for numbers", "band", "of")
+    if tag.type.kind != "text":
+        raise TagFault(f"a band holds the codes of its steps, so its type is text, not {tag.type}", "type")
+    tree = _parse(_band_text(tag.band), scope, "band", expect=None)
+    return ResolvedTag(
+        tag.code,
+        category,
+        tag.title,
+        tag.type,
+        entry,
+        "band",
+        _tag_meaning(tag, meaning(tree)),
+        tags=names_read(node),
+        node=tree,
+        values=declared_values(tag),
+    )
+
+
+def _band_text(band: Band) -> str:
+    """The tiers as an expression, highest first; without the tag there is no tier."""
+    branches = [
+        f"when {band.of} >= {Decimal(str(step.at_least)):f} then '{step.code}'"
+        for step in reversed(band.steps)
+        if step.at_least is not None
+    ]
+    if band.steps[0].at_least is None:
+        branches.append(f"when {band.of} is not null then '{band.steps[0].code}'")
+    return f"case {' '.join(branches)} end"
+
+
+def _from_master(entry: Entry[Tag], category: str, sources: Mapping[str, ResolvedSource]) -> ResolvedTag:
+    tag, value = entry.spec, entry.spec.value
+    assert value is not None and value.master is not None and value.of is not None
+    source = _source(sources, value.master, "master")
+    node = _parse(value.of, field_scope(source), "value", "of", expect=None)
+    if value.where:
+        raise TagFault("where is for facts; of a master write if(condition, value, null)", "value", "where")
+    _fits(tag.type, node.type, "type")
+    return ResolvedTag(
+        tag.code,
+        category,
+        tag.title,
+        tag.type,
+        entry,
+        "value",
+        _tag_meaning(tag, repr((value.master, meaning(node)))),
+        fields=frozenset((source.code, name) for name in names_read(node)),
+        master=source.code,
+        node=node,
+        values=declared_values(tag) or source.values.get(value.of.strip()),
+    )
+
+
+def _from_fact(
+    entry: Entry[Tag], category: str, sources: Mapping[str, ResolvedSource], code: str, window: Window
+) -> ResolvedTag:
+    tag, value = entry.spec, entry.spec.value
+    assert value is not None and value.fact is not None and value.agg is not None
+    source = _source(sources, value.fact, "fact")
+    scope = field_scope(source)
+    of = _parse(value.of, scope, "value", "of", expect=None) if value.of else None
+    where = _parse(value.where, scope, "value", "where", expect=BOOLEAN) if value.where else None
+    by, _ = _measure(value.by, scope, "by")
+    ties = tuple(
+        Tie(measure, descending)
+        for number, text in enumerate(value.ties)
+        for measure, descending in [_measure(text, scope, "ties", number)]
+    )
+    _check_aggregate(tag, value, of)
+    aggregate = Aggregate(source.code, value.agg, window, of, where, by, ties, value.k, value.q, value.equals)
+    nodes = [node for node in (of, where, by.of, *(tie.measure.of for tie in ties)) if node is not None]
+    fields: set[Field] = {(source.code, name) for node in nodes for name in names_read(node)}
+    assert source.spec.time is not None
+    fields.add((source.code, source.spec.time))
+    keeps = value.agg in ("first", "last", "top", "min", "max")  # the tag is one of the field's own values
+    text = repr((value.fact, value.agg, window, [meaning(node) for node in nodes], bool(of), bool(where)))
+    rest = repr((by.agg, [(tie.measure.agg, tie.descending) for tie in ties], value.k, value.q, value.equals))
+    return ResolvedTag(
+        code,
+        category,
+        _windowed(tag.title, window),
+        tag.type,
+        entry,
+        "value",
+        _tag_meaning(tag, text + rest),
+        fields=frozenset(fields),
+        aggregate=aggregate,
+        values=declared_values(tag) or (source.values.get((value.of or "").strip()) if keeps else None),
+    )
+
+
+def _check_aggregate(tag: Tag, value: Value, of: Node | None) -> None:
+    """Refuse an aggregation its field can't carry, or a type it can't give."""
+    agg, kind = value.agg, of.type if of else None
+    numeric = ("sum", "avg", "median", "quantile")
+    if agg in numeric and (kind is None or not kind.numeric):
+        raise TagFault(f"agg {agg} needs a number, and '{value.of}' is a {kind}", "value", "of")
+    if agg in ("top", "top_k", "list", "share") and (kind is None or kind.kind not in ("text", "integer")):
+        raise TagFault(f"agg {agg} needs text or integer values, and '{value.of}' is a {kind}", "value", "of")
+    if value.q is not None and not 0 <= value.q <= 1:
+        raise TagFault(f"q is {value.q}; a quantile lies between 0 and 1", "value", "q")
+    if value.k < 1:
+        raise TagFault(f"k is {value.k}; it must be at least 1", "value", "k")
+    _fits(tag.type, _result(agg or "", kind), "type")
+
+
+def _result(agg: str, of: DataType | None) -> DataType | None:
+    if agg in ("count", "count_distinct", "days_since_first", "days_since_last"):
+        return INTEGER
+    if agg in ("avg", "share", "median", "quantile"):
+        return FLOAT
+    if agg in ("top_k", "list"):
+        assert of is not None
+        return list_of(of.kind)
+    return of
+
+
+def _fits(declared: DataType, actual: DataType | None, *place: str | int) -> None:
+    """The declared type must hold the actual one; a number may be declared as any wider or decimal one."""
+    if actual is None or declared == actual:
+        return
+    if declared.kind == actual.kind and declared.kind != "list":
+        return
+    if declared.numeric and actual.numeric and declared.kind != "integer":
+        return
+    hint = "; wrap it in round(), floor() or ceil()" if declared.kind == "integer" and actual.numeric else ""
+    raise TagFault(f"the tag is declared {declared} but its value is {actual}{hint}", *place)
+
+
+def _measure(text: str, scope: Scope, *place: str | int) -> tuple[Measure, bool]:
+    found = _MEASURE.match(text)
+    if not found or (found.group(1) == "count") != (not found.group(2).strip()):
+        message = f"'{text}' is no measure; write count() or sum(field), for ties with asc or desc"
+        raise TagFault(message, "value", *place)
+    descending = (found.group(3) or "desc") == "desc"
+    if found.group(1) == "count":
+        return Measure("count", type=INTEGER), descending
+    node = _parse(found.group(2), scope, "value", *place, expect=None)
+    if node.type is None or not node.type.numeric:
+        raise TagFault(f"'{text}': sum needs a number", "value", *place)
+    return Measure("sum", node, node.type), descending
+
+
+def _source(sources: Mapping[str, ResolvedSource], code: str, kind: str) -> ResolvedSource:
+    known = [name for name, source in sources.items() if source.spec.kind == kind]
+    if code not in known:
+        raise TagFault(f"'{code}' is no {kind}{did_you_mean(code, known)}", "value", kind)
+    return sources[code]
+
+
+def _parse(text: str, scope: Scope, *place: str | int, expect: DataType | None) -> Node:
+    try:
+        return parse(text, scope, expect=expect)
+    except ExpressionError as error:
+        raise TagFault(str(error), *place) from error
+
+
+def _windowed(title: Title, window: Window) -> Title:
+    more = window.title
+    return Title(zh=f"{title.zh}（{more.zh}）", en=f"{title.en} ({more.en})") if more else title
+
+
+def _tag_meaning(tag: Tag, how: str) -> str:
+    return repr((tag.code, str(tag.type), how, tag.empty, tag.null_policy))

@@ -1,0 +1,218 @@
+"""What a catalog means: its names resolved, its expressions typed, its tags written out one by one.
+
+``resolve`` (resolve.py) makes these records from a catalog; the engine reads nothing else.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from valtag_assets.expression.tree import Node
+from valtag_assets.spec.block import Title
+from valtag_assets.spec.catalog import Catalog, Entry
+from valtag_assets.spec.score import Rfm
+from valtag_assets.spec.segment import Rule, Segment
+from valtag_assets.spec.source import Computed, RowRule, Source
+from valtag_assets.spec.tag import Tag
+from valtag_assets.spec.types import DataType
+
+Field = tuple[str, str]  # (source, field)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which local dates count, seen from the as-of D.
+
+    ``last``: the ``days`` dates that end with D. ``before``: every date up to D − ``days`` (older than the
+    last ``days`` dates). ``month`` / ``year``: from the first of D's month or year. ``all``: every date.
+    """
+
+    kind: Literal["all", "last", "before", "month", "year"]
+    days: int = 0
+
+    @property
+    def suffix(self) -> str:
+        ends = {"all": "", "last": f"_{self.days}d", "before": f"_before_{self.days}d"}
+        return ends.get(self.kind) or {"all": "", "month": "_mtd", "year": "_ytd"}[self.kind]
+
+    @property
+    def title(self) -> Title | None:
+        words = {
+            "last": Title(zh=f"近{self.days}天", en=f"last {self.days} days"),
+            "before": Title(zh=f"{self.days}天以前", en=f"before the last {self.days} days"),
+            "month": Title(zh="本月至今", en="month to date"),
+            "year": Title(zh="本年至今", en="year to date"),
+        }
+        return words.get(self.kind)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A ranking measure of a mode: ``count()`` (``of`` is None) or ``sum(expression)``."""
+
+    agg: Literal["count", "sum"]
+    of: Node | None = None
+    type: DataType | None = None
+
+
+@dataclass(frozen=True)
+class Tie:
+    """One tie rule of a mode: a measure and its direction."""
+
+    measure: Measure
+    descending: bool
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """A value tag's reading of a fact."""
+
+    fact: str
+    agg: str
+    window: Window
+    of: Node | None
+    where: Node | None
+    by: Measure
+    ties: tuple[Tie, ...]
+    k: int
+    q: float | None
+    equals: str | None
+
+
+@dataclass(frozen=True)
+class ResolvedTag:
+    """One column of a category's table: by ``aggregate``, by ``master`` + ``node``, or by ``node`` over tags.
+
+    ``values`` is the closed list of values, for the tags that have one.
+    """
+
+    code: str
+    category: str
+    title: Title
+    type: DataType
+    entry: Entry[Tag]
+    kind: Literal["value", "band", "computed"]
+    meaning: str
+    fields: frozenset[Field] = frozenset()
+    tags: frozenset[str] = frozenset()
+    aggregate: Aggregate | None = None
+    master: str | None = None
+    node: Node | None = None
+    values: tuple[str, ...] | None = None
+
+    @property
+    def spec(self) -> Tag:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
+class ResolvedSource:
+    """One source: the columns of its clean table, and its row-level rules as typed trees."""
+
+    code: str
+    entry: Entry[Source]
+    columns: Mapping[str, DataType]
+    titles: Mapping[str, Title]
+    values: Mapping[str, tuple[str, ...]]
+    compute: tuple[tuple[Computed, Node], ...]
+    refuse: tuple[tuple[RowRule, Node], ...]
+    drop: tuple[tuple[RowRule, Node], ...]
+    meaning: str
+
+    @property
+    def spec(self) -> Source:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
+class ResolvedLaw:
+    """A cross-tag law of a category; ``tags`` may lie in other categories it reads."""
+
+    name: str
+    node: Node
+    severity: Literal["error", "warn"]
+    tags: frozenset[str]
+    text: str
+
+
+@dataclass(frozen=True)
+class ResolvedCategory:
+    """One category: its tags in an order in which each can be computed, and what it reads."""
+
+    code: str
+    tags: tuple[ResolvedTag, ...]
+    laws: tuple[ResolvedLaw, ...]
+    sources: tuple[str, ...]
+    categories: tuple[str, ...]
+    meaning: str
+
+
+@dataclass(frozen=True)
+class ResolvedScore:
+    """An RFM model: the tags it reads and the columns it gives."""
+
+    code: str
+    entry: Entry[Rfm]
+    where: Node | None
+    tags: frozenset[str]
+    columns: Mapping[str, DataType]
+    values: Mapping[str, tuple[str, ...]]
+    meaning: str
+
+    @property
+    def spec(self) -> Rfm:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
+class ResolvedRule:
+    """A segment's rule as a typed tree: a condition, or all / any / none of rules."""
+
+    branch: Literal["condition", "all", "any", "none"]
+    node: Node | None = None
+    rules: tuple["ResolvedRule", ...] = ()
+
+
+@dataclass(frozen=True)
+class ResolvedSegment:
+    """One audience: its rule, and the tags and score columns it reads."""
+
+    code: str
+    entry: Entry[Segment]
+    rule: ResolvedRule
+    tags: frozenset[str]
+    scores: frozenset[str]
+    meaning: str
+
+    @property
+    def spec(self) -> Segment:
+        return self.entry.spec
+
+    @property
+    def text(self) -> Rule:
+        return self.spec.rule
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A whole catalog, ready to compute."""
+
+    catalog: Catalog
+    sources: Mapping[str, ResolvedSource]
+    tags: Mapping[str, ResolvedTag]
+    categories: Mapping[str, ResolvedCategory]
+    scores: Mapping[str, ResolvedScore]
+    segments: Mapping[str, ResolvedSegment]
+
+    def score_of(self, column: str) -> str | None:
+        """The score that gives ``column``, if one does."""
+        return next((code for code, score in self.scores.items() if column in score.columns), None)
+
+    def category_of(self, tag: str) -> str:
+        return self.tags[tag].category
+
+
+def code_version(meaning: str) -> str:
+    """A short hash of a meaning: equal meanings give equal versions, however they are worded."""
+    return hashlib.sha256(meaning.encode()).hexdigest()[:16]

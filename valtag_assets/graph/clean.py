@@ -1,0 +1,150 @@
+"""Stage *clean*: whitelisted, cleaned rows of each source, and the quarantine of what was refused."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from valtag_assets.engine.cleaning.clean import Cleaned, RowRules, clean_source
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.reading.origin import fingerprint
+from valtag_assets.engine.reading.read import read_source
+from valtag_assets.engine.session import Engine
+from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
+from valtag_assets.expression.resolved import ResolvedSource
+from valtag_assets.graph.checks import check_specs
+from valtag_assets.graph.gates import Wanted, ask
+from valtag_assets.graph.metadata import describe, source_schema
+from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
+from valtag_assets.graph.setting import EngineSession, Setting
+from valtag_assets.graph.sources import origin_of, source_name
+from valtag_assets.graph.stages import asset_key
+from valtag_assets.quality.plan import source_expectations
+from valtag_assets.spec.types import INTEGER, TEXT
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+GROUP = "g2_clean"
+QUARANTINE = "quarantine"
+
+
+def clean_assets(setting: Setting) -> list[dg.AssetsDefinition]:
+    """One asset per source."""
+    return [_clean_asset(setting, source) for source in setting.resolved.sources.values()]
+
+
+def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinition:
+    key = asset_key(clean_name(source.code))
+    lookups = [asset_key(clean_name(lookup.source)) for lookup in source.spec.lookups]
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(source_name(source.code)), *lookups],
+        group_name=GROUP,
+        description=describe(source.spec.title, source.spec.meaning),
+        owners=[setting.resolved.catalog.owner_of(source.spec)],
+        kinds={"duckdb", "parquet"},
+        tags={"family": source.spec.family, "kind": source.spec.kind},
+        code_version=_meaning(setting, source),
+        metadata={"dagster/column_schema": source_schema(source)},
+        automation_condition=dg.AutomationCondition.eager(),
+        check_specs=check_specs(key, source_expectations(setting.resolved, source, None)),
+        output_required=False,
+    )
+    def clean(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
+        yield from build(context, setting, engine, _plan(setting, source, context.run_id))
+
+    return clean
+
+
+def _meaning(setting: Setting, source: ResolvedSource) -> str:
+    project = setting.resolved.catalog.project
+    checks = source.spec.checks.model_dump()
+    return meaning_of(source.meaning, checks, project.timezone, project.missing)
+
+
+def _plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
+    gate = ask(setting.warehouse, [Wanted(clean_name(lookup.source)) for lookup in source.spec.lookups])
+
+    def write(engine: Engine, into: Path) -> Written:
+        return _write(setting, source, gate.snapshots, run_id, engine, into)
+
+    spec = source.spec
+    return Plan(
+        table=TableRef("clean", source.code),
+        as_of=None,
+        meaning=_meaning(setting, source),
+        gate=gate,
+        key=(spec.person,) if spec.person else spec.key,
+        columns={**source.columns, ORIGIN_COLUMNS[0]: TEXT, ORIGIN_COLUMNS[1]: INTEGER},
+        private=frozenset(field.name for field in spec.fields if field.access in ("sensitive", "pii")),
+        write=write,
+        expectations=lambda written, previous: source_expectations(
+            setting.resolved, source, previous, written.metrics
+        ),
+        fingerprint=fingerprint(origin_of(setting, source), setting.fingerprints),
+        picture=_quarantine_picture,
+    )
+
+
+def _write(
+    setting: Setting,
+    source: ResolvedSource,
+    lookups: Mapping[str, Snapshot],
+    run_id: str,
+    engine: Engine,
+    into: Path,
+) -> Written:
+    """Read, clean, keep the quarantine; the clean rows go into ``into``."""
+    read = [*dict.fromkeys(field.source_name for field in source.spec.fields)]
+    with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
+        work = Path(folder)
+        with open_duckdb(setting.spill) as reader:
+            raw = read_source(reader.connection, origin_of(setting, source), read, work)
+        cleaned = clean_source(
+            engine,
+            source.spec,
+            setting.resolved.catalog.project,
+            raw,
+            {look.source: lookups[clean_name(look.source)].files for look in source.spec.lookups},
+            {code: setting.resolved.sources[code].columns for code in _lookup_codes(source)},
+            RowRules(source.compute, source.refuse, source.drop),
+            work,
+        )
+        _keep_quarantine(setting, source, cleaned, run_id)
+        cleaned.clean.rename(into / "part-0.parquet")
+    return Written({"account": cleaned.account.to_json()}, cleaned.data_until)
+
+
+def _lookup_codes(source: ResolvedSource) -> list[str]:
+    return [lookup.source for lookup in source.spec.lookups]
+
+
+def _keep_quarantine(setting: Setting, source: ResolvedSource, cleaned: Cleaned, run_id: str) -> None:
+    """Publish the refused rows, whether or not the clean table will pass: that is when they are looked at."""
+    with setting.warehouse.staging(TableRef(QUARANTINE, source.code)) as staged:
+        cleaned.quarantine.rename(staged.path / "part-0.parquet")
+        setting.warehouse.publish(
+            staged,
+            as_of=None,
+            known_at=setting.clock(),
+            input_hash=_meaning(setting, source),
+            catalog_hash=setting.resolved.catalog.digest,
+            run_id=run_id,
+            data_until=None,
+            inputs={},
+            verdicts=(),
+            metrics={"account": cleaned.account.to_json()},
+            key=("file", "row"),
+        )
+
+
+def _quarantine_picture(snapshot: Snapshot) -> Mapping[str, Any]:
+    """Counts per rule as a table on the asset page."""
+    rules = snapshot.metrics.get("account", {}).get("by_rule", {})
+    if not rules:
+        return {}
+    rows = [dg.TableRecord({"rule": rule, "rows": int(count)}) for rule, count in sorted(rules.items())]
+    return {"refused and dropped by rule 按规则": dg.MetadataValue.table(rows)}

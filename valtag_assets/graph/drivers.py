@@ -1,0 +1,171 @@
+"""What starts the graph by itself: the daily schedule, the landing sensor, the sensor that reports trouble.
+
+All are stopped by default; one click in the UI starts each.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from valtag_assets.engine.reading.origin import SourceError, fingerprint
+from valtag_assets.expression.resolved import ResolvedSource
+from valtag_assets.graph.health import Health, table_health
+from valtag_assets.graph.jobs import HEALTH, REFRESH
+from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.sources import origin_of, source_name
+from valtag_assets.graph.stages import asset_key
+
+LEAD = timedelta(hours=2)
+DATA_VERSION_TAG = "dagster/data_version"
+
+
+@dataclass(frozen=True)
+class Drivers:
+    schedules: Sequence[dg.ScheduleDefinition]
+    sensors: Sequence[dg.SensorDefinition]
+
+
+def drivers(setting: Setting) -> Drivers:
+    """The schedule and the sensors of one catalog."""
+    return Drivers(
+        schedules=[_daily(setting)],
+        sensors=[
+            _landing(setting),
+            _trouble(setting),
+            _after_refresh(),
+            dg.AutomationConditionSensorDefinition(
+                "automation",
+                target=dg.AssetSelection.all(),
+                default_status=dg.DefaultSensorStatus.STOPPED,
+                description="按自动化条件重算 · Recompute what its automation condition asks for",
+            ),
+        ],
+    )
+
+
+def _daily(setting: Setting) -> dg.ScheduleDefinition:
+    """Refresh yesterday's as-of two hours before the project's deadline."""
+    project = setting.resolved.catalog.project
+    hour, minute = project.refresh.hour_minute
+
+    @dg.schedule(
+        name="daily_refresh",
+        job_name=REFRESH,
+        cron_schedule=f"{minute} {(hour - LEAD.seconds // 3600) % 24} * * *",
+        execution_timezone=project.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=f"每日 {project.refresh.deadline} 前两小时刷新前一天 · Two hours before the deadline",
+    )
+    def daily_refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        due = context.scheduled_execution_time.astimezone(project.zone)
+        as_of = due.date() - timedelta(days=1)
+        return dg.RunRequest(run_key=f"daily {as_of}", partition_key=as_of.isoformat())
+
+    return daily_refresh
+
+
+def _landing(setting: Setting) -> dg.SensorDefinition:
+    """New or changed source files: observe the source, refresh the newest as-of."""
+
+    @dg.sensor(
+        name="landing",
+        job_name=REFRESH,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="源文件到达或变化时刷新 · Refresh when source files arrive or change",
+    )
+    def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        before = json.loads(context.cursor) if context.cursor else None
+        now = {code: _state(setting, source) for code, source in setting.resolved.sources.items()}
+        cursor = json.dumps(now, sort_keys=True)
+        changed = sorted(code for code in now if before is None or now[code] != before.get(code))
+        if not changed:
+            return dg.SkipReason("no source file has changed")
+        events = list(_observations(setting, changed))
+        as_of = setting.last_as_of()
+        runs = [dg.RunRequest(run_key=f"landing {cursor}", partition_key=as_of.isoformat())]
+        return dg.SensorResult(asset_events=events, run_requests=runs, cursor=cursor)
+
+    return landing
+
+
+def _state(setting: Setting, source: ResolvedSource) -> list[str]:
+    """Name, size and time of each file: cheap enough to ask every half minute."""
+    try:
+        paths = origin_of(setting, source).paths
+    except SourceError as error:
+        return [f"missing: {error}"]
+    return [f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in map(Path, paths)]
+
+
+def _observations(setting: Setting, codes: Sequence[str]) -> Iterator[dg.AssetObservation]:
+    for code in codes:
+        try:
+            digest = fingerprint(origin_of(setting, setting.resolved.sources[code]), setting.fingerprints)
+        except SourceError:
+            continue  # The run that follows fails on this source with the same message.
+        yield dg.AssetObservation(asset_key(source_name(code)), tags={DATA_VERSION_TAG: digest})
+
+
+def _trouble(setting: Setting) -> dg.SensorDefinition:
+    """Log every table that is refused, failed, held or stale, when that changes."""
+
+    @dg.sensor(
+        name="trouble",
+        job_name=HEALTH,
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="报告被拒绝、暂停或过期的表 · Reports refused, held and stale tables",
+    )
+    def trouble(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        sick = troubles(setting, setting.last_as_of())
+        cursor = json.dumps(sick, ensure_ascii=False, sort_keys=True)
+        if cursor == context.cursor:
+            return dg.SkipReason(f"nothing new: {len(sick)} tables in trouble")
+        for table, why in sick.items():
+            context.log.warning(f"{table}: {why}")
+        if not sick and not context.cursor:
+            return dg.SensorResult(cursor=cursor)
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=cursor)], cursor=cursor)
+
+    return trouble
+
+
+def troubles(setting: Setting, newest: date) -> dict[str, str]:
+    """Every table that is not well, with the reason in words."""
+    found = {}
+    for row in table_health(setting):
+        why = _why(row, newest)
+        if why:
+            found[row.table] = why
+    return found
+
+
+def _why(row: Health, newest: date) -> str | None:
+    if row.state not in ("ok", "warned"):
+        return f"{row.state}: {row.reason or 'no reason recorded'}"
+    if row.policy.startswith("daily") and row.as_of and date.fromisoformat(row.as_of) < newest:
+        return f"stale: as-of {row.as_of} is served, {newest} is due"
+    return None
+
+
+def _after_refresh() -> dg.SensorDefinition:
+    """Keep the health page in step with the runs."""
+
+    @dg.run_status_sensor(
+        name="health_after_refresh",
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        request_job=None,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        monitor_all_code_locations=True,
+    )
+    def health_after_refresh(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        if context.dagster_run.job_name == HEALTH:
+            return dg.SkipReason("the health job itself")
+        return dg.RunRequest(run_key=context.dagster_run.run_id, job_name=HEALTH)
+
+    return health_after_refresh

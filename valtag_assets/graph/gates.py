@@ -1,0 +1,74 @@
+"""Gates: a table is computed only from inputs that may be read.
+
+A recorded refusal stops every reader, in the same run and in later ones, until the input is good again: the
+step asks the warehouse itself, since Dagster's blocking checks reach only the run they happened in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.store import Warehouse
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One input: its table, the as-of it must have (None: independent of time), the columns that are read.
+
+    ``or_before``: the newest earlier as-of will do (categories that are computed on demand).
+    """
+
+    table: str
+    as_of: date | None = None
+    columns: frozenset[str] = frozenset()
+    or_before: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The inputs found, and why the table may not be computed, one sentence each."""
+
+    snapshots: Mapping[str, Snapshot]
+    faults: Sequence[str] = field(default_factory=tuple)
+    held: frozenset[str] = frozenset()
+
+    @property
+    def open(self) -> bool:
+        return not self.faults
+
+
+def ask(warehouse: Warehouse, wanted: Sequence[Wanted]) -> Gate:
+    """Look up every input and say which of them must not be read."""
+    snapshots: dict[str, Snapshot] = {}
+    faults: list[str] = []
+    held: set[str] = set()
+    for want in wanted:
+        table = TableRef.parse(want.table)
+        blocked = warehouse.blocked(table, want.as_of)
+        snapshot = warehouse.current(table, want.as_of)
+        if snapshot is None and want.or_before:
+            snapshot = warehouse.latest(table, on_or_before=want.as_of)
+        if blocked is not None:
+            faults.append(f"{want.table} was {blocked.outcome}: {blocked.reason}")
+            continue
+        if snapshot is None:
+            when = f" for {want.as_of}" if want.as_of else ""
+            faults.append(f"{want.table} has no published snapshot{when}")
+            continue
+        red = sorted(want.columns & snapshot.held)
+        held.update(red)
+        faults.extend(f"tag {code} of {want.table} is held: {why_held(snapshot, code)}" for code in red)
+        snapshots[want.table] = snapshot
+    return Gate(snapshots, tuple(faults), frozenset(held))
+
+
+def why_held(snapshot: Snapshot, column: str) -> str:
+    """The failed checks of a held tag, in words."""
+    failed = [v for v in snapshot.verdicts if v.column == column and v.holds == "tag" and not v.passed]
+    return "; ".join(
+        f"{verdict.check} failed for {verdict.unexpected} of {verdict.evaluated}"
+        if verdict.unexpected is not None
+        else f"{verdict.check} failed"
+        for verdict in failed
+    )

@@ -1,0 +1,132 @@
+"""Small plots for asset pages, as SVG: the browser's own fonts draw the text, Chinese included."""
+
+import base64
+import io
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from valtag_assets.expression.resolved import ResolvedCategory, ResolvedTag
+from valtag_assets.spec.score import Rfm
+from valtag_assets.warehouse.snapshot import Snapshot
+
+FONTS = "'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', 'Source Han Sans SC', sans-serif"
+BLUE, GREY, RED = "#3b6fb6", "#b8bec7", "#c0504d"
+MOST_PANELS = 12
+MOST_BARS = 10
+
+
+def category_plot(resolved: object, category: ResolvedCategory, snapshot: Snapshot) -> dg.MetadataValue:
+    """Coverage of every tag, then the distribution of the first tags: histograms or the commonest values."""
+    columns = snapshot.metrics["profile"]["columns"]
+    shown = [tag for tag in category.tags if tag.code in columns]
+    drawn = [tag for tag in shown if columns[tag.code].get("histogram")][:MOST_PANELS]
+    rows = (len(drawn) + 2) // 3
+    figure = Figure(figsize=(11, 0.6 + 0.26 * len(shown) + 1.9 * rows), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=[0.6 + 0.26 * len(shown), max(1.9 * rows, 0.1)])
+    _coverage(upper.subplots(), shown, columns, snapshot.held)
+    if drawn:
+        panels = lower.subplots(rows, 3, squeeze=False)
+        for place, panel in enumerate(panels.flat):
+            if place < len(drawn):
+                _distribution(panel, drawn[place], columns[drawn[place].code]["histogram"])
+            else:
+                panel.axis("off")
+    return _as_image(figure, f"{category.code} {snapshot.as_of}")
+
+
+def _coverage(
+    axes: Axes, tags: Sequence[ResolvedTag], columns: dict[str, Any], held: frozenset[str]
+) -> None:
+    names = [f"{tag.title.zh} {tag.code}" for tag in tags]
+    shares = [columns[tag.code]["coverage"] or 0.0 for tag in tags]
+    axes.barh(names, shares, color=[RED if tag.code in held else BLUE for tag in tags])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.08)
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    for place, share in enumerate(shares):
+        axes.text(share + 0.005, place, f"{share:.1%}", va="center", fontsize=7)
+    axes.set_title("覆盖率 Coverage" + ("（红色：暂停 red: held）" if held else ""), loc="left", fontsize=10)
+    _plain(axes)
+
+
+def _distribution(axes: Axes, tag: ResolvedTag, histogram: dict[str, Any]) -> None:
+    labels = [str(label) for label in histogram["labels"]][:MOST_BARS]
+    counts = histogram["counts"][:MOST_BARS]
+    axes.bar(range(len(labels)), counts, color=BLUE)
+    axes.set_xticks(range(len(labels)), [label[:12] for label in labels], rotation=35, ha="right", fontsize=6)
+    unit = f"（{tag.spec.unit}）" if tag.spec.unit else ""
+    axes.set_title(f"{tag.title.zh}{unit} {tag.code}", fontsize=8, loc="left")
+    _plain(axes)
+
+
+def rfm_heat_map(rfm: Rfm, cells: Sequence[dict[str, Any]], currency: str) -> dg.MetadataValue:
+    """Persons by recency and frequency score, each cell with its tier, size and mean monetary value."""
+    figure = Figure(figsize=(9.5, 6), layout="constrained")
+    axes = figure.subplots()
+    scores = range(1, rfm.bins + 1)
+    sizes = [[_sum(cells, r, f, "persons") for f in scores] for r in reversed(scores)]
+    image = axes.imshow(sizes, cmap="Blues", aspect="auto")
+    most = max(max(row) for row in sizes) or 1
+    names = {tier.code: tier.title.zh for tier in rfm.named_tiers}
+    for row, r in enumerate(reversed(scores)):
+        for column, f in enumerate(scores):
+            size, money = sizes[row][column], _sum(cells, r, f, "monetary")
+            own = {cell["tier"] for cell in cells if cell["r"] == r and cell["f"] == f}
+            title = "/".join(names[code] for code in names if code in own)
+            text = f"{title}\n{size:,}\n{money / size:,.0f} {currency}" if size else "·"
+            colour = "white" if size > 0.6 * most else "black"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(rfm.bins), [f"F{f}" for f in scores])
+    axes.set_yticks(range(rfm.bins), [f"R{r}" for r in reversed(scores)])
+    axes.set_xlabel(f"频度 Frequency（{rfm.frequency}）")
+    axes.set_ylabel(f"近度 Recency（{rfm.recency}）")
+    axes.set_title(
+        f"RFM：每格人数与人均金额 persons and mean monetary value per cell（{rfm.monetary}）",
+        loc="left",
+        fontsize=10,
+    )
+    figure.colorbar(image, ax=axes, label="人数 persons")
+    return _as_image(figure, "RFM")
+
+
+def _sum(cells: Sequence[dict[str, Any]], r: int, f: int, what: str) -> Any:
+    return sum(cell[what] for cell in cells if cell["r"] == r and cell["f"] == f)
+
+
+def size_history(snapshots: Sequence[Snapshot]) -> dg.MetadataValue:
+    """Size of an audience per as-of; of several snapshots of one as-of, the newest."""
+    newest: dict[date, int] = {s.as_of: s.rows for s in snapshots if s.as_of is not None}
+    figure = Figure(figsize=(8, 2.6), layout="constrained")
+    axes = figure.subplots()
+    days = sorted(newest)
+    axes.plot([str(day) for day in days], [newest[day] for day in days], marker="o", color=BLUE)
+    for place, day in enumerate(days[-8:]):
+        axes.annotate(f"{newest[day]:,}", (max(0, len(days) - 8) + place, newest[day]), fontsize=7)
+    axes.set_ylim(bottom=0)
+    axes.set_title("人数 persons", loc="left", fontsize=9)
+    axes.tick_params(axis="x", rotation=30, labelsize=7)
+    _plain(axes)
+    return _as_image(figure, "size history")
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=7)
+
+
+def _as_image(figure: Figure, alt: str) -> dg.MetadataValue:
+    """The figure as an inline image; text stays text, so no font has to be shipped."""
+    buffer = io.StringIO()
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "valtag", "font.family": ["sans-serif"]}
+    with mpl.rc_context(settings):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue().replace("font-family: sans-serif", f"font-family: {FONTS}")
+    svg = svg.replace("sans-serif'", f"{FONTS}'") if FONTS not in svg else svg
+    data = base64.b64encode(svg.encode()).decode()
+    return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml;base64,{data})")

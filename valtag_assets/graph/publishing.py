@@ -1,0 +1,196 @@
+"""Write, audit, publish: the one way a table comes into the warehouse.
+
+A table is computed into a staging folder, audited there, and only then published. What fails a check of the
+whole table is never published: the last good snapshot stays served, the attempt is recorded with its reason,
+and the step fails. What fails a check of one tag is published with its verdict, and the readers of that tag
+are held. An unchanged table (same meaning, same inputs) is not computed again.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from valtag_assets.engine.reading.origin import SourceError
+from valtag_assets.engine.session import Engine
+from valtag_assets.expression.resolved import code_version
+from valtag_assets.graph.checks import INPUTS, check_results, gate_result
+from valtag_assets.graph.gates import Gate
+from valtag_assets.graph.metadata import materialization_metadata
+from valtag_assets.graph.setting import EngineSession, Setting, TableDone
+from valtag_assets.quality.audit import audit
+from valtag_assets.quality.expectation import Expectation
+from valtag_assets.quality.profile import profile
+from valtag_assets.spec.types import DataType
+from valtag_assets.warehouse.errors import WarehouseError
+from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef, Verdict
+
+Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What computing a table left in the staging folder, beside the Parquet file itself."""
+
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    data_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one table of one as-of is made.
+
+    ``meaning`` is everything in the catalog its values depend on; ``fingerprint`` stands for inputs that are
+    no tables (source files). ``write`` puts one Parquet file into the folder it is given. ``expectations``
+    may use what was written and the previous snapshot; ``joined`` are further tables a law may read.
+    """
+
+    table: TableRef
+    as_of: date | None
+    meaning: str
+    gate: Gate
+    key: tuple[str, ...]
+    columns: Mapping[str, DataType]
+    private: frozenset[str]
+    write: Callable[[Engine, Path], Written]
+    expectations: Callable[[Written, Snapshot | None], Sequence[Expectation]]
+    fingerprint: str = ""
+    joined: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    picture: Callable[[Snapshot], Mapping[str, Any]] = lambda _: {}
+
+    def input_hash(self) -> str:
+        """Equal exactly when computing again would give the same table and the same verdicts."""
+        inputs = sorted((key, snapshot.content_hash) for key, snapshot in self.gate.snapshots.items())
+        held = sorted((key, sorted(snapshot.held)) for key, snapshot in self.gate.snapshots.items())
+        text = repr((self.meaning, self.as_of, self.fingerprint, inputs, held))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSession, plan: Plan) -> Results:
+    """Compute, audit and publish ``plan``; yields the events of the asset. Raises dg.Failure when refused."""
+    started = time.monotonic()
+    yield gate_result(plan.gate)
+    if not plan.gate.open:
+        reason = "inputs held: " + "; ".join(plan.gate.faults)
+        _refuse(context, setting, plan, started, reason, "refused", ())
+    current = setting.warehouse.current(plan.table, plan.as_of)
+    blocked = setting.warehouse.blocked(plan.table, plan.as_of)
+    if current is not None and blocked is None and current.input_hash == plan.input_hash():
+        setting.listen(TableDone(plan.table.key, "reused", time.monotonic() - started, current.rows))
+        yield from _events(setting, plan, current, reused=True)
+        return
+    try:
+        published = _compute(context, setting, engine, plan, started)
+    except (SourceError, WarehouseError, duckdb.Error, OSError) as error:
+        _refuse(context, setting, plan, started, f"{type(error).__name__}: {error}", "failed", ())
+        raise
+    if isinstance(published, Snapshot):
+        seconds = time.monotonic() - started
+        setting.listen(TableDone(plan.table.key, "published", seconds, published.rows))
+        yield from _events(setting, plan, published, reused=False)
+        return
+    yield from check_results(published)
+    failed = [verdict for verdict in published if verdict.holds == "table" and not verdict.passed]
+    reason = "checks failed: " + "; ".join(_in_words(verdict) for verdict in failed)
+    _refuse(context, setting, plan, started, reason, "refused", published)
+
+
+def _compute(
+    context: dg.AssetExecutionContext,
+    setting: Setting,
+    session: EngineSession,
+    plan: Plan,
+    started: float,
+) -> Snapshot | Sequence[Verdict]:
+    """Stage and audit; the published snapshot, or the verdicts that forbid publishing."""
+    warehouse = setting.warehouse
+    previous = _previous(setting, plan)
+    with warehouse.staging(plan.table) as staged, session.open() as engine:
+        written = plan.write(engine, staged.path)
+        files = sorted(staged.path.glob("*.parquet"))
+        shape = profile(engine, files, plan.columns, private=plan.private, previous=previous)
+        computed = time.monotonic()
+        wanted = plan.expectations(Written({**written.metrics, "profile": shape}, written.data_until), previous)
+        verdicts = audit(files, wanted, key=plan.key[0], joined=plan.joined)
+        audited = time.monotonic()
+        if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
+            return verdicts
+        metrics = {**written.metrics, "profile": shape}
+        metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(audited - computed, 3)}
+        return warehouse.publish(
+            staged,
+            as_of=plan.as_of,
+            known_at=setting.clock(),
+            input_hash=plan.input_hash(),
+            catalog_hash=setting.resolved.catalog.digest,
+            run_id=context.run_id,
+            data_until=written.data_until,
+            inputs={key: snapshot.id for key, snapshot in plan.gate.snapshots.items()},
+            verdicts=verdicts,
+            metrics=metrics,
+            key=plan.key,
+        )
+
+
+def _previous(setting: Setting, plan: Plan) -> Snapshot | None:
+    """The last good snapshot to compare with: of an earlier as-of, or the one now served."""
+    if plan.as_of is None:
+        return setting.warehouse.current(plan.table)
+    earlier = date.fromordinal(plan.as_of.toordinal() - 1)
+    return setting.warehouse.latest(plan.table, on_or_before=earlier)
+
+
+def _events(setting: Setting, plan: Plan, snapshot: Snapshot, *, reused: bool) -> Results:
+    metadata = {**materialization_metadata(setting, snapshot, reused=reused), **plan.picture(snapshot)}
+    yield dg.MaterializeResult(data_version=dg.DataVersion(snapshot.content_hash[:32]), metadata=metadata)
+    yield from check_results(snapshot.verdicts)
+
+
+def _refuse(
+    context: dg.AssetExecutionContext,
+    setting: Setting,
+    plan: Plan,
+    started: float,
+    reason: str,
+    outcome: str,
+    verdicts: Sequence[Verdict],
+) -> None:
+    """Record the attempt, tell the listener, fail the step."""
+    setting.warehouse.record_attempt(
+        plan.table,
+        Attempt(
+            as_of=plan.as_of,
+            at=setting.clock(),
+            run_id=context.run_id,
+            input_hash=plan.input_hash(),
+            outcome=outcome,  # type: ignore[arg-type]
+            verdicts=tuple(verdicts),
+            reason=reason,
+        ),
+    )
+    setting.listen(TableDone(plan.table.key, outcome, time.monotonic() - started, reason=reason))
+    good = setting.warehouse.latest(plan.table)
+    kept = f"; {good.id} of {good.as_of or 'all time'} stays served" if good else "; nothing was served before"
+    raise dg.Failure(f"{plan.table} is not published: {reason}{kept}", allow_retries=False)
+
+
+def _in_words(verdict: Verdict) -> str:
+    title = verdict.detail.get("title", {})
+    name = title.get("en", verdict.check)
+    if verdict.unexpected is None:
+        return f"{verdict.check} ({name})"
+    return f"{verdict.check} ({name}): {verdict.unexpected} of {verdict.evaluated}"
+
+
+def meaning_of(*parts: object) -> str:
+    """A code version from everything a table's values depend on."""
+    return code_version(repr(parts))
+
+
+__all__ = ["INPUTS", "Plan", "Results", "Written", "build", "meaning_of"]

@@ -1,0 +1,146 @@
+"""Stage *scores*: RFM over tags."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.rfm import cell_sizes, rfm_expression, scores_name
+from valtag_assets.engine.session import Engine
+from valtag_assets.engine.tags import tags_name
+from valtag_assets.expression.resolved import ResolvedScore
+from valtag_assets.graph.checks import check_specs
+from valtag_assets.graph.gates import ask
+from valtag_assets.graph.metadata import describe, score_schema
+from valtag_assets.graph.plots import rfm_heat_map
+from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
+from valtag_assets.graph.setting import EngineSession, Setting
+from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
+from valtag_assets.graph.tags import data_until, wanted_tags
+from valtag_assets.quality.plan import score_expectations
+from valtag_assets.spec.score import QUADRANTS
+from valtag_assets.spec.types import TEXT
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+GROUP = "g5_scores"
+
+
+def score_assets(setting: Setting) -> list[dg.AssetsDefinition]:
+    """One asset per score of the catalog."""
+    return [_score_asset(setting, score) for score in setting.resolved.scores.values()]
+
+
+def read_categories(setting: Setting, score: ResolvedScore) -> dict[str, frozenset[str]]:
+    """The categories a score reads, with the tags of each."""
+    found: dict[str, set[str]] = {}
+    for tag in score.tags:
+        found.setdefault(setting.resolved.category_of(tag), set()).add(tag)
+    return {code: frozenset(tags) for code, tags in sorted(found.items())}
+
+
+def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
+    catalog = setting.resolved.catalog
+    refresh = score.spec.refresh or catalog.project.refresh
+    key = asset_key(scores_name(score.code))
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(tags_name(code)) for code in read_categories(setting, score)],
+        group_name=GROUP,
+        description=describe(score.spec.title, score.spec.meaning, _convention(score)),
+        owners=[catalog.owner_of(score.spec)],
+        kinds={"duckdb", "parquet"},
+        code_version=meaning_of(score.meaning),
+        partitions_def=as_of_partitions(setting),
+        freshness_policy=freshness(setting, refresh),
+        automation_condition=automation(refresh),
+        metadata={"dagster/column_schema": score_schema(score)},
+        check_specs=check_specs(key, score_expectations(setting.resolved, score, None)),
+        output_required=False,
+    )
+    def scores(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
+        yield from build(context, setting, engine, _plan(setting, score, run_as_of(context, setting)))
+
+    return scores
+
+
+def _convention(score: ResolvedScore) -> str:
+    rfm = score.spec
+    threshold = rfm.quadrant_threshold if isinstance(rfm.quadrant_threshold, str) else "fixed"
+    return (
+        f"R `{rfm.recency}` · F `{rfm.frequency}` · M `{rfm.monetary}`；1–{rfm.bins} 分，同值同分；"
+        f"象限阈值 quadrant threshold: {threshold}. Equal values share a score; 5 is best."
+    )
+
+
+def _plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
+    resolved = setting.resolved
+    wanted = [wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()]
+    gate = ask(setting.warehouse, wanted)
+
+    def write(engine: Engine, into: Path) -> Written:
+        expression = rfm_expression(resolved, score, as_of)
+        inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
+        target = into / "part-0.parquet"
+        engine.write(expression, inputs, target)
+        cells = cell_sizes(resolved, score, as_of)
+        sizes = engine.fetch(cells, {**inputs, scores_name(score.code): [target]}).to_pylist()
+        return Written({"cells": sizes, "sql": engine.sql(expression)}, data_until(gate, as_of))
+
+    def picture(snapshot: Snapshot) -> dict[str, Any]:
+        cells = snapshot.metrics["cells"]
+        unit = resolved.catalog.project.currency
+        return {
+            "heat map 热力图": rfm_heat_map(score.spec, cells, unit),
+            "tiers 分层": dg.MetadataValue.table(tier_rows(score, cells)),
+            "quadrants 八象限": dg.MetadataValue.table(quadrant_rows(cells)),
+            "SQL": dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```"),
+        }
+
+    return Plan(
+        table=TableRef("scores", score.code),
+        as_of=as_of,
+        meaning=meaning_of(score.meaning),
+        gate=gate,
+        key=(PERSON,),
+        columns={PERSON: TEXT, **score.columns},
+        private=frozenset({PERSON}),
+        write=write,
+        expectations=lambda written, previous: score_expectations(resolved, score, previous),
+        picture=picture,
+    )
+
+
+def tier_rows(score: ResolvedScore, cells: list[dict[str, Any]]) -> list[dg.TableRecord]:
+    """Size and revenue share of each named tier, in the order of the catalog."""
+    titles = {tier.code: f"{tier.title.zh} · {tier.title.en}" for tier in score.spec.named_tiers}
+    return _grouped(cells, "tier", titles)
+
+
+def quadrant_rows(cells: list[dict[str, Any]]) -> list[dg.TableRecord]:
+    """Size and revenue share of each of the eight quadrants."""
+    return _grouped(cells, "quadrant", {code: f"{t.zh} · {t.en}" for code, t in QUADRANTS.items()})
+
+
+def _grouped(cells: list[dict[str, Any]], by: str, titles: dict[str, str]) -> list[dg.TableRecord]:
+    persons = sum(cell["persons"] for cell in cells) or 1
+    revenue = sum(cell["monetary"] for cell in cells) or 1.0
+    rows = []
+    for code, title in titles.items():
+        own = [cell for cell in cells if cell[by] == code]
+        size, money = sum(cell["persons"] for cell in own), sum(cell["monetary"] for cell in own)
+        rows.append(
+            dg.TableRecord(
+                {
+                    by: code,
+                    "name": title,
+                    "persons": size,
+                    "share": f"{size / persons:.1%}",
+                    "monetary": round(money, 2),
+                    "revenue share": f"{money / revenue:.1%}",
+                }
+            )
+        )
+    return rows

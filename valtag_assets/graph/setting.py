@@ -1,0 +1,117 @@
+"""Where the graph works: which catalog, which folder, which engine, which clock.
+
+Everything comes from the environment once, when the code location is loaded:
+
+* ``VALTAG_CATALOG``: a catalog folder, or the name of a shipped catalog (default ``complete_journey``);
+* ``VALTAG_DATA``: the folder for generated files (default ``data`` under the current folder). Each catalog
+  has its own warehouse in it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from valtag_assets.engine.duckdb import DuckDBEngine
+from valtag_assets.engine.session import Engine
+from valtag_assets.expression.resolve import resolve_catalog
+from valtag_assets.expression.resolved import Resolved
+from valtag_assets.warehouse.store import Warehouse
+
+SHIPPED = Path(__file__).parent.parent / "catalogs"
+DEFAULT_CATALOG = "complete_journey"
+
+
+@dataclass(frozen=True)
+class TableDone:
+    """What a listener hears when a table is through: published, reused, refused or failed."""
+
+    table: str
+    outcome: str
+    seconds: float
+    rows: int | None = None
+    reason: str | None = None
+
+
+def _silent(_: TableDone) -> None:
+    """The default listener."""
+
+
+def wall_clock() -> datetime:
+    """The one clock of the product (aware, UTC): it dates what is published and chooses the default as-of."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One catalog at work in one data folder."""
+
+    resolved: Resolved
+    data: Path
+    clock: Callable[[], datetime] = wall_clock
+    listen: Callable[[TableDone], None] = field(default=_silent, compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.resolved.catalog.project.name
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.data / "warehouse" / self.name)
+
+    @property
+    def spill(self) -> Path:
+        """A folder for working files, on the warehouse's own disk."""
+        folder = self.data / "warehouse" / self.name / ".work"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def fingerprints(self) -> Path:
+        """Where digests of source files are remembered."""
+        return self.data / "warehouse" / self.name / ".fingerprints.json"
+
+    def today(self) -> date:
+        """The present local date in the catalog's time zone."""
+        return self.clock().astimezone(self.resolved.catalog.project.zone).date()
+
+    def last_as_of(self) -> date:
+        """The last date that is over: the newest as-of anybody may ask for."""
+        return self.today() - timedelta(days=1)
+
+
+class EngineSession(dg.ConfigurableResource):
+    """The engine of a run. ``duckdb`` supplies an in-memory connection; ``spill`` is where big sorts go."""
+
+    duckdb: DuckDBResource
+    spill: str
+
+    @contextmanager
+    def open(self) -> Iterator[Engine]:
+        Path(self.spill).mkdir(parents=True, exist_ok=True)
+        with self.duckdb.get_connection() as connection:
+            yield DuckDBEngine(connection, Path(self.spill))
+
+
+def catalog_folder(name_or_path: str) -> Path:
+    """The folder of a shipped catalog, or the path as it is. A path wins when it is a folder."""
+    path = Path(name_or_path)
+    if (path / "project.yaml").is_file() or os.sep in name_or_path:
+        return path.resolve()
+    shipped = SHIPPED / name_or_path
+    return shipped if shipped.is_dir() else path.resolve()
+
+
+def data_folder(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("VALTAG_DATA", "data")).resolve()
+
+
+def setting_from(environment: Mapping[str, str]) -> Setting:
+    """The setting of a code location. Raises CatalogError with every mistake of the catalog."""
+    root = catalog_folder(environment.get("VALTAG_CATALOG", DEFAULT_CATALOG))
+    return Setting(resolve_catalog(root), data_folder(environment))

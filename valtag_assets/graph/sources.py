@@ -1,0 +1,42 @@
+"""Stage *sources*: the company's tables, observed. Their data version is the fingerprint of their content."""
+
+import dagster as dg
+
+from valtag_assets.engine.reading.origin import Origin, fingerprint, locate
+from valtag_assets.expression.resolved import ResolvedSource
+from valtag_assets.graph.metadata import describe
+from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import asset_key
+
+GROUP = "g1_sources"
+
+
+def source_name(source: str) -> str:
+    """The asset key text of a source."""
+    return f"sources/{source}"
+
+
+def origin_of(setting: Setting, source: ResolvedSource) -> Origin:
+    """The source's ``read`` block with its files found. Raises SourceError when nothing is there."""
+    return locate(source.spec.read, setting.resolved.catalog.root)
+
+
+def source_assets(setting: Setting) -> list[dg.SourceAsset]:
+    """One observable source asset per source of the catalog."""
+    return [_source_asset(setting, source) for source in setting.resolved.sources.values()]
+
+
+def _source_asset(setting: Setting, source: ResolvedSource) -> dg.SourceAsset:
+    spec = source.spec
+
+    @dg.observable_source_asset(
+        key=asset_key(source_name(source.code)),
+        group_name=GROUP,
+        description=describe(spec.title, spec.meaning, f"`{spec.read.path or spec.read.table}`"),
+        metadata={"format": spec.read.actual_format, "family": spec.family, "kind": spec.kind},
+        tags={"family": spec.family, "kind": spec.kind},
+    )
+    def observe() -> dg.DataVersion:
+        return dg.DataVersion(fingerprint(origin_of(setting, source), setting.fingerprints))
+
+    return observe

@@ -1,0 +1,154 @@
+"""Stage *tags*: one asset per category, each with its own freshness policy and partitions."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
+from valtag_assets.engine.session import Engine
+from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
+from valtag_assets.expression.resolved import ResolvedCategory
+from valtag_assets.graph.checks import check_specs
+from valtag_assets.graph.gates import Gate, Wanted, ask
+from valtag_assets.graph.metadata import (
+    category_lineage,
+    category_schema,
+    describe,
+    end_of,
+    tag_dictionary,
+)
+from valtag_assets.graph.plots import category_plot
+from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
+from valtag_assets.graph.setting import EngineSession, Setting
+from valtag_assets.graph.stages import (
+    as_of_partitions,
+    asset_key,
+    automation,
+    freshness,
+    is_partitioned,
+    run_as_of,
+)
+from valtag_assets.quality.plan import category_expectations
+from valtag_assets.spec.block import Refresh
+from valtag_assets.spec.types import TEXT
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+GROUP = "g4_tags"
+
+
+def refresh_of(setting: Setting, category: str) -> Refresh:
+    """The category's own refresh, or the project's."""
+    catalog = setting.resolved.catalog
+    return catalog.categories[category].spec.refresh or catalog.project.refresh
+
+
+def wanted_tags(setting: Setting, category: str, as_of: date, columns: frozenset[str]) -> Wanted:
+    """A category as an input: the exact as-of, or the newest before it for categories without partitions."""
+    exact = is_partitioned(refresh_of(setting, category))
+    return Wanted(tags_name(category), as_of, columns, or_before=not exact)
+
+
+def tag_assets(setting: Setting) -> list[dg.AssetsDefinition]:
+    """One asset per category of the catalog."""
+    return [_category_asset(setting, category) for category in setting.resolved.categories.values()]
+
+
+def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDefinition:
+    resolved, spec = setting.resolved, setting.resolved.catalog.categories[category.code].spec
+    refresh = refresh_of(setting, category.code)
+    key = asset_key(tags_name(category.code))
+    upstream = [PERSONS, *map(clean_name, category.sources), *map(tags_name, category.categories)]
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(table) for table in upstream],
+        group_name=GROUP,
+        description=describe(spec.title, spec.meaning),
+        owners=[resolved.catalog.owner_of(spec)],
+        kinds={"duckdb", "parquet"},
+        tags={"category": category.code, "refresh": refresh.schedule},
+        code_version=_meaning(setting, category),
+        partitions_def=as_of_partitions(setting) if is_partitioned(refresh) else None,
+        freshness_policy=freshness(setting, refresh),
+        automation_condition=automation(refresh),
+        metadata={
+            "dagster/column_schema": category_schema(resolved, category),
+            "dagster/column_lineage": category_lineage(resolved, category),
+            "tag dictionary 标签字典": dg.MetadataValue.md(tag_dictionary(resolved, category.tags)),
+        },
+        check_specs=check_specs(key, category_expectations(resolved, category, None, None)),
+        output_required=False,
+    )
+    def tags(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
+        as_of = run_as_of(context, setting)
+        yield from build(context, setting, engine, category_plan(setting, category, as_of))
+
+    return tags
+
+
+def _meaning(setting: Setting, category: ResolvedCategory) -> str:
+    spec = setting.resolved.catalog.categories[category.code].spec
+    checks = [(tag.code, tag.spec.checks, tag.spec.domain) for tag in category.tags]
+    return meaning_of(category.meaning, checks, spec.laws, spec.checks)
+
+
+def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> Plan:
+    """How the category's table of ``as_of`` is made."""
+    resolved = setting.resolved
+    others = {code: _read_from(setting, category, code) for code in category.categories}
+    wanted = [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in category.sources]]
+    wanted += [wanted_tags(setting, code, as_of, columns) for code, columns in others.items()]
+    gate = ask(setting.warehouse, wanted)
+    before = _before(setting, category, as_of)
+
+    def write(engine: Engine, into: Path) -> Written:
+        expression = category_expression(resolved, category, as_of, previous=before is not None)
+        inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
+        if before is not None:
+            inputs[PREVIOUS] = before.files
+        engine.write(expression, inputs, into / "part-0.parquet")
+        return Written({"sql": engine.sql(expression)}, data_until(gate, as_of))
+
+    def picture(snapshot: Snapshot) -> dict[str, Any]:
+        found: dict[str, Any] = {"plot 分布": category_plot(resolved, category, snapshot)}
+        found["SQL"] = dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```")
+        return found
+
+    return Plan(
+        table=TableRef("tags", category.code),
+        as_of=as_of,
+        meaning=_meaning(setting, category),
+        gate=gate,
+        key=(PERSON,),
+        columns={PERSON: TEXT, **{tag.code: tag.type for tag in category.tags}},
+        private=frozenset(t.code for t in category.tags if t.spec.access in ("sensitive", "pii")) | {PERSON},
+        write=write,
+        expectations=lambda written, previous: category_expectations(
+            resolved, category, as_of, previous, written.metrics
+        ),
+        fingerprint=before.content_hash if before else "",
+        joined={tags_name(code): gate.snapshots[tags_name(code)].files for code in others if gate.open},
+        picture=picture,
+    )
+
+
+def _read_from(setting: Setting, category: ResolvedCategory, other: str) -> frozenset[str]:
+    """The tags of ``other`` that ``category`` reads, in its tags or its laws."""
+    read = {name for tag in category.tags for name in tag.tags} | {n for law in category.laws for n in law.tags}
+    return frozenset(name for name in read if setting.resolved.category_of(name) == other)
+
+
+def _before(setting: Setting, category: ResolvedCategory, as_of: date) -> Snapshot | None:
+    """The snapshot from which tags that keep their last value take it."""
+    if all(tag.spec.null_policy == "clear" for tag in category.tags):
+        return None
+    yesterday = date.fromordinal(as_of.toordinal() - 1)
+    return setting.warehouse.latest(TableRef("tags", category.code), on_or_before=yesterday)
+
+
+def data_until(gate: Gate, as_of: date) -> datetime | None:
+    """The age of a table is the age of its oldest input; events after the as-of don't count."""
+    seen = [snapshot.data_until for snapshot in gate.snapshots.values() if snapshot.data_until is not None]
+    return min([*seen, end_of(as_of)]) if seen else None

@@ -1,0 +1,188 @@
+"""What the tables of tags, scores and audiences must satisfy, from the catalog."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from valtag_assets.expression.lineage import names_read
+from valtag_assets.expression.resolved import (
+    Resolved,
+    ResolvedCategory,
+    ResolvedLaw,
+    ResolvedScore,
+    ResolvedSegment,
+    ResolvedTag,
+)
+from valtag_assets.quality import queries
+from valtag_assets.quality.column import (
+    HIDDEN_LEVELS,
+    Column,
+    catalog_checks,
+    in_range,
+    not_after,
+    one_of,
+    present,
+    rule_at,
+)
+from valtag_assets.quality.expectation import ROWS, Expectation, with_unique_names
+from valtag_assets.quality.table import KEY, key_expectations, row_count, schema
+from valtag_assets.spec.block import Severity, Title
+from valtag_assets.spec.types import TEXT, DataType
+from valtag_assets.warehouse.snapshot import Snapshot
+
+PERSONS = "identity/persons"
+
+_AT_LEAST_ZERO = ("count", "count_distinct", "days_since_first", "days_since_last")
+
+
+def category_expectations(
+    resolved: Resolved, category: ResolvedCategory, as_of: date, previous: Snapshot | None
+) -> list[Expectation]:
+    """What the staged table of ``category`` must satisfy at ``as_of``.
+
+    Its laws may read tags of other categories: audit it with their files in ``joined``, under the keys
+    ``tags/<category>``.
+    """
+    entry, root = resolved.catalog.categories[category.code], resolved.catalog.root
+    columns = {KEY: TEXT} | {tag.code: tag.type for tag in category.tags}
+    checks = entry.spec.checks
+    metrics = previous.metrics if previous else {}
+    found = [
+        *key_expectations(entry, resolved, "tags"),
+        row_count(entry, resolved, checks.min_rows, checks.max_rows_drop, previous),
+        *schema(entry, resolved, columns),
+    ]
+    for tag in category.tags:
+        found.extend(_tag_expectations(resolved, tag, as_of, metrics))
+    for number, law in enumerate(category.laws):
+        found.append(_law(resolved, category, law, as_of, rule_at(entry, root, "laws", number)))
+    return with_unique_names(found)
+
+
+def score_expectations(
+    resolved: Resolved, score: ResolvedScore, previous: Snapshot | None = None
+) -> list[Expectation]:
+    """One row per person, the known columns, scores from 1 to ``bins``, codes and tiers that exist."""
+    entry, code, bins = score.entry, score.code, score.spec.bins
+    found = [
+        *key_expectations(entry, resolved, "score"),
+        row_count(entry, resolved, 1, 1.0, previous, severity="warn"),
+        *schema(entry, resolved, {KEY: TEXT, **score.columns}),
+    ]
+    for name, data_type in score.columns.items():
+        column = _score_column(resolved, score, name, data_type)
+        found.append(present(column))
+        if data_type.kind == "integer":
+            found.append(in_range(column, 1, bins, "bins"))
+        elif name == f"{code}_code":
+            query, measure = queries.unmatched(name, f"^[1-{bins}]{{3}}$", KEY)
+            title = Title(zh="由 R、F、M 三个分数组成", en="is made of the three scores R, F, M")
+            arguments = {"unexpected_rows_query": query}
+            found.append(
+                column.expectation("matches", ROWS, arguments, title, expected="RFM", measure=measure)
+            )
+        else:
+            found.append(one_of(column, score.values[name]))
+    return with_unique_names(found)
+
+
+def segment_expectations(resolved: Resolved, segment: ResolvedSegment) -> list[Expectation]:
+    """Members are persons, each once. Audit with the population's files in ``joined["identity/persons"]``."""
+    strangers = Expectation(
+        check="members",
+        kind=ROWS,
+        column=None,
+        arguments={"unexpected_rows_query": queries.not_among(KEY, PERSONS)},
+        severity="error",
+        holds="table",
+        title=Title(zh="成员都在人群总体中", en="every member is a person of the population"),
+        rule=rule_at(segment.entry, resolved.catalog.root),
+        expected=PERSONS,
+    )
+    return [*key_expectations(segment.entry, resolved), strangers]
+
+
+def _tag_expectations(
+    resolved: Resolved, tag: ResolvedTag, as_of: date, metrics: Mapping[str, Any]
+) -> Iterator[Expectation]:
+    spec = tag.spec
+    column = Column(
+        tag.code,
+        tag.type,
+        tag.title,
+        KEY,
+        "tag",
+        spec.access not in HIDDEN_LEVELS,
+        tag.entry,
+        (),
+        resolved.catalog.root,
+        metrics,
+    )
+    if spec.empty is not None:
+        yield present(column, "empty")
+    if tag.values is not None:
+        extra = () if spec.empty is None else (str(spec.empty),)
+        yield one_of(column, tuple(dict.fromkeys((*tag.values, *extra))), "domain", "values")
+    if tag.type.numeric:
+        low, high = _bounds(tag)
+        if low is not None or high is not None or tag.type.kind == "float":
+            yield in_range(column, low, high, "domain")
+    if tag.type.temporal and tag.kind != "computed":
+        yield not_after(column, as_of, _severity_of_future(resolved, tag), "value")
+    yield from catalog_checks(column, spec.checks)
+
+
+def _bounds(tag: ResolvedTag) -> tuple[float | None, float | None]:
+    """The declared range; what is counted is at least 0 and a share at most 1, declared or not."""
+    low, high = tag.spec.domain.min, tag.spec.domain.max
+    agg = tag.aggregate.agg if tag.aggregate else None
+    if low is None and agg in (*_AT_LEAST_ZERO, "share"):
+        low = 0
+    if high is None and agg == "share":
+        high = 1
+    return low, high
+
+
+def _severity_of_future(resolved: Resolved, tag: ResolvedTag) -> Severity:
+    """Times an event happened lie before the as-of by construction: later is an error.
+
+    Any other date may be meant to lie ahead (a membership's end), so it only warns; a law says otherwise
+    (``registered_date <= as_of()``).
+    """
+    if tag.aggregate is None or tag.aggregate.of is None:
+        return "warn"
+    time = resolved.sources[tag.aggregate.fact].spec.time
+    return "error" if names_read(tag.aggregate.of) == {time} else "warn"
+
+
+def _law(
+    resolved: Resolved, category: ResolvedCategory, law: ResolvedLaw, as_of: date, rule: str
+) -> Expectation:
+    """A failed law holds every tag of this category it reads: it can't tell which of them is wrong."""
+    own = {tag.code: tag.type for tag in category.tags if tag.code in law.tags}
+    others: dict[str, dict[str, DataType]] = {}
+    for code in sorted(law.tags - own.keys()):
+        others.setdefault(f"tags/{resolved.category_of(code)}", {})[code] = resolved.tags[code].type
+    shown = all(resolved.tags[code].spec.access not in HIDDEN_LEVELS for code in law.tags)
+    query, measure = queries.law_broken(law.node, as_of, KEY, own, others, law.tags if shown else ())
+    return Expectation(
+        check=f"law.{law.name}",
+        kind=ROWS,
+        column=None,
+        arguments={"unexpected_rows_query": query},
+        severity=law.severity,
+        holds="tag" if law.severity == "error" else "nothing",
+        title=Title(zh=f"规律：{law.text}", en=f"law: {law.text}"),
+        rule=rule,
+        columns=tuple(sorted(own)),
+        expected=law.text,
+        measure=measure,
+        shows_values=shown,
+    )
+
+
+def _score_column(resolved: Resolved, score: ResolvedScore, name: str, data_type: DataType) -> Column:
+    title = Title(zh=f"{score.spec.title.zh} {name}", en=f"{score.spec.title.en} {name}")
+    hidden = any(resolved.tags[code].spec.access in HIDDEN_LEVELS for code in score.tags)
+    root = resolved.catalog.root
+    return Column(name, data_type, title, KEY, "table", not hidden, score.entry, (), root, {})

@@ -1,0 +1,43 @@
+"""Writing so that a power cut or a kill leaves the old file or the new one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from valtag_assets.warehouse.errors import WarehouseError
+
+
+def write(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 and force it to disk. WarehouseError names the file (disk full, no rights)."""
+    with _naming(path), path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush(path: Path) -> None:
+    """Force one file or folder to disk. WarehouseError names it."""
+    with _naming(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def flush_folders(folder: Path, root: Path) -> None:
+    """Force the entries of ``folder`` and of every folder above it, up to ``root``, to disk."""
+    flush(folder)
+    while folder != root:
+        folder = folder.parent
+        flush(folder)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    # The system's own error for a full disk doesn't say which file.
+    try:
+        yield
+    except OSError as error:
+        raise WarehouseError(f"cannot write {path}: {error.strerror}; the last good state stays") from error

@@ -1,0 +1,248 @@
+"""The manifest of one table: which snapshots were published, and how the last attempts went.
+
+``manifest.json`` stays small: one short entry per snapshot. What is long (schema, verdicts, metrics) lies in
+``_snapshot.json`` inside the snapshot's own immutable folder; the underscore makes Spark skip it. Paths are
+relative to the warehouse's root, so the whole folder may be moved.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from valtag_assets.warehouse.errors import ManifestError, WarehouseError
+from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef, Verdict
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+DETAILS = "_snapshot.json"
+ATTEMPTS_KEPT = 50
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One snapshot in the manifest. ``folder`` is relative to the root, ``files`` to the folder."""
+
+    id: str
+    as_of: date | None
+    known_at: datetime
+    run_id: str
+    rows: int
+    content_hash: str
+    input_hash: str
+    catalog_hash: str
+    data_until: datetime | None
+    folder: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Details:
+    """The long part of a snapshot, stored beside its data."""
+
+    columns: tuple[tuple[str, str], ...]
+    key: tuple[str, ...]
+    inputs: Mapping[str, str]
+    verdicts: tuple[Verdict, ...]
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All snapshots of ``table`` in order of publication, and its attempts in order of time."""
+
+    table: TableRef
+    entries: tuple[Entry, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+    def current(self, as_of: date | None, known_at: datetime | None = None) -> Entry | None:
+        """The entry of ``as_of`` known last (up to ``known_at``); of equals, the last published."""
+        fitting = [
+            entry
+            for entry in self.entries
+            if entry.as_of == as_of and (known_at is None or entry.known_at <= known_at)
+        ]
+        return sorted(fitting, key=lambda entry: entry.known_at)[-1] if fitting else None
+
+    def latest(self, on_or_before: date | None) -> Entry | None:
+        """The current entry of the newest as-of (up to a date); a table without time has just its own."""
+        times = [
+            entry.as_of or date.min
+            for entry in self.entries
+            if on_or_before is None or (entry.as_of or date.min) <= on_or_before
+        ]
+        if not times:
+            return None
+        newest = max(times)
+        return self.current(None if newest == date.min else newest)
+
+    def last_attempt(self, as_of: date | None) -> Attempt | None:
+        return next((attempt for attempt in reversed(self.attempts) if attempt.as_of == as_of), None)
+
+    def with_entry(self, entry: Entry) -> "Manifest":
+        return replace(self, entries=(*self.entries, entry))
+
+    def with_attempt(self, attempt: Attempt) -> "Manifest":
+        """Adds an attempt; of old ones keeps the last 50, and every refusal or failure that still stands."""
+        attempts = sorted((*self.attempts, attempt), key=lambda known: known.at)
+        last = {known.as_of: known for known in attempts}
+        old, recent = attempts[:-ATTEMPTS_KEPT], attempts[-ATTEMPTS_KEPT:]
+        # Without these a backfill of other days would quietly lift the block on a refused one.
+        standing = [known for known in old if known.blocks and last[known.as_of] is known]
+        return replace(self, attempts=(*standing, *recent))
+
+
+def snapshot_of(table: TableRef, entry: Entry, root: Path) -> Snapshot:
+    """The whole snapshot of an entry. ManifestError if its record is missing or damaged."""
+    folder = root / entry.folder
+    details = read_details(folder / DETAILS)
+    return Snapshot(
+        table=table,
+        id=entry.id,
+        as_of=entry.as_of,
+        known_at=entry.known_at,
+        rows=entry.rows,
+        columns=details.columns,
+        content_hash=entry.content_hash,
+        input_hash=entry.input_hash,
+        catalog_hash=entry.catalog_hash,
+        run_id=entry.run_id,
+        data_until=entry.data_until,
+        inputs=details.inputs,
+        verdicts=details.verdicts,
+        metrics=details.metrics,
+        files=tuple(folder / file for file in entry.files),
+        key=details.key,
+    )
+
+
+def read_manifest(path: Path, table: TableRef) -> Manifest:
+    """The manifest in ``path``, empty if there is none yet. ManifestError if it can't be understood."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Manifest(table)
+    except UnicodeDecodeError as error:
+        raise _damaged(path, error) from error
+    data = _document(path, text)
+    if data.get("table") != table.key:
+        raise ManifestError(
+            f"{path} belongs to table {data.get('table')!r}, not {table}: put it back in its folder"
+        )
+    try:
+        return Manifest(
+            table,
+            tuple(_entry(item) for item in data["snapshots"]),
+            tuple(_attempt(item) for item in data["attempts"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def manifest_text(manifest: Manifest) -> str:
+    return _text(
+        {
+            "format": FORMAT,
+            "table": manifest.table.key,
+            "snapshots": [asdict(entry) for entry in manifest.entries],
+            "attempts": [asdict(attempt) for attempt in manifest.attempts],
+        },
+        f"the attempt of {manifest.table}",
+    )
+
+
+def read_details(path: Path) -> Details:
+    try:
+        data = _document(path, path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ManifestError(
+            f"{path} is missing: restore that folder from a backup, or publish again"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise _damaged(path, error) from error
+    try:
+        return Details(
+            columns=tuple((name, dtype) for name, dtype in data["columns"]),
+            key=tuple(data["key"]),
+            inputs=data["inputs"],
+            verdicts=tuple(Verdict(**item) for item in data["verdicts"]),
+            metrics=data["metrics"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def details_text(details: Details, table: TableRef) -> str:
+    """WarehouseError if verdicts or metrics hold something that is not JSON."""
+    return _text({"format": FORMAT, **asdict(details)}, f"the verdicts or metrics of {table}")
+
+
+def as_json(verdicts: tuple[Verdict, ...]) -> Any:
+    """Verdicts as they look after being stored and read back: for comparing new ones with stored ones."""
+    return json.loads(_text([asdict(verdict) for verdict in verdicts], "the verdicts"))
+
+
+def _text(data: Any, what: str) -> str:
+    try:
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1, default=_time_text) + "\n"
+    except (TypeError, ValueError) as error:
+        raise WarehouseError(f"{what} can't be stored as JSON: {error}") from error
+
+
+def _time_text(value: object) -> str:
+    if isinstance(value, date):  # datetime is one, too
+        return value.isoformat()
+    raise TypeError(f"{value!r} ({type(value).__name__}) is not JSON")
+
+
+def _document(path: Path, text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    if not isinstance(data, dict) or not isinstance(data.get("format"), int):
+        raise _damaged(path, "no 'format' in it")
+    if data["format"] > FORMAT:
+        raise ManifestError(
+            f"{path} was written by a newer valtag (format {data['format']}; this one reads {FORMAT}):"
+            " upgrade valtag"
+        )
+    return data
+
+
+def _damaged(path: Path, why: object) -> ManifestError:
+    return ManifestError(
+        f"{path} is damaged ({why}): restore it from a backup. The data beside it is untouched;"
+        " if you move the file away instead, the table starts anew"
+    )
+
+
+def _entry(data: Mapping[str, Any]) -> Entry:
+    times = {
+        "as_of": _date(data["as_of"]),
+        "known_at": utc(datetime.fromisoformat(data["known_at"])),
+        "data_until": None if data["data_until"] is None else datetime.fromisoformat(data["data_until"]),
+    }
+    return Entry(**{**data, **times, "files": tuple(data["files"])})
+
+
+def _attempt(data: Mapping[str, Any]) -> Attempt:
+    read = {
+        "as_of": _date(data["as_of"]),
+        "at": utc(datetime.fromisoformat(data["at"])),
+        "verdicts": tuple(Verdict(**item) for item in data["verdicts"]),
+    }
+    return Attempt(**{**data, **read})
+
+
+def _date(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+def utc(instant: datetime) -> datetime:
+    """An aware instant in UTC. ValueError if it has no zone."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant.isoformat()} has no time zone: pass an aware instant")
+    return instant.astimezone(UTC)

@@ -1,0 +1,105 @@
+"""valtag.duckdb: everything published, by name, for other programs."""
+
+from datetime import timedelta
+
+import duckdb
+import filelock
+import pytest
+
+from valtag_assets.warehouse.errors import LockTimeout, ViewsError
+from valtag_assets.warehouse.snapshot import TableRef
+from valtag_assets.warehouse.store import Warehouse
+from valtag_tests.warehouse.publishing import (
+    DAY,
+    MORNING,
+    TABLE,
+    publish,
+    publish_versions,
+    read_views,
+    rows,
+    start,
+    version_query,
+)
+
+
+def ask(warehouse, query):
+    with duckdb.connect(str(warehouse.root / "valtag.duckdb"), read_only=True) as con:
+        return con.sql(query).fetchall()
+
+
+def test_each_table_is_a_view_over_its_newest_data(warehouse):
+    publish(warehouse, as_of=DAY - timedelta(days=1), known_at=MORNING + timedelta(days=3))
+    publish(warehouse, "SELECT 2 AS person_id, 5 AS spend")
+    publish(warehouse, 'SELECT \'上海\' AS "城""市"', table=TableRef("clean", "orders"), as_of=None, key=[])
+    assert ask(warehouse, "SELECT * FROM tags.transaction") == [(2, 5)]
+    assert ask(warehouse, 'SELECT "城""市" FROM clean.orders') == [("上海",)]
+
+
+def test_the_views_hold_no_data_and_show_their_sql(warehouse):
+    publish(warehouse)
+    views = ask(warehouse, "SELECT schema_name, view_name, sql FROM duckdb_views() WHERE NOT internal")
+    assert [view[:2] for view in views] == [("tags", "transaction")]
+    assert "part-0.parquet" in views[0][2]
+    assert ask(warehouse, "SELECT count(*) FROM duckdb_tables()") == [(0,)]
+
+
+@pytest.mark.parametrize("name", ["group", "order", "select", "1st"])
+def test_a_table_named_like_a_keyword_has_a_view(warehouse, name):
+    publish(warehouse, table=TableRef("main", name))
+    assert ask(warehouse, f'SELECT spend FROM main."{name}"') == [(10,)]
+
+
+def test_strange_characters_in_the_path_do_no_harm(tmp_path):
+    warehouse = Warehouse(tmp_path / 'o\'clock [1] * "数据"')
+    publish(warehouse)
+    assert ask(warehouse, "SELECT spend FROM tags.transaction") == [(10,)]
+
+
+def test_after_a_move_the_views_are_rebuilt_on_demand(warehouse, tmp_path):
+    publish(warehouse)
+    moved = Warehouse(warehouse.root.rename(tmp_path / "moved"))
+    moved.rebuild_views()
+    assert ask(moved, "SELECT spend FROM tags.transaction") == [(10,)]
+
+
+def test_another_table_that_cannot_be_read_does_not_hide_that_this_one_is_published(warehouse):
+    publish(warehouse, table=TableRef("clean", "orders"))
+    (warehouse.root / "clean" / "orders" / "manifest.json").write_text("{")
+    with pytest.raises(ViewsError, match=r"published as .*clean/orders/manifest\.json is damaged") as caught:
+        publish(warehouse)
+    assert caught.value.snapshot == warehouse.current(TABLE, DAY)
+
+
+def test_a_reader_who_wrote_into_the_old_file_does_not_spoil_the_new_one(warehouse):
+    publish(warehouse)
+    con = duckdb.connect(str(warehouse.root / "valtag.duckdb"))
+    con.execute("SET checkpoint_threshold = '1GB'; CREATE TABLE mine AS SELECT 1 AS a")
+    assert (warehouse.root / "valtag.duckdb.wal").exists()
+    publish(warehouse, "SELECT 2 AS person_id, 5 AS spend", known_at=MORNING + timedelta(hours=1))
+    assert not (warehouse.root / "valtag.duckdb.wal").exists()
+    con.close()
+    assert ask(warehouse, "SELECT spend FROM tags.transaction") == [(5,)]
+
+
+def test_only_one_process_at_a_time_rebuilds_the_views(warehouse):
+    publish(warehouse)
+    with filelock.FileLock(warehouse.root / ".valtag.duckdb.lock"):
+        with pytest.raises(LockTimeout, match="the views"):
+            Warehouse(warehouse.root, lock_seconds=0).rebuild_views()
+        assert ask(warehouse, "SELECT spend FROM tags.transaction") == [(10,)]
+
+
+def test_another_process_reads_the_views_while_tables_are_published(warehouse):
+    publish(warehouse, version_query(0), run_id="run 0")
+    reader, answers = start(read_views, warehouse.root)
+    assert answers.recv() == "started"
+    publisher, progress = start(publish_versions, warehouse.root, 1, 12)
+    assert [progress.recv(), progress.recv()] == ["started", "done"]
+    answers.send("stop")
+    seen = answers.recv()
+    reader.join()
+    publisher.join()
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 1
+    assert ask(warehouse, "SELECT DISTINCT version FROM tags.transaction") == [(12,)]
+    assert len(rows(warehouse.current(TABLE, DAY))) == 100 + 12 % 7
