@@ -6,7 +6,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from valtag_assets.graph.clean import clean_assets
-from valtag_assets.graph.drivers import drivers
+from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
@@ -30,8 +30,8 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *health_assets(setting),
         ],
         jobs=jobs(),
-        schedules=drivers(setting).schedules,
-        sensors=drivers(setting).sensors,
+        schedules=schedules(setting),
+        sensors=sensors(setting),
         resources={
             "engine": EngineSession(duckdb=DuckDBResource(database=":memory:"), spill=str(setting.spill))
         },

@@ -186,13 +186,7 @@ def _clash(left: Node, right: Node, doing: str) -> ExpressionError:
     for one, other in ((left, right), (right, left)):
         if is_text_literal(one) and other.type is not None and other.type.numeric:
             hint = "; write a number without quotes"
-        elif (
-            isinstance(one, Literal)
-            and one.type
-            and one.type.numeric
-            and other.type
-            and other.type.kind == "text"
-        ):
+        elif isinstance(one, Literal) and one.type and one.type.numeric and other.type and other.type.kind == "text":
             hint = f"; write a text in quotes: '{meaning(one)}'"
     if {node.type.kind for node in (left, right) if node.type} == {"date", "timestamp"}:
         hint = "; write date(…) around the timestamp"

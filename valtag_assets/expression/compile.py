@@ -1,8 +1,8 @@
 """Typed tree → Ibis expression, from constructs that give equal cells on DuckDB and Spark.
 
 Empty values (NULL)
-- Comparisons, ``in``, ``between``, ``like``, ``and``, ``or`` follow SQL: with an empty operand the answer is
-  unknown, unless the other operand of ``and`` / ``or`` decides alone.
+- Comparisons, ``in``, ``like``, ``and``, ``or`` follow SQL: with an empty operand the answer is unknown,
+  unless the other operand of ``and`` / ``or`` decides alone. ``between`` is two comparisons and an ``and``.
 - ``a != b`` is never unknown: an empty value differs from every value and equals an empty one. So
   ``city != '上海'`` holds for a person without a city.
 - ``not`` of unknown is true; so are ``not in``, ``not between``, ``not like`` for an empty value.
@@ -30,10 +30,10 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from valtag_assets.expression.coercion import product_operands, widest
+from valtag_assets.expression.coercion import MAX_PRECISION, product_operands, widest
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.tree import Call, Literal, Name, Node
-from valtag_assets.spec.types import DataType
+from valtag_assets.spec.types import DataType, decimal
 
 # An Ibis value; Ibis chooses its class, and so its methods, by type, which only the tree knows.
 Value = Any
@@ -111,7 +111,8 @@ def _balanced(join: Callable[[Value, Value], Value], values: list[Value]) -> Val
 def _comparable(call: Call, values: list[Value]) -> list[Value]:
     """Numbers compared as float if one is a float, and decimals at one scale; everything else as it is."""
     types = {node.type for node in call.arguments if node.type and node.type.numeric}
-    if len(types) > 1 and (DataType("float") in types or DataType("integer") not in types):
+    decimals = [data_type for data_type in types if data_type.kind == "decimal"]
+    if len(types) > 1 and (DataType("float") in types or len(decimals) > 1):
         return _alike(values, call.arguments, reduce(widest, types))
     return [_closed(value, node) for value, node in zip(values, call.arguments, strict=True)]
 
@@ -234,7 +235,12 @@ def _floor_or_ceil(how: str) -> Compiler:
         node = call.arguments[0]
         if node.type is not None and node.type.kind == "integer":
             return values[0]
-        return _cast(getattr(values[0], how)(), DataType("integer"))
+        value = values[0]
+        if node.type is not None and node.type.kind == "decimal":
+            # Ibis casts the result back to the argument's type, where ceil(0.5) of decimal(1,1) has no room.
+            precision, scale = node.type.precision or 0, node.type.scale or 0
+            value = _cast(value, decimal(min(MAX_PRECISION, precision + 1), scale))
+        return _cast(getattr(value, how)(), DataType("integer"))
 
     return compiler
 

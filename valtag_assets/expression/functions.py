@@ -38,9 +38,7 @@ FUNCTIONS: dict[str, Function] = {
     "<=": _operator("a <= b", "less or equal", "小于等于"),
     ">": _operator("a > b", "greater", "大于"),
     ">=": _operator("a >= b", "greater or equal", "大于等于"),
-    "between": _operator(
-        "a between low and high", "low <= a <= high, both ends included", "在区间内，含两端"
-    ),
+    "between": _operator("a between low and high", "low <= a <= high, both ends included", "在区间内，含两端"),
     "in": _operator("a in ('x', 'y')", "one of the written values; also not in", "属于所列值之一"),
     "is null": _operator("a is null", "empty; also is not null", "为空；也可写 is not null"),
     "like": _operator(
@@ -56,9 +54,7 @@ FUNCTIONS: dict[str, Function] = {
     "//": _operator(
         "a // b", "quotient of integers rounded down; empty when b is 0", "整除，向下取整；b 为 0 时为空"
     ),
-    "%": _operator(
-        "a % b", "remainder of integers, sign of a; empty when b is 0", "取余，符号同 a；b 为 0 时为空"
-    ),
+    "%": _operator("a % b", "remainder of integers, sign of a; empty when b is 0", "取余，符号同 a；b 为 0 时为空"),
     "negate": _operator("-a", "a with the other sign", "取负"),
     # choice
     "case": _operator(
@@ -66,9 +62,7 @@ FUNCTIONS: dict[str, Function] = {
         "a of the first c that is true; without else: empty",
         "第一个成立条件的值；无 else 则为空",
     ),
-    "if": Function(
-        "if(c, a, b)", "a where c is true, else b (also where c is unknown)", "c 成立取 a，否则取 b"
-    ),
+    "if": Function("if(c, a, b)", "a where c is true, else b (also where c is unknown)", "c 成立取 a，否则取 b"),
     "coalesce": Function("coalesce(a, b, …)", "the first that is not empty", "第一个非空值"),
     "nullif": Function("nullif(a, b)", "empty where a = b, else a", "a 等于 b 时为空，否则为 a"),
     "least": Function("least(a, b, …)", "the smallest, ignoring empty ones", "最小值，忽略空值"),
@@ -100,24 +94,18 @@ FUNCTIONS: dict[str, Function] = {
     "year": Function("year(date)", "year", "年"),
     "month": Function("month(date)", "month, 1 to 12", "月"),
     "day": Function("day(date)", "day of the month, 1 to 31", "日"),
-    "weekday": Function(
-        "weekday(date)", "ISO day of the week: Monday 1 … Sunday 7", "星期：周一为 1，周日为 7"
-    ),
+    "weekday": Function("weekday(date)", "ISO day of the week: Monday 1 … Sunday 7", "星期：周一为 1，周日为 7"),
     "hour": Function("hour(timestamp)", "hour, 0 to 23", "小时"),
     "date": Function(
         "date(timestamp) or date('2024-01-31')", "the day; or a date written out", "所在日期；或写明的日期"
     ),
     "timestamp": Function("timestamp('2024-01-31 08:00:00')", "a point in time written out", "写明的时间点"),
     "as_of": Function("as_of()", "the as-of date", "统计截止日"),
-    "days_between": Function(
-        "days_between(later, earlier)", "calendar days from earlier to later", "相隔天数"
-    ),
-    "days_since": Function(
-        "days_since(date)", "calendar days from date to the as-of date", "距统计截止日的天数"
-    ),
+    "days_between": Function("days_between(later, earlier)", "calendar days from earlier to later", "相隔天数"),
+    "days_since": Function("days_since(date)", "calendar days from date to the as-of date", "距统计截止日的天数"),
     "years_since": Function(
         "years_since(date)",
-        "completed years at the as-of date (of 29 February: on 1 March in common years); negative for later dates",
+        "completed years at the as-of date; 29 February counts on 1 March in common years",
         "至统计截止日的周岁；2 月 29 日在平年按 3 月 1 日计",
     ),
     # lists

@@ -81,9 +81,7 @@ class _Builder:
 
     def build(self, syntax: sge.Expr, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise ExpressionError(
-                f"more than {MAX_DEPTH} steps deep: split it into tags that build on each other"
-            )
+            raise ExpressionError(f"more than {MAX_DEPTH} steps deep: split it into tags that build on each other")
         try:
             node = self._node(syntax, depth + 1)
             if isinstance(node, Call):
@@ -210,9 +208,7 @@ def _check_domain(literal: Literal, symbol: Symbol) -> None:
         return
     shown = ", ".join(f"'{value}'" for value in allowed[:8]) + (", …" if len(allowed) > 8 else "")
     nearest = closest(str(literal.value), allowed)
-    raise ExpressionError(
-        f"{meaning(literal)} is no value of {symbol.code}; its values are {shown}", None, nearest
-    )
+    raise ExpressionError(f"{meaning(literal)} is no value of {symbol.code}; its values are {shown}", None, nearest)
 
 
 def _given(syntax: sge.Expr) -> list[str]:

@@ -251,6 +251,4 @@ def _check_nesting(reading: Reading) -> None:
                 f"nested more than {MAX_NESTING} deep: split it into tags that build on each other", where
             )
     if depth > 0:
-        raise ExpressionError(
-            "a ( or case is not closed: ) or end is missing", reading.place(len(reading.origin))
-        )
+        raise ExpressionError("a ( or case is not closed: ) or end is missing", reading.place(len(reading.origin)))

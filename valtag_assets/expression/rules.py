@@ -306,9 +306,7 @@ def fit(node: Node, expect: DataType) -> Node:
     if given.numeric and expect.numeric:
         if expect.kind != "integer" or given.scale == 0:
             return node
-        raise ExpressionError(
-            f"{describe(node)} where an integer is wanted: use round(x), floor(x) or ceil(x)"
-        )
+        raise ExpressionError(f"{describe(node)} where an integer is wanted: use round(x), floor(x) or ceil(x)")
     if expect == BOOLEAN:
         raise ExpressionError(f"{describe(node)} is no condition: compare it with something, as in … > 0")
     hint = ": use date(…)" if expect == DATE and given == TIMESTAMP else ""

@@ -1,13 +1,14 @@
 """Verdicts as Dagster asset checks: one per tag or field, one per check of the whole table, one for the inputs."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 import dagster as dg
 
 from valtag_assets.graph.gates import Gate
 from valtag_assets.quality.expectation import Expectation
-from valtag_assets.warehouse.snapshot import Verdict
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 INPUTS = "inputs"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_]")
@@ -18,25 +19,44 @@ def check_name(check: str, column: str | None) -> str:
     return _NOT_IN_A_NAME.sub("_", column if column is not None else check)
 
 
-def check_specs(key: dg.AssetKey, expectations: Iterable[Expectation]) -> list[dg.AssetCheckSpec]:
-    """Every asset check of a table, known before it is computed. Checks of the whole table block."""
+def check_specs(
+    key: dg.AssetKey,
+    planned: Callable[[Snapshot | None], Iterable[Expectation]],
+    columns: Iterable[str],
+    verdicts: Iterable[Verdict] = (),
+) -> list[dg.AssetCheckSpec]:
+    """Every asset check a table may get, known before it is computed. Checks of the whole table block.
+
+    ``planned`` gives the expectations for a previous snapshot; some exist only when there is one to compare
+    with. ``verdicts`` stand for the checks that are no expectations on rows.
+    """
     specs = {
         INPUTS: dg.AssetCheckSpec(
-            INPUTS, asset=key, blocking=True, description="输入可用：没有被拒绝或暂停的上游 · Inputs may be read: none refused or held"
+            INPUTS,
+            asset=key,
+            blocking=True,
+            description="输入可用：没有被拒绝或暂停的上游 · Inputs may be read: none refused or held",
         )
     }
-    for item in expectations:
-        name = check_name(item.check, item.column)
-        whole = item.column is None
-        says = f"{item.title.zh} · {item.title.en} ({item.rule})"
-        known = specs.get(name)
-        description = says if known is None else f"{known.description}\n{says}"
+    said: dict[str, list[str]] = {}
+    blocking: set[str] = set()
+    always = {item.check: item for item in planned(None)}
+    for item in [*always.values(), *planned(_something_to_compare_with(columns))]:
+        text = f"{item.title.zh} · {item.title.en} ({item.rule})"
+        if item.check not in always:
+            text = f"{item.check}：与上次快照比较 · compared with the previous snapshot ({item.rule})"
+        for column in item.judged:
+            name = check_name(item.check, column)
+            texts = said.setdefault(name, [])
+            texts += [] if any(item.rule in known for known in texts) else [text]
+            blocking |= {name} if item.holds == "table" else set()
+    for verdict in verdicts:
+        name = check_name(verdict.check, verdict.column)
+        said.setdefault(name, []).append(f"{_both(verdict.detail['title'])} ({verdict.detail['rule']})")
+        blocking |= {name} if verdict.holds == "table" else set()
+    for name, texts in said.items():
         specs[name] = dg.AssetCheckSpec(
-            name,
-            asset=key,
-            blocking=(known.blocking if known else False) or item.holds == "table",
-            description=description,
-            metadata={"table check": whole},
+            name, asset=key, blocking=name in blocking, description="\n\n".join(texts)
         )
     return list(specs.values())
 
@@ -55,9 +75,31 @@ def gate_result(gate: Gate) -> dg.AssetCheckResult:
     )
 
 
-def check_results(verdicts: Sequence[Verdict]) -> Iterator[dg.AssetCheckResult]:
-    """The verdicts, gathered into the asset checks of ``check_specs``."""
-    groups: dict[str, list[Verdict]] = {}
+def _something_to_compare_with(columns: Iterable[str]) -> Snapshot:
+    """A made-up snapshot with which every comparing check is planned; only the checks' names are used."""
+    column = {"coverage": 1.0, "mean": 1.0, "histogram": {"edges": [0.0, 1.0], "counts": [1, 1, 1]}}
+    return Snapshot(
+        table=TableRef("made", "up"),
+        id="",
+        as_of=None,
+        known_at=datetime.min,
+        rows=1,
+        columns=(),
+        content_hash="",
+        input_hash="",
+        catalog_hash="",
+        run_id="",
+        data_until=None,
+        inputs={},
+        verdicts=(),
+        metrics={"profile": {"columns": dict.fromkeys(columns, column)}},
+        files=(),
+    )
+
+
+def check_results(verdicts: Sequence[Verdict], names: Iterable[str]) -> Iterator[dg.AssetCheckResult]:
+    """The verdicts, gathered into the asset checks called ``names``; those without one have nothing to say yet."""
+    groups: dict[str, list[Verdict]] = {name: [] for name in names if name != INPUTS}
     for verdict in verdicts:
         groups.setdefault(check_name(verdict.check, verdict.column), []).append(verdict)
     for name, members in groups.items():
@@ -65,6 +107,8 @@ def check_results(verdicts: Sequence[Verdict]) -> Iterator[dg.AssetCheckResult]:
 
 
 def _result(name: str, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
+    if not verdicts:
+        return dg.AssetCheckResult(check_name=name, passed=True, description="nothing to compare with yet")
     failed = [verdict for verdict in verdicts if not verdict.passed]
     errors = [verdict for verdict in failed if verdict.severity == "error"]
     severity = dg.AssetCheckSeverity.WARN if failed and not errors else dg.AssetCheckSeverity.ERROR

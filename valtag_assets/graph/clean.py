@@ -7,11 +7,12 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.cleaning.clean import Cleaned, RowRules, clean_source
+from valtag_assets.engine.cleaning.account import Cleaned
+from valtag_assets.engine.cleaning.clean import clean_source
+from valtag_assets.engine.cleaning.rows import LookupTable, RowRules
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import clean_name
-from valtag_assets.engine.reading.origin import fingerprint
-from valtag_assets.engine.reading.read import read_source
+from valtag_assets.engine.reading.read import fingerprint, read_source
 from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import ResolvedSource
@@ -22,9 +23,9 @@ from valtag_assets.graph.publishing import Plan, Results, Written, build, meanin
 from valtag_assets.graph.setting import EngineSession, Setting
 from valtag_assets.graph.sources import origin_of, source_name
 from valtag_assets.graph.stages import asset_key
-from valtag_assets.quality.plan import source_expectations
+from valtag_assets.quality.source import account_verdicts, sample_key, source_expectations
 from valtag_assets.spec.types import INTEGER, TEXT
-from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 GROUP = "g2_clean"
 QUARANTINE = "quarantine"
@@ -50,7 +51,12 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
         code_version=_meaning(setting, source),
         metadata={"dagster/column_schema": source_schema(source)},
         automation_condition=dg.AutomationCondition.eager(),
-        check_specs=check_specs(key, source_expectations(setting.resolved, source, None)),
+        check_specs=check_specs(
+            key,
+            lambda previous: source_expectations(setting.resolved, source, previous, clean=0),
+            source.columns,
+            _account(setting, source),
+        ),
         output_required=False,
     )
     def clean(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
@@ -77,13 +83,14 @@ def _plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
         as_of=None,
         meaning=_meaning(setting, source),
         gate=gate,
-        key=(spec.person,) if spec.person else spec.key,
+        key=(sample_key(source),),
         columns={**source.columns, ORIGIN_COLUMNS[0]: TEXT, ORIGIN_COLUMNS[1]: INTEGER},
         private=frozenset(field.name for field in spec.fields if field.access in ("sensitive", "pii")),
         write=write,
         expectations=lambda written, previous: source_expectations(
-            setting.resolved, source, previous, written.metrics
+            setting.resolved, source, previous, written.metrics["account"]["clean"]
         ),
+        verdicts=lambda written: _account(setting, source, written.metrics["account"]),
         fingerprint=fingerprint(origin_of(setting, source), setting.fingerprints),
         picture=_quarantine_picture,
     )
@@ -108,8 +115,7 @@ def _write(
             source.spec,
             setting.resolved.catalog.project,
             raw,
-            {look.source: lookups[clean_name(look.source)].files for look in source.spec.lookups},
-            {code: setting.resolved.sources[code].columns for code in _lookup_codes(source)},
+            {look.source: _lookup_table(setting, look.source, lookups) for look in source.spec.lookups},
             RowRules(source.compute, source.refuse, source.drop),
             work,
         )
@@ -118,8 +124,18 @@ def _write(
     return Written({"account": cleaned.account.to_json()}, cleaned.data_until)
 
 
-def _lookup_codes(source: ResolvedSource) -> list[str]:
-    return [lookup.source for lookup in source.spec.lookups]
+def _lookup_table(setting: Setting, code: str, lookups: Mapping[str, Snapshot]) -> LookupTable:
+    source = setting.resolved.sources[code]
+    return LookupTable(lookups[clean_name(code)].files, source.spec.key[0], source.columns)
+
+
+def _account(
+    setting: Setting, source: ResolvedSource, account: Mapping[str, int] | None = None
+) -> list[Verdict]:
+    """Whether every row read is accounted for; of no account, only what is going to be asked."""
+    parts = ("rows_in", "clean", "quarantined", "merged", "filtered")
+    numbers = {name: account[name] if account else 0 for name in parts}
+    return account_verdicts(setting.resolved, source, **numbers)
 
 
 def _keep_quarantine(setting: Setting, source: ResolvedSource, cleaned: Cleaned, run_id: str) -> None:

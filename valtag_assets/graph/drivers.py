@@ -3,15 +3,16 @@
 All are stopped by default; one click in the UI starts each.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
 
-from valtag_assets.engine.reading.origin import SourceError, fingerprint
+from valtag_assets.engine.reading.origin import SourceError
+from valtag_assets.engine.reading.read import fingerprint
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.health import Health, table_health
 from valtag_assets.graph.jobs import HEALTH, REFRESH
@@ -23,28 +24,20 @@ LEAD = timedelta(hours=2)
 DATA_VERSION_TAG = "dagster/data_version"
 
 
-@dataclass(frozen=True)
-class Drivers:
-    schedules: Sequence[dg.ScheduleDefinition]
-    sensors: Sequence[dg.SensorDefinition]
+def schedules(setting: Setting) -> list[dg.ScheduleDefinition]:
+    """The daily refresh."""
+    return [_daily(setting)]
 
 
-def drivers(setting: Setting) -> Drivers:
-    """The schedule and the sensors of one catalog."""
-    return Drivers(
-        schedules=[_daily(setting)],
-        sensors=[
-            _landing(setting),
-            _trouble(setting),
-            _after_refresh(),
-            dg.AutomationConditionSensorDefinition(
-                "automation",
-                target=dg.AssetSelection.all(),
-                default_status=dg.DefaultSensorStatus.STOPPED,
-                description="按自动化条件重算 · Recompute what its automation condition asks for",
-            ),
-        ],
+def sensors(setting: Setting) -> list[dg.SensorDefinition]:
+    """Landing files, health, and Dagster's automation conditions."""
+    automation = dg.AutomationConditionSensorDefinition(
+        "automation",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="按自动化条件重算 · Recompute what its automation condition asks for",
     )
+    return [_landing(setting), _health(setting), automation]
 
 
 def _daily(setting: Setting) -> dg.ScheduleDefinition:
@@ -111,34 +104,32 @@ def _observations(setting: Setting, codes: Sequence[str]) -> Iterator[dg.AssetOb
         yield dg.AssetObservation(asset_key(source_name(code)), tags={DATA_VERSION_TAG: digest})
 
 
-def _trouble(setting: Setting) -> dg.SensorDefinition:
-    """Log every table that is refused, failed, held or stale, when that changes."""
+def _health(setting: Setting) -> dg.SensorDefinition:
+    """Keep the health page in step with the warehouse, and log what is refused, held or stale."""
 
     @dg.sensor(
-        name="trouble",
+        name="health_watch",
         job_name=HEALTH,
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="报告被拒绝、暂停或过期的表 · Reports refused, held and stale tables",
     )
-    def trouble(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        sick = troubles(setting, setting.last_as_of())
-        cursor = json.dumps(sick, ensure_ascii=False, sort_keys=True)
+    def health_watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        rows = table_health(setting)
+        cursor = hashlib.sha256(repr(rows).encode()).hexdigest()
         if cursor == context.cursor:
-            return dg.SkipReason(f"nothing new: {len(sick)} tables in trouble")
-        for table, why in sick.items():
+            return dg.SkipReason("no table has changed")
+        for table, why in troubles(rows, setting.last_as_of()).items():
             context.log.warning(f"{table}: {why}")
-        if not sick and not context.cursor:
-            return dg.SensorResult(cursor=cursor)
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=cursor)], cursor=cursor)
 
-    return trouble
+    return health_watch
 
 
-def troubles(setting: Setting, newest: date) -> dict[str, str]:
-    """Every table that is not well, with the reason in words."""
+def troubles(rows: Sequence[Health], newest: date) -> dict[str, str]:
+    """Every table that is not well, with the reason in words. ``newest`` is the as-of that is due."""
     found = {}
-    for row in table_health(setting):
+    for row in rows:
         why = _why(row, newest)
         if why:
             found[row.table] = why
@@ -151,21 +142,3 @@ def _why(row: Health, newest: date) -> str | None:
     if row.policy.startswith("daily") and row.as_of and date.fromisoformat(row.as_of) < newest:
         return f"stale: as-of {row.as_of} is served, {newest} is due"
     return None
-
-
-def _after_refresh() -> dg.SensorDefinition:
-    """Keep the health page in step with the runs."""
-
-    @dg.run_status_sensor(
-        name="health_after_refresh",
-        run_status=dg.DagsterRunStatus.SUCCESS,
-        request_job=None,
-        default_status=dg.DefaultSensorStatus.STOPPED,
-        monitor_all_code_locations=True,
-    )
-    def health_after_refresh(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-        if context.dagster_run.job_name == HEALTH:
-            return dg.SkipReason("the health job itself")
-        return dg.RunRequest(run_key=context.dagster_run.run_id, job_name=HEALTH)
-
-    return health_after_refresh

@@ -82,7 +82,9 @@ def _health(setting: Setting, name: str, policy: str) -> Health:
         data_age_days=data_age_days(good) if good else None,
         policy=policy,
         last_good=good.id if good else "",
-        last_tried=f"{tried.at:%Y-%m-%d %H:%M:%S}Z {tried.outcome} {tried.as_of or ''}".strip() if tried else "",
+        last_tried=f"{tried.at:%Y-%m-%d %H:%M:%S}Z {tried.outcome} {tried.as_of or ''}".strip()
+        if tried
+        else "",
         held=", ".join(sorted(good.held)) if good else "",
         reason=reason,
     )

@@ -37,7 +37,9 @@ def identity_assets(setting: Setting) -> list[dg.AssetsDefinition]:
         code_version=meaning_of("persons", sources),
         metadata={"dagster/column_schema": dg.TableSchema([PERSON_COLUMN])},
         automation_condition=dg.AutomationCondition.eager(),
-        check_specs=check_specs(key, population_expectations(resolved, None)),
+        check_specs=check_specs(
+            key, lambda previous: population_expectations(resolved, previous), [PERSON]
+        ),
         output_required=False,
     )
     def persons(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:

@@ -6,7 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.expression.resolved import Resolved, ResolvedCategory, ResolvedScore, ResolvedSource, ResolvedTag
+from valtag_assets.expression.resolved import (
+    Resolved,
+    ResolvedCategory,
+    ResolvedScore,
+    ResolvedSource,
+    ResolvedTag,
+)
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse.snapshot import Snapshot
@@ -113,7 +119,11 @@ def tag_dictionary(resolved: Resolved, tags: Iterable[ResolvedTag]) -> str:
 
 
 def score_schema(score: ResolvedScore) -> dg.TableSchema:
-    words = {"r": "近度得分 · Recency score", "f": "频度得分 · Frequency score", "m": "金额得分 · Monetary score"}
+    words = {
+        "r": "近度得分 · Recency score",
+        "f": "频度得分 · Frequency score",
+        "m": "金额得分 · Monetary score",
+    }
     words |= {"code": "RFM 编码 · RFM code", "quadrant": "八象限 · Quadrant", "tier": "分层 · Tier"}
     columns = [
         dg.TableColumn(name, str(kind), description=words[name.removeprefix(f"{score.code}_")])

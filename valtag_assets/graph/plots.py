@@ -40,9 +40,7 @@ def category_plot(resolved: object, category: ResolvedCategory, snapshot: Snapsh
     return _as_image(figure, f"{category.code} {snapshot.as_of}")
 
 
-def _coverage(
-    axes: Axes, tags: Sequence[ResolvedTag], columns: dict[str, Any], held: frozenset[str]
-) -> None:
+def _coverage(axes: Axes, tags: Sequence[ResolvedTag], columns: dict[str, Any], held: frozenset[str]) -> None:
     names = [f"{tag.title.zh} {tag.code}" for tag in tags]
     shares = [columns[tag.code]["coverage"] or 0.0 for tag in tags]
     axes.barh(names, shares, color=[RED if tag.code in held else BLUE for tag in tags])
@@ -56,8 +54,12 @@ def _coverage(
 
 
 def _distribution(axes: Axes, tag: ResolvedTag, histogram: dict[str, Any]) -> None:
-    labels = [str(label) for label in histogram["labels"]][:MOST_BARS]
-    counts = histogram["counts"][:MOST_BARS]
+    if "values" in histogram:
+        labels = [str(value) for value in histogram["values"]][:MOST_BARS]
+        counts = histogram["counts"][: len(labels)]
+    else:
+        edges, counts = histogram["edges"], histogram["counts"]
+        labels = [f"≤{edge:.4g}" for edge in edges] + [f">{edges[-1]:.4g}"]
     axes.bar(range(len(labels)), counts, color=BLUE)
     axes.set_xticks(range(len(labels)), [label[:12] for label in labels], rotation=35, ha="right", fontsize=6)
     unit = f"（{tag.spec.unit}）" if tag.spec.unit else ""

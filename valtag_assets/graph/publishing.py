@@ -20,7 +20,7 @@ import duckdb
 from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolved import code_version
-from valtag_assets.graph.checks import INPUTS, check_results, gate_result
+from valtag_assets.graph.checks import check_results, gate_result
 from valtag_assets.graph.gates import Gate
 from valtag_assets.graph.metadata import materialization_metadata
 from valtag_assets.graph.setting import EngineSession, Setting, TableDone
@@ -48,7 +48,8 @@ class Plan:
 
     ``meaning`` is everything in the catalog its values depend on; ``fingerprint`` stands for inputs that are
     no tables (source files). ``write`` puts one Parquet file into the folder it is given. ``expectations``
-    may use what was written and the previous snapshot; ``joined`` are further tables a law may read.
+    may use what was written and the previous snapshot; ``verdicts`` are those of no table but of numbers;
+    ``joined`` are further tables a law may read; ``picture`` is more metadata for the asset page.
     """
 
     table: TableRef
@@ -60,6 +61,7 @@ class Plan:
     private: frozenset[str]
     write: Callable[[Engine, Path], Written]
     expectations: Callable[[Written, Snapshot | None], Sequence[Expectation]]
+    verdicts: Callable[[Written], Sequence[Verdict]] = lambda _: ()
     fingerprint: str = ""
     joined: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     picture: Callable[[Snapshot], Mapping[str, Any]] = lambda _: {}
@@ -83,7 +85,7 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
     blocked = setting.warehouse.blocked(plan.table, plan.as_of)
     if current is not None and blocked is None and current.input_hash == plan.input_hash():
         setting.listen(TableDone(plan.table.key, "reused", time.monotonic() - started, current.rows))
-        yield from _events(setting, plan, current, reused=True)
+        yield from _events(context, setting, plan, current, reused=True)
         return
     try:
         published = _compute(context, setting, engine, plan, started)
@@ -93,9 +95,9 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
     if isinstance(published, Snapshot):
         seconds = time.monotonic() - started
         setting.listen(TableDone(plan.table.key, "published", seconds, published.rows))
-        yield from _events(setting, plan, published, reused=False)
+        yield from _events(context, setting, plan, published, reused=False)
         return
-    yield from check_results(published)
+    yield from check_results(published, _check_names(context))
     failed = [verdict for verdict in published if verdict.holds == "table" and not verdict.passed]
     reason = "checks failed: " + "; ".join(_in_words(verdict) for verdict in failed)
     _refuse(context, setting, plan, started, reason, "refused", published)
@@ -114,10 +116,10 @@ def _compute(
     with warehouse.staging(plan.table) as staged, session.open() as engine:
         written = plan.write(engine, staged.path)
         files = sorted(staged.path.glob("*.parquet"))
-        shape = profile(engine, files, plan.columns, private=plan.private, previous=previous)
+        shape = profile(engine, files, plan.columns, private=plan.private)
         computed = time.monotonic()
-        wanted = plan.expectations(Written({**written.metrics, "profile": shape}, written.data_until), previous)
-        verdicts = audit(files, wanted, key=plan.key[0], joined=plan.joined)
+        expected = plan.expectations(written, previous)
+        verdicts = [*audit(files, expected, plan.key[0], plan.joined), *plan.verdicts(written)]
         audited = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
             return verdicts
@@ -139,17 +141,23 @@ def _compute(
 
 
 def _previous(setting: Setting, plan: Plan) -> Snapshot | None:
-    """The last good snapshot to compare with: of an earlier as-of, or the one now served."""
+    """The last good snapshot to compare with: of an earlier as-of, else the one now served for this one."""
+    current = setting.warehouse.current(plan.table, plan.as_of)
     if plan.as_of is None:
-        return setting.warehouse.current(plan.table)
+        return current
     earlier = date.fromordinal(plan.as_of.toordinal() - 1)
-    return setting.warehouse.latest(plan.table, on_or_before=earlier)
+    return setting.warehouse.latest(plan.table, on_or_before=earlier) or current
 
 
-def _events(setting: Setting, plan: Plan, snapshot: Snapshot, *, reused: bool) -> Results:
+def _events(
+    context: dg.AssetExecutionContext, setting: Setting, plan: Plan, snapshot: Snapshot, *, reused: bool) -> Results:
     metadata = {**materialization_metadata(setting, snapshot, reused=reused), **plan.picture(snapshot)}
     yield dg.MaterializeResult(data_version=dg.DataVersion(snapshot.content_hash[:32]), metadata=metadata)
-    yield from check_results(snapshot.verdicts)
+    yield from check_results(snapshot.verdicts, _check_names(context))
+
+
+def _check_names(context: dg.AssetExecutionContext) -> list[str]:
+    return sorted(key.name for key in context.selected_asset_check_keys)
 
 
 def _refuse(
@@ -176,7 +184,9 @@ def _refuse(
     )
     setting.listen(TableDone(plan.table.key, outcome, time.monotonic() - started, reason=reason))
     good = setting.warehouse.latest(plan.table)
-    kept = f"; {good.id} of {good.as_of or 'all time'} stays served" if good else "; nothing was served before"
+    kept = (
+        f"; {good.id} of {good.as_of or 'all time'} stays served" if good else "; nothing was served before"
+    )
     raise dg.Failure(f"{plan.table} is not published: {reason}{kept}", allow_retries=False)
 
 
@@ -191,6 +201,3 @@ def _in_words(verdict: Verdict) -> str:
 def meaning_of(*parts: object) -> str:
     """A code version from everything a table's values depend on."""
     return code_version(repr(parts))
-
-
-__all__ = ["INPUTS", "Plan", "Results", "Written", "build", "meaning_of"]

@@ -57,7 +57,9 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
         freshness_policy=freshness(setting, refresh),
         automation_condition=automation(refresh),
         metadata={"dagster/column_schema": score_schema(score)},
-        check_specs=check_specs(key, score_expectations(setting.resolved, score, None)),
+        check_specs=check_specs(
+            key, lambda previous: score_expectations(setting.resolved, score, previous), score.columns
+        ),
         output_required=False,
     )
     def scores(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
@@ -77,7 +79,9 @@ def _convention(score: ResolvedScore) -> str:
 
 def _plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
     resolved = setting.resolved
-    wanted = [wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()]
+    wanted = [
+        wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()
+    ]
     gate = ask(setting.warehouse, wanted)
 
     def write(engine: Engine, into: Path) -> Written:

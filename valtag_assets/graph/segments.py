@@ -49,7 +49,9 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
         key=key,
         deps=[asset_key(table) for table in upstream],
         group_name=GROUP,
-        description=describe(segment.spec.title, segment.spec.meaning, f"```\n{rule_text(segment.rule)}\n```"),
+        description=describe(
+            segment.spec.title, segment.spec.meaning, f"```\n{rule_text(segment.rule)}\n```"
+        ),
         owners=[catalog.owner_of(segment.spec)],
         kinds={"duckdb", "parquet"},
         code_version=meaning_of(segment.meaning),
@@ -60,7 +62,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
             "dagster/column_schema": dg.TableSchema([PERSON_COLUMN]),
             "reads 读取": ", ".join(sorted(segment.tags | segment.scores)),
         },
-        check_specs=check_specs(key, segment_expectations(setting.resolved, segment, None)),
+        check_specs=check_specs(key, lambda _: segment_expectations(setting.resolved, segment), []),
         output_required=False,
     )
     def members(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
@@ -120,7 +122,8 @@ def _plan(setting: Setting, segment: ResolvedSegment, as_of: date) -> Plan:
         columns={PERSON: TEXT},
         private=frozenset({PERSON}),
         write=write,
-        expectations=lambda written, previous: segment_expectations(resolved, segment, previous),
+        expectations=lambda written, previous: segment_expectations(resolved, segment),
+        joined={PERSONS: gate.snapshots[PERSONS].files} if gate.open else {},
         picture=picture,
     )
 

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from valtag_assets.engine.reading.origin import Origin, fingerprint, locate
+from valtag_assets.engine.reading.origin import Origin, locate
+from valtag_assets.engine.reading.read import fingerprint
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.metadata import describe
 from valtag_assets.graph.setting import Setting

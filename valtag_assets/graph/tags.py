@@ -78,7 +78,11 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
             "dagster/column_lineage": category_lineage(resolved, category),
             "tag dictionary 标签字典": dg.MetadataValue.md(tag_dictionary(resolved, category.tags)),
         },
-        check_specs=check_specs(key, category_expectations(resolved, category, None, None)),
+        check_specs=check_specs(
+            key,
+            lambda previous: category_expectations(resolved, category, setting.last_as_of(), previous),
+            [tag.code for tag in category.tags],
+        ),
         output_required=False,
     )
     def tags(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
@@ -125,9 +129,7 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         columns={PERSON: TEXT, **{tag.code: tag.type for tag in category.tags}},
         private=frozenset(t.code for t in category.tags if t.spec.access in ("sensitive", "pii")) | {PERSON},
         write=write,
-        expectations=lambda written, previous: category_expectations(
-            resolved, category, as_of, previous, written.metrics
-        ),
+        expectations=lambda written, previous: category_expectations(resolved, category, as_of, previous),
         fingerprint=before.content_hash if before else "",
         joined={tags_name(code): gate.snapshots[tags_name(code)].files for code in others if gate.open},
         picture=picture,
@@ -136,7 +138,9 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
 
 def _read_from(setting: Setting, category: ResolvedCategory, other: str) -> frozenset[str]:
     """The tags of ``other`` that ``category`` reads, in its tags or its laws."""
-    read = {name for tag in category.tags for name in tag.tags} | {n for law in category.laws for n in law.tags}
+    read = {name for tag in category.tags for name in tag.tags} | {
+        n for law in category.laws for n in law.tags
+    }
     return frozenset(name for name in read if setting.resolved.category_of(name) == other)
 
 

@@ -142,9 +142,7 @@ def _row_count(connection: duckdb.DuckDBPyConnection) -> int:
     return int(found[0])
 
 
-def _measured(
-    connection: duckdb.DuckDBPyConnection, item: Expectation, outcome: Outcome, rows: int
-) -> Outcome:
+def _measured(connection: duckdb.DuckDBPyConnection, item: Expectation, outcome: Outcome, rows: int) -> Outcome:
     """The outcome with the counts that Great Expectations' own result lacks."""
     if outcome.error is not None:
         return outcome

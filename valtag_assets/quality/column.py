@@ -84,7 +84,7 @@ def present(column: Column, *place: str | int) -> Expectation:
 
 def one_of(column: Column, values: Sequence[str], *place: str | int) -> Expectation:
     """Every value, or every item of a list, is one of ``values`` (as written in the catalog)."""
-    allowed = [_typed(column.type, value) for value in values]
+    allowed = [typed(column.type, value) for value in values]
     title = Title(zh=f"只能取规定的 {len(allowed)} 个值", en=f"is one of the {len(allowed)} known values")
     if column.type.kind == "list":
         query, measure = queries.items_outside(column.code, column.type, allowed, column.key)
@@ -94,17 +94,24 @@ def one_of(column: Column, values: Sequence[str], *place: str | int) -> Expectat
 
 
 def in_range(column: Column, low: float | None, high: float | None, *place: str | int) -> Expectation:
-    """Within [low, high]. A float is also finite: NaN and infinity lie outside every range."""
-    shown = f"[{'' if low is None else f'{low:g}'}, {'' if high is None else f'{high:g}'}]"
-    title = Title(zh=f"在 {shown} 之间", en=f"lies in {shown}")
-    if low is None and high is None:
-        title = Title(zh="是有限的数", en="is a finite number")
+    """Within low to high, both included. A float is also finite: NaN and infinity lie outside every range."""
+    title = _range_title(low, high)
     if column.type.kind == "float":
         low = -sys.float_info.max if low is None else low
         high = sys.float_info.max if high is None else high
     bounds = {"min_value": low, "max_value": high}
     arguments = {name: _whole(value) for name, value in bounds.items() if value is not None}
     return column.expectation("range", BETWEEN, arguments, title, *place)
+
+
+def _range_title(low: float | None, high: float | None) -> Title:
+    if low is not None and high is not None:
+        return Title(zh=f"在 {low:g} 到 {high:g} 之间", en=f"lies between {low:g} and {high:g}")
+    if low is not None:
+        return Title(zh=f"不小于 {low:g}", en=f"is at least {low:g}")
+    if high is not None:
+        return Title(zh=f"不大于 {high:g}", en=f"is at most {high:g}")
+    return Title(zh="是有限的数", en="is a finite number")
 
 
 def not_after(column: Column, as_of: date, severity: Severity, *place: str | int) -> Expectation:
@@ -131,9 +138,7 @@ def catalog_checks(column: Column, checks: Sequence[Check]) -> Iterator[Expectat
     for number, check in enumerate(checks):
         place = ("checks", number)
         if check.coverage is not None:
-            title = Title(
-                zh=f"非空比例至少 {check.coverage:.2%}", en=f"at least {check.coverage:.2%} have a value"
-            )
+            title = Title(zh=f"非空比例至少 {check.coverage:.2%}", en=f"at least {check.coverage:.2%} have a value")
             arguments: dict[str, Any] = {"mostly": check.coverage}
             yield column.expectation("coverage", NOT_NULL, arguments, title, *place, severity=check.severity)
         elif check.unique:
@@ -184,7 +189,7 @@ def _stability(
         )
 
 
-def _typed(data_type: DataType, value: str) -> Any:
+def typed(data_type: DataType, value: str) -> Any:
     """A value of the catalog's closed list as the column holds it."""
     kind = data_type.item if data_type.kind == "list" else data_type.kind
     if kind == "integer":

@@ -62,9 +62,7 @@ def read_outcome(result: Any) -> Outcome:
         return Outcome(passed, unexpected=away, evaluated=observed, observed=observed)
     if kind == COLUMNS:
         wrong = set(found["observed_value"]) ^ set(arguments["column_set"])
-        return Outcome(
-            passed, unexpected=len(wrong), evaluated=len(arguments["column_set"]), observed=sorted(wrong)
-        )
+        return Outcome(passed, unexpected=len(wrong), evaluated=len(arguments["column_set"]), observed=sorted(wrong))
     if kind in (MEAN, NON_NULL_SHARE):
         return Outcome(passed, observed=found["observed_value"])
     return Outcome(

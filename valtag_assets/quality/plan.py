@@ -48,7 +48,7 @@ def category_expectations(
     checks = entry.spec.checks
     metrics = previous.metrics if previous else {}
     found = [
-        *key_expectations(entry, resolved, "tags"),
+        *key_expectations(entry, resolved),
         row_count(entry, resolved, checks.min_rows, checks.max_rows_drop, previous),
         *schema(entry, resolved, columns),
     ]
@@ -59,13 +59,19 @@ def category_expectations(
     return with_unique_names(found)
 
 
+def population_expectations(resolved: Resolved, previous: Snapshot | None) -> list[Expectation]:
+    """Each person once, none without a key, and at least half as many as before."""
+    entry = resolved.catalog.sources[resolved.catalog.person_sources()[0]]
+    return [*key_expectations(entry, resolved, "person"), row_count(entry, resolved, 1, 0.5, previous)]
+
+
 def score_expectations(
     resolved: Resolved, score: ResolvedScore, previous: Snapshot | None = None
 ) -> list[Expectation]:
     """One row per person, the known columns, scores from 1 to ``bins``, codes and tiers that exist."""
     entry, code, bins = score.entry, score.code, score.spec.bins
     found = [
-        *key_expectations(entry, resolved, "score"),
+        *key_expectations(entry, resolved),
         row_count(entry, resolved, 1, 1.0, previous, severity="warn"),
         *schema(entry, resolved, {KEY: TEXT, **score.columns}),
     ]
@@ -78,9 +84,7 @@ def score_expectations(
             query, measure = queries.unmatched(name, f"^[1-{bins}]{{3}}$", KEY)
             title = Title(zh="由 R、F、M 三个分数组成", en="is made of the three scores R, F, M")
             arguments = {"unexpected_rows_query": query}
-            found.append(
-                column.expectation("matches", ROWS, arguments, title, expected="RFM", measure=measure)
-            )
+            found.append(column.expectation("matches", ROWS, arguments, title, expected="RFM", measure=measure))
         else:
             found.append(one_of(column, score.values[name]))
     return with_unique_names(found)
@@ -155,9 +159,7 @@ def _severity_of_future(resolved: Resolved, tag: ResolvedTag) -> Severity:
     return "error" if names_read(tag.aggregate.of) == {time} else "warn"
 
 
-def _law(
-    resolved: Resolved, category: ResolvedCategory, law: ResolvedLaw, as_of: date, rule: str
-) -> Expectation:
+def _law(resolved: Resolved, category: ResolvedCategory, law: ResolvedLaw, as_of: date, rule: str) -> Expectation:
     """A failed law holds every tag of this category it reads: it can't tell which of them is wrong."""
     own = {tag.code: tag.type for tag in category.tags if tag.code in law.tags}
     others: dict[str, dict[str, DataType]] = {}

@@ -16,6 +16,7 @@ from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.tree import Node
 from valtag_assets.quality.stability import SMALLEST_SHARE, index_of
 from valtag_assets.spec.types import DataType
+from valtag_assets.warehouse.quoting import quote
 
 DIALECT = "duckdb"
 STAGED = "valtag_staged"
@@ -55,17 +56,19 @@ def rows_query(expression: ibis.Table) -> str:
     """
     sql = str(ibis.to_sql(expression, dialect=DIALECT))
     escaped = sql.replace("{", "{{").replace("}", "}}").replace(":", "\\:")
-    return _over("{batch}", escaped)
+    return _over("{batch}", escaped, expression.columns)
 
 
 def measure_query(expression: ibis.Table) -> str:
     """One row about the audited table, as plain SQL."""
-    return _over(f'"{STAGED}"', str(ibis.to_sql(expression, dialect=DIALECT)))
+    return _over(f'"{STAGED}"', str(ibis.to_sql(expression, dialect=DIALECT)), expression.columns)
 
 
-def _over(source: str, sql: str) -> str:
+def _over(source: str, sql: str, columns: Sequence[str]) -> str:
+    """The columns are named once more: Ibis writes ``*`` for all the columns it was told of, which are few."""
     described = f", {_DESCRIBED}" if f'"{_COLUMNS}"' in sql else ""
-    return f'WITH "{_BATCH}" AS (SELECT * FROM {source}){described} SELECT * FROM ({sql}) AS "found"'
+    names = ", ".join(quote(name) for name in columns)
+    return f'WITH "{_BATCH}" AS (SELECT * FROM {source}){described} SELECT {names} FROM ({sql}) AS "found"'
 
 
 def wrong_types(columns: Mapping[str, DataType]) -> tuple[str, str]:
@@ -112,9 +115,7 @@ def law_broken(
     for name, columns in others.items():
         types = {f"_{key}": to_ibis_type(DataType("text"))}
         types |= {column: to_ibis_type(kind) for column, kind in columns.items()}
-        other = ibis.table(
-            {key if column == f"_{key}" else column: t for column, t in types.items()}, name=name
-        )
+        other = ibis.table({key if column == f"_{key}" else column: t for column, t in types.items()}, name=name)
         other = other.rename({f"_{key}": key})
         table = table.left_join(other, table[key] == other[f"_{key}"]).drop(f"_{key}")
     holds: Any = compile_value(law, table, as_of)
@@ -130,9 +131,7 @@ def not_among(key: str, table_name: str) -> str:
     return rows_query(own.anti_join(other, key).select(key))
 
 
-def shifted(
-    column: str, data_type: DataType, histogram: Mapping[str, Any], at_most: float
-) -> tuple[str, str]:
+def shifted(column: str, data_type: DataType, histogram: Mapping[str, Any], at_most: float) -> tuple[str, str]:
     """One row with the stability index if it is above ``at_most`` (or there is no value left to compare)."""
     table = batch({column: data_type})
     value: Any = table[column]

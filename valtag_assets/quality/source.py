@@ -40,18 +40,12 @@ def source_expectations(
     spec, entry, root = source.spec, source.entry, resolved.catalog.root
     found = [row_count(entry, resolved, spec.checks.min_rows, spec.checks.max_rows_drop, previous)]
     if clean is not None:
-        title = Title(
-            zh=f"正好 {clean} 行，与清洗账目一致", en=f"exactly the {clean} rows cleaning has counted"
-        )
+        title = Title(zh=f"正好 {clean} 行，与清洗账目一致", en=f"exactly the {clean} rows cleaning has counted")
         counted = {"value": clean}
         rule = rule_at(entry, root)
-        found.append(
-            Expectation("rows_counted", ROW_COUNT_EQUALS, None, counted, "error", "table", title, rule)
-        )
+        found.append(Expectation("rows_counted", ROW_COUNT_EQUALS, None, counted, "error", "table", title, rule))
     metrics = previous.metrics if previous else {}
-    columns = {
-        item.name: _column(resolved, source, item, number, metrics) for number, item in enumerate(spec.fields)
-    }
+    columns = {item.name: _column(resolved, source, item, number, metrics) for number, item in enumerate(spec.fields)}
     found.extend(_key(resolved, source, columns))
     found.extend(_time(resolved, source, columns, metrics))
     for item in spec.fields:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from valtag_assets.quality.expectation import Expectation
+from valtag_assets.quality.expectation import ROWS, Expectation
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -39,7 +39,8 @@ def _configuration(item: Expectation) -> Any:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.metadata_types import FailureSeverity
 
-    column = {} if item.column is None else {"column": item.column}
+    # A query names its columns itself; valtag keeps the one it is about beside it.
+    column = {} if item.column is None or item.kind == ROWS else {"column": item.column}
     return ExpectationConfiguration(
         type=item.kind,
         kwargs={**column, **item.arguments},

@@ -16,7 +16,7 @@ from valtag_assets.warehouse.snapshot import Snapshot
 KEY = "person_id"
 
 
-def key_expectations(entry: Entry[Any], resolved: Resolved, *place: str) -> list[Expectation]:
+def key_expectations(entry: Entry[Any], resolved: Resolved) -> list[Expectation]:
     """One row per person, and none without one."""
     column = Column(
         KEY,
@@ -26,7 +26,7 @@ def key_expectations(entry: Entry[Any], resolved: Resolved, *place: str) -> list
         "table",
         resolved.catalog.project.persons.access not in HIDDEN_LEVELS,
         entry,
-        place,
+        (),
         resolved.catalog.root,
         {},
     )

@@ -172,6 +172,11 @@ class Warehouse:
         snapshot = self._load(table, entry)
         return attempt if snapshot is None else replace(attempt, verdicts=snapshot.verdicts)
 
+    def newest_attempt(self, table: TableRef) -> Attempt | None:
+        """The last try of the table, whatever its as-of."""
+        attempts = self._manifest(table).attempts
+        return max(attempts, key=lambda attempt: attempt.at, default=None)
+
     def blocked(self, table: TableRef, as_of: date | None) -> Attempt | None:
         """The refusal or failure that stands for ``as_of``: nothing newer was published or reused since."""
         manifest = self._manifest(table)

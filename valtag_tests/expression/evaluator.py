@@ -68,6 +68,13 @@ def _different(left: Any, right: Any) -> bool:
     return bool(_same_kind(left, right)[0] != _same_kind(left, right)[1])
 
 
+def _at_most(left: Any, right: Any) -> bool | None:
+    if left is None or right is None:
+        return None
+    left, right = _same_kind(left, right)
+    return bool(left <= right)
+
+
 def _same_kind(left: Any, right: Any) -> tuple[Any, Any]:
     floats = isinstance(left, float) or isinstance(right, float)
     return (float(left), float(right)) if floats else (left, right)
@@ -88,7 +95,7 @@ def _round(value: Any, digits: int = -1) -> Any:
             whole = math.floor(size)
             size = (whole + (size - whole >= 0.5)) / 10.0 ** max(digits, 0)
             value = math.copysign(size, value)
-    elif isinstance(value, Decimal) and digits < -value.as_tuple().exponent:
+    elif isinstance(value, Decimal) and digits < -int(value.as_tuple().exponent):
         value = value.quantize(Decimal(1).scaleb(-max(digits, 0)), ROUND_HALF_UP, _EXACT)
     return int(value) if digits < 0 else value
 
@@ -119,6 +126,7 @@ LAZY: dict[str, Callable[..., Any]] = {
     "and": _and,
     "or": _or,
     "not": lambda x: not x,
+    "between": lambda x, low, high: _and(_at_most(low, x), _at_most(x, high)),
     "!=": _different,
     "is null": lambda x: x is None,
     "case": _case,
@@ -135,7 +143,6 @@ STRICT: dict[str, Callable[..., Any]] = {
     "<=": lambda a, b: a <= b,
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
-    "between": lambda x, low, high: low <= x <= high,
     "in": lambda x, *items: x in items,
     "like": _like,
     "+": lambda a, b: _EXACT.add(a, b) if isinstance(a, Decimal) or isinstance(b, Decimal) else a + b,

@@ -1,4 +1,4 @@
-"""What the tests of the language share: one scope, one table of awkward rows, and a way to run a text on it."""
+"""What the tests of the language share: one scope, a table of awkward rows, ways to run a text on it."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -89,9 +89,7 @@ def connect(rows: Sequence[Row] = ROWS) -> duckdb.DuckDBPyConnection:
     columns = ", ".join(f'"{symbol.code}" {_duckdb_type(symbol.type)}' for symbol in SYMBOLS)
     connection.execute(f"create table person ({columns})")
     marks = ", ".join("?" for _ in NAMES)
-    connection.executemany(
-        f"insert into person values ({marks})", [[row[name] for name in NAMES] for row in rows]
-    )
+    connection.executemany(f"insert into person values ({marks})", [[row[name] for name in NAMES] for row in rows])
     return connection
 
 

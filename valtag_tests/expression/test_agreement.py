@@ -1,4 +1,4 @@
-"""Random expressions: the engine gives what the reference gives, and the canonical text gives the same tree."""
+"""Random expressions: the engine gives what the reference gives; the canonical text gives the same tree."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -33,9 +33,7 @@ def _cell(value: Any) -> Any:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=SLOW_TO_DRAW)
 @given(text=expressions())
-def test_the_engine_and_the_reference_agree_on_every_row(
-    connection: duckdb.DuckDBPyConnection, text: str
-) -> None:
+def test_the_engine_and_the_reference_agree_on_every_row(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     node = parse(text, SCOPE)
     found = evaluate(connection, node)
     assert [_cell(value) for value in found] == [_cell(value_of(node, row)) for row in ROWS]

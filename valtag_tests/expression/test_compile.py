@@ -68,7 +68,11 @@ CASES: dict[str, list[tuple[str, dict[str, Any], Any]]] = {
         ("round(age, 2)", {"age": 3}, 3),
     ],
     "floor": [("floor(share)", {"share": -0.5}, -1), ("floor(spend)", {"spend": Decimal("-1.01")}, -2)],
-    "ceil": [("ceil(share)", {"share": 0.1}, 1), ("ceil(spend)", {"spend": Decimal("1.01")}, 2)],
+    "ceil": [
+        ("ceil(share)", {"share": 0.1}, 1),
+        ("ceil(spend)", {"spend": Decimal("1.01")}, 2),
+        ("ceil(0.5)", {}, 1),
+    ],
     "lower": [("lower(name)", {"name": "ÀB上"}, "àb上")],
     "upper": [("upper(name)", {"name": "àb上"}, "ÀB上")],
     "length": [("length(name)", {"name": "上海😀"}, 3), ("length(name)", {}, None)],
@@ -173,9 +177,7 @@ def test_a_literal_comes_back_exactly_as_written(value: str) -> None:
     single, double = value.replace("'", "''"), value.replace('"', '""')
     assert values(f"coalesce(name, '{single}')") == value
     assert values(f'coalesce(name, "{double}")') == value
-    assert holds(
-        f"name = '{single}' and name in ('x', '{single}') and contains(name, '{single}')", name=value
-    )
+    assert holds(f"name = '{single}' and name in ('x', '{single}') and contains(name, '{single}')", name=value)
 
 
 def test_a_float_becomes_the_declared_decimal_by_rounding_half_away_from_zero() -> None:

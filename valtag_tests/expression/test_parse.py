@@ -36,8 +36,7 @@ def test_one_meaning_has_one_text_however_it_is_typed(text: str) -> None:
 
 def test_signs_of_the_chinese_keyboard_are_read() -> None:
     assert (
-        meaning(parse("age≥18 and orders≠３ and spend＜１．５", SCOPE))
-        == "age >= 18 and orders != 3 and spend < 1.5"
+        meaning(parse("age≥18 and orders≠３ and spend＜１．５", SCOPE)) == "age >= 18 and orders != 3 and spend < 1.5"
     )
 
 
@@ -73,7 +72,7 @@ def test_an_unknown_name_gets_the_code_that_was_meant(word: str, code: str) -> N
 
 
 def test_a_position_counts_in_the_text_as_written() -> None:
-    assert refused("“ｘ” = name　and　ﬁne = 1").position == 14
+    assert refused("“ｘ” = name　and　ﬁne = 1").position == 15
 
 
 def test_a_value_outside_its_code_table_is_refused_with_the_nearest() -> None:

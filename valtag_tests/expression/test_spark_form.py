@@ -19,7 +19,5 @@ class SparkOptions(ibis.config.Config):  # type: ignore[misc]
 def test_a_function_has_a_spark_form(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ibis.options, "pyspark", SparkOptions())
     for text, _, _ in CASES[function]:
-        sql = ibis.to_sql(
-            TABLE.select(value=compile_value(parse(text, SCOPE), TABLE, AS_OF)), dialect="pyspark"
-        )
+        sql = ibis.to_sql(TABLE.select(value=compile_value(parse(text, SCOPE), TABLE, AS_OF)), dialect="pyspark")
         assert "`person`" in sql

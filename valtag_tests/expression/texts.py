@@ -32,6 +32,7 @@ class Writer:
     def condition(self, depth: int) -> str:
         simple = ["vip", "true", "false", "city = '上海'", "city not in ('北京', '广州')"]
         below = depth - 1
+        finds = self._one(["contains", "starts_with", "ends_with"])
         return self._pick(
             depth,
             simple,
@@ -45,9 +46,7 @@ class Writer:
                 lambda: f"({self.number(1)}) {self._not()} in ({self._digits()}, {self._digits()})",
                 lambda: f"({self.any(below)}) is {self._not()} null",
                 lambda: f"({self.text(below)}) {self._not()} like {self._pattern()}",
-                lambda: (
-                    f"{self._one(['contains', 'starts_with', 'ends_with'])}({self.text(1)}, {self.text(1)})"
-                ),
+                lambda: f"{finds}({self.text(1)}, {self.text(1)})",
                 lambda: f"has(brands, {self._one(['name', 'lower(city)', repr('a'), repr('茅台')])})",
                 lambda: self._chosen(self.condition, below),
             ],
@@ -60,15 +59,11 @@ class Writer:
             depth,
             ["age", "orders", "3", "0", "-2", "size(brands)", "2147483647"],
             [
-                lambda: self._joined(
-                    self._one(["+", "-", "//", "%"]), [self.integer(below), self.integer(below)]
-                ),
+                lambda: self._joined(self._one(["+", "-", "//", "%"]), [self.integer(below), self.integer(below)]),
                 lambda: f"({self.integer(below)}) * {self._one(['3', '-1', 'orders'])}",
                 lambda: f"-({self.integer(below)})",
                 lambda: f"abs({self.integer(below)})",
-                lambda: (
-                    f"{self._one(['round', 'floor', 'ceil'])}({self._one([self.exact, self.floating])(0)})"
-                ),
+                lambda: f"{self._one(['round', 'floor', 'ceil'])}({self._one([self.exact, self.floating])(0)})",
                 lambda: f"{self._one(['round', 'floor', 'ceil'])}({self.exact(below)})",
                 lambda: f"length({self.text(below)})",
                 lambda: f"{part}({self._one([self.day, self.moment])(1)})",

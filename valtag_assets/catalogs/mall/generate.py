@@ -43,8 +43,8 @@ days once more) — 交易表, order lines; UTF-8 with BOM; key (order_id, line_
     status          paid PAID 已支付 已付款 cancelled canceled 已取消 refunded 已退款 …; or ERR99
     campaign_id     a campaign, or a missing spelling
     ×               receipt_no (looks like a key, and is not)
-events/events_YYYY-MM.parquet — 行为表; key event_id; and events_legacy/events_until_DATE.jsonl, the same fields
-for the days before DATE from the old system
+events/events_YYYY-MM.parquet — 行为表; key event_id; and events_legacy/events_until_DATE.jsonl, the same
+fields for the days before DATE from the old system
     event_id        text
     member_no       as 会员号; null or a missing spelling for anonymous visitors
     visitor_id      openid (MINI), device_id (APP) or cookie (WEB)
@@ -140,10 +140,10 @@ def generate(
 ) -> dict[str, int]:
     """Write ``into/raw`` and ``into/truth``; returns the rows of each file, by its path relative to ``into``.
 
-    ``persons``: 1 to 5,000,000 members. ``days``: at least 30, the last is ``until``. ``progress`` is
-    called with one line per file. ``threads`` (at least 2; default: the processors) changes no byte. The files appear
-    together, when all are written. Raises ValueError for sizes out of range and FileExistsError if ``into``
-    already has ``raw`` or ``truth``.
+    ``persons``: 1 to 5,000,000 members. ``days``: at least 30, the last is ``until``. ``progress`` is called
+    with one line per file. ``threads`` (at least 2; default: the processors) changes no byte. The files
+    appear together, when all are written. Raises ValueError for sizes out of range and FileExistsError if
+    ``into`` already has ``raw`` or ``truth``.
     """
     plan = Plan(persons, days, seed, until)
     for name in ("raw", "truth"):
@@ -244,8 +244,8 @@ class _Run:
             "raw/campaigns.csv",
             ("campaign_id", "name", "type", "start_date", "end_date", "budget"),
             (
-                (item.code, item.name, words.CAMPAIGN_TYPES[item.kind], plan.start + timedelta(item.first_day),
-                 plan.start + timedelta(item.last_day), item.budget)
+                (item.code, item.name, words.CAMPAIGN_TYPES[item.kind],
+                 plan.start + timedelta(item.first_day), plan.start + timedelta(item.last_day), item.budget)
                 for item in plan.campaigns()
             ),
         )  # fmt: skip

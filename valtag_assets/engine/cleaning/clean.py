@@ -122,9 +122,7 @@ def _kept(table: Table, source: Source) -> Table:
 
 def _merged(table: Table, key: tuple[str, ...], order: tuple[str, ...]) -> Table:
     ranked = table.mutate(
-        _place=ibis.row_number().over(
-            group_by=list(key), order_by=[_sorted(table, item) for item in order + ORIGIN]
-        )
+        _place=ibis.row_number().over(group_by=list(key), order_by=[_sorted(table, item) for item in order + ORIGIN])
     )
     alone = ibis.or_(*(ranked[name].isnull() for name in key))
     return ranked.filter(alone | (ranked["_place"] == 0)).drop("_place")

@@ -115,9 +115,7 @@ def _plan_codes(plan: FieldPlan) -> None:
             en=f"{field.name} has a value that its code table does not list",
             zh=f"{field.name} 的取值不在码表中",
         )
-        plan.add_rule(
-            "unknown_value", field.unknown, reason, lambda t: t[spelled].notnull() & t[code].isnull()
-        )
+        plan.add_rule("unknown_value", field.unknown, reason, lambda t: t[spelled].notnull() & t[code].isnull())
 
 
 def _finish_parsing(plan: FieldPlan, present: str) -> None:

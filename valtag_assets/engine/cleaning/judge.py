@@ -86,9 +86,7 @@ def raw_table(raw: RawTable) -> Table:
     return unbound(RAW, columns | {"_file": "string", "_row": "int64"})
 
 
-def _staged(
-    source: Source, project: Project, raw: RawTable, medians: Medians
-) -> tuple[dict[str, FieldPlan], Table]:
+def _staged(source: Source, project: Project, raw: RawTable, medians: Medians) -> tuple[dict[str, FieldPlan], Table]:
     """The raw table with the columns of all steps of all fields, and the plans that say what they are."""
     types = dict(raw.columns)
     wanted = {field.name: field.source_name for field in source.fields}
@@ -102,9 +100,7 @@ def _staged(
     for field in source.fields:
         for unit in field.unit:
             if unit.by is not None and (unit.by == field.name or unit.by not in wanted):
-                raise ValueError(
-                    f"field '{field.name}': its unit is named by '{unit.by}', which is no other field"
-                )
+                raise ValueError(f"field '{field.name}': its unit is named by '{unit.by}', which is no other field")
         plans[field.name] = plan_field(
             field,
             table[raw_column(field)].type(),

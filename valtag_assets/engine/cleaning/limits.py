@@ -1,37 +1,39 @@
 """Bounds and outliers: anomalies of a number, refused, set to null or clipped."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import ibis
 from ibis.expr.types import BooleanValue, NumericValue, Table, Value
 
-from valtag_assets.engine.cleaning.numbers import decimal_literal
+from valtag_assets.engine.cleaning.numbers import number_literal
 from valtag_assets.engine.cleaning.plan import FieldPlan
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.source import Bounds, Field
 
+_WIDE = Context(prec=400)
+
 
 def plan_bounds(plan: FieldPlan, bounds: Bounds) -> None:
     """Values outside [min, max]. A clipped value becomes the nearest one of the field's type inside."""
     field, source = plan.field, plan.column
-    low = None if bounds.min is None else Decimal(str(bounds.min))
-    high = None if bounds.max is None else Decimal(str(bounds.max))
-    span = f"[{_written(low, '-∞')}, {_written(high, '∞')}]"
+    low = None if bounds.min is None else _within(field, Decimal(str(bounds.min)), ROUND_CEILING)
+    high = None if bounds.max is None else _within(field, Decimal(str(bounds.max)), ROUND_FLOOR)
+    span = f"[{_written(bounds.min, '-∞')}, {_written(bounds.max, '∞')}]"
 
     def below(t: Table) -> BooleanValue:
-        return ibis.literal(False) if low is None else (t[source] < _number(field, low)).fill_null(False)
+        return ibis.literal(False) if low is None else (t[source] < _literal(field, low)).fill_null(False)
 
     def above(t: Table) -> BooleanValue:
-        return ibis.literal(False) if high is None else (t[source] > _number(field, high)).fill_null(False)
+        return ibis.literal(False) if high is None else (t[source] > _literal(field, high)).fill_null(False)
+
+    def bound(nearest: Decimal | None) -> Value:
+        if nearest is None or bounds.otherwise != "clip":
+            return _null(field)
+        return _literal(field, nearest).cast(to_ibis_type(field.type))
 
     def repaired(t: Table) -> Value:
-        clip = bounds.otherwise == "clip"
-        return ibis.cases(
-            (below(t), _nearest(field, low, ROUND_CEILING) if clip else _null(field)),
-            (above(t), _nearest(field, high, ROUND_FLOOR) if clip else _null(field)),
-            else_=t[source],
-        )
+        return ibis.cases((below(t), bound(low)), (above(t), bound(high)), else_=t[source])
 
     reason = Title(en=f"{field.name} is outside {span}", zh=f"{field.name} 超出范围 {span}")
     plan.add_rule("bounds", bounds.otherwise, reason, lambda t: below(t) | above(t))
@@ -44,12 +46,14 @@ def plan_bounds(plan: FieldPlan, bounds: Bounds) -> None:
 def plan_outlier(plan: FieldPlan, times: float, otherwise: str, median: Decimal | float | None) -> None:
     """Values beyond ``times`` the median of the absolute values; without a median there is none."""
     field, source = plan.field, plan.column
-    limit = None if median is None else Decimal(str(times)) * Decimal(str(median))
+    limit = None
+    if median is not None:
+        limit = _within(field, Decimal(str(times)) * Decimal(str(median)), ROUND_FLOOR)
 
     def beyond(t: Table) -> BooleanValue:
         if limit is None:
             return ibis.literal(False)
-        return (t[source].abs() > _number(field, limit)).fill_null(False)
+        return (t[source].abs() > _literal(field, limit)).fill_null(False)
 
     reason = Title(
         en=f"{field.name} is more than {times:g} times the median of its column",
@@ -79,21 +83,23 @@ def in_units(plan: FieldPlan, median: float | None) -> Decimal | float | None:
     return Decimal(str(median)).scaleb(-(plan.field.type.scale or 0))
 
 
-def _written(bound: Decimal | None, open_end: str) -> str:
-    return open_end if bound is None else format(bound.normalize(), "f")
+def _written(bound: float | None, open_end: str) -> str:
+    return open_end if bound is None else f"{bound:g}"
 
 
-def _number(field: Field, value: Decimal) -> NumericValue:
-    return ibis.literal(float(value)) if field.type.kind == "float" else decimal_literal(value)
-
-
-def _nearest(field: Field, bound: Decimal | None, rounding: str) -> Value:
-    if bound is None:
-        return _null(field)
+def _within(field: Field, bound: Decimal, rounding: str) -> Decimal:
+    """The value of the field's type nearest to ``bound``: beyond it lies the same as beyond ``bound``."""
     if field.type.kind == "float":
-        return ibis.literal(float(bound))
-    inside = bound.quantize(Decimal(1).scaleb(-(field.type.scale or 0)), rounding=rounding)
-    return decimal_literal(inside).cast(to_ibis_type(field.type))
+        return bound
+    scale = field.type.scale or 0
+    nearest = bound.quantize(Decimal(1).scaleb(-scale), rounding=rounding, context=_WIDE)
+    digits = field.type.precision
+    largest = Decimal(2**63 - 1) if digits is None else Decimal(10**digits - 1).scaleb(-scale, context=_WIDE)
+    return max(-largest, min(nearest, largest))
+
+
+def _literal(field: Field, value: Decimal) -> NumericValue:
+    return number_literal(value, to_ibis_type(field.type))
 
 
 def _null(field: Field) -> Value:

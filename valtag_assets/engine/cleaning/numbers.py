@@ -8,7 +8,8 @@ may end in ``.0``. Everything else is refused: ``1,5`` (a decimal comma or a sli
 """
 
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from contextlib import suppress
+from decimal import Context, Decimal, InvalidOperation
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -21,6 +22,7 @@ from valtag_assets.spec.types import DataType
 TRUE = ("true", "t", "yes", "y", "1", "是")
 FALSE = ("false", "f", "no", "n", "0", "否")
 
+_WIDE = Context(prec=400)
 _PLAIN_WHOLE = r"^-?\d+\z"
 _PLAIN = r"^-?\d+(?:\.\d+)?\z"
 _CURRENCY = "[￥¥$€£]"
@@ -79,7 +81,8 @@ def without_missing_numbers(number: NumericValue, spellings: Iterable[str]) -> N
     floating = number.type().is_floating()
     is_missing = [number.isnan()] if floating else []
     for value in _numbers_among(spellings):
-        is_missing.append(number == (ibis.literal(float(value)) if floating else decimal_literal(value)))
+        with suppress(ValueError):  # more decimals than the column has: it equals none of its values
+            is_missing.append(number == number_literal(value, number.type()))
     if not is_missing:
         return number
     return ibis.or_(*is_missing).ifelse(ibis.null(number.type()), number)
@@ -102,9 +105,19 @@ def finite(number: NumericValue) -> NumericValue:
     return number.isinf().ifelse(ibis.null("float64"), number)
 
 
-def decimal_literal(value: Decimal) -> Value:
-    """An exact decimal literal. Ibis alone would cut a Decimal to three places."""
-    _, digits, exponent = value.as_tuple()
-    scale = max(0, -int(exponent))
-    precision = max(len(digits) + max(0, int(exponent)), scale, 1)
-    return ibis.literal(value, type=dt.Decimal(precision, scale))
+def number_literal(value: Decimal, like: dt.DataType) -> Value:
+    """``value`` as a literal that compares with a column of type ``like``, which has all its decimals.
+
+    Ibis alone would cut a Decimal to three places, and compares decimals of one scale only.
+    """
+    if like.is_floating():
+        return ibis.literal(float(value))
+    scale = like.scale if like.is_decimal() else 0
+    exact = value.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
+    if exact != value:
+        raise ValueError(f"{value} has more decimals than {like}")
+    if abs(exact) >= 2**63 and not like.is_decimal():
+        raise ValueError(f"{value} is no 64-bit integer")
+    if not like.is_decimal():
+        return ibis.literal(int(exact))
+    return ibis.literal(exact, type=dt.Decimal(max(like.precision, len(exact.as_tuple().digits), 1), scale))

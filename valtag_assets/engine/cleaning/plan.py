@@ -14,9 +14,7 @@ from ibis.expr.types import BooleanValue, Table, Value
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.source import Field
 
-Stage = Literal[
-    "text", "missing", "rewrite", "code", "parse", "rest", "zone", "local", "unit", "bounds", "outlier"
-]
+Stage = Literal["text", "missing", "rewrite", "code", "parse", "rest", "zone", "local", "unit", "bounds", "outlier"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Build = Callable[[Table], Value]
 
@@ -54,9 +52,7 @@ class FieldPlan:
         self.steps.append((stage, name, build))
         return name
 
-    def add_rule(
-        self, kind: str, otherwise: str, reason: Title, flag: Callable[[Table], BooleanValue]
-    ) -> None:
+    def add_rule(self, kind: str, otherwise: str, reason: Title, flag: Callable[[Table], BooleanValue]) -> None:
         action: Literal["quarantine", "repair"] = "quarantine" if otherwise == "quarantine" else "repair"
         self.rules.append(Rule(f"{self.field.name}.{kind}", self.field.name, action, reason, flag))
 

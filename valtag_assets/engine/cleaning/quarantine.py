@@ -39,9 +39,7 @@ def write_quarantine(
     (row,) = engine.fetch(written.aggregate(rows=written.count()), {"quarantine": [into]}).to_pylist()
     expected = refused + raw.broken_rows
     if row["rows"] != expected:
-        raise AssertionError(
-            f"{source.source}: {expected} rows were refused, but {row['rows']} are in quarantine"
-        )
+        raise AssertionError(f"{source.source}: {expected} rows were refused, but {row['rows']} are in quarantine")
 
 
 def _refused_rows(source: Source, raw: RawTable, judged: Table, rules: list[Rule]) -> Table:
@@ -62,11 +60,7 @@ def _refused_rows(source: Source, raw: RawTable, judged: Table, rules: list[Rule
         field=_by_rule(table, {rule.name: ibis.literal(rule.column) for rule in refusing if rule.column}),
         value=_by_rule(
             table,
-            {
-                rule.name: table[sources[rule.column]].cast("string")
-                for rule in refusing
-                if rule.column in sources
-            },
+            {rule.name: table[sources[rule.column]].cast("string") for rule in refusing if rule.column in sources},
         ),
         record=record.cast("json").cast("string"),
     )

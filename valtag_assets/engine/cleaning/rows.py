@@ -56,18 +56,21 @@ def with_lookups(table: Table, source: Source, lookups: Mapping[str, LookupTable
 
 
 def lookup_inputs(source: Source, lookups: Mapping[str, LookupTable]) -> dict[str, Sequence[Path]]:
-    return {_input(number): lookups[lookup.source].files for number, lookup in enumerate(source.lookups)}
+    """The files of each lookup, by the name its table has in the expressions."""
+    return {_input(number): _known(lookup, lookups).files for number, lookup in enumerate(source.lookups)}
+
+
+def _known(lookup: Lookup, lookups: Mapping[str, LookupTable]) -> LookupTable:
+    if lookup.source not in lookups:
+        raise ValueError(f"lookup '{lookup.source}' has not been cleaned")
+    return lookups[lookup.source]
 
 
 def _lookup_table(lookup: Lookup, lookups: Mapping[str, LookupTable], number: int) -> Table:
-    known = lookups.get(lookup.source)
-    if known is None:
-        raise ValueError(f"lookup '{lookup.source}' has not been cleaned")
+    known = _known(lookup, lookups)
     for name in lookup.take:
         if name not in known.types:
-            raise ValueError(
-                f"lookup '{lookup.source}' has no field '{name}'; it has {', '.join(known.types)}"
-            )
+            raise ValueError(f"lookup '{lookup.source}' has no field '{name}'; it has {', '.join(known.types)}")
     names = dict.fromkeys((known.key, *lookup.take))
     table = unbound(_input(number), {name: to_ibis_type(known.types[name]) for name in names})
     return table.select(_key=table[known.key], **{name: table[name] for name in lookup.take})
@@ -96,9 +99,7 @@ def with_computed(table: Table, rules: RowRules) -> tuple[Table, list[Rule]]:
 def _misfit(computed: Computed, value: str) -> Rule:
     name, data_type = computed.name, computed.type
     reason = Title(en=f"{name} does not fit {data_type}", zh=f"{name} 超出 {data_type} 的范围")
-    return Rule(
-        f"{name}.invalid", name, "quarantine", reason, lambda t: t[value].notnull() & t[name].isnull()
-    )
+    return Rule(f"{name}.invalid", name, "quarantine", reason, lambda t: t[value].notnull() & t[name].isnull())
 
 
 def row_rules(rules: RowRules) -> list[Rule]:
@@ -127,9 +128,7 @@ def _holds(node: Node, table: Table) -> BooleanValue:
 def _check_timeless(name: str, node: Node) -> None:
     for part in walk(node):
         if isinstance(part, Call) and part.function in _TIMED:
-            raise ValueError(
-                f"'{name}' uses {part.function}(), but a clean row must not depend on the as-of date"
-            )
+            raise ValueError(f"'{name}' uses {part.function}(), but a clean row must not depend on the as-of date")
 
 
 def first_caught(table: Table, rules: Sequence[Rule]) -> ibis.Value:

@@ -84,9 +84,7 @@ def _compile(text: str, tokens: list[str], century: str, short_year: str) -> Pat
         name, expression = ("year", short_year) if token == "YY" else _TOKENS.get(token, (None, None))
         if name is None:
             if token.isalpha() and token.isascii() and token != "T":
-                raise ValueError(
-                    f"format '{text}': unknown token '{token}'; tokens are YY {' '.join(_TOKENS)}"
-                )
+                raise ValueError(f"format '{text}': unknown token '{token}'; tokens are YY {' '.join(_TOKENS)}")
             regex += re.escape(token)
             continue
         if name in groups:
@@ -144,9 +142,7 @@ def compile_formats(written: tuple[str, ...], two_digit_years: bool) -> Formats:
 
 def parse_naive(text: StringValue, formats: Formats) -> TimestampValue:
     """The local time a text says by the first fitting format without a zone, else null."""
-    return ibis.coalesce(
-        *(_iso(text) if item is None else _by_pattern(text, item) for item in formats.patterns)
-    )
+    return ibis.coalesce(*(_iso(text) if item is None else _by_pattern(text, item) for item in formats.patterns))
 
 
 def parse_instant(text: StringValue, formats: Formats) -> TimestampValue:
@@ -192,8 +188,6 @@ def _epoch(text: StringValue, units: tuple[str, ...]) -> TimestampValue:
         each = _MICROSECONDS[unit]
         exact = text.try_cast("decimal(30,6)") * ibis.literal(each, type="decimal(7,0)")
         branches.append((text.re_search(rf"{digits}\z"), text.try_cast("int64") * each))
-        branches.append(
-            (text.re_search(rf"{digits}\.\d+\z"), exact.try_cast("decimal(37,0)").try_cast("int64"))
-        )
+        branches.append((text.re_search(rf"{digits}\.\d+\z"), exact.try_cast("decimal(37,0)").try_cast("int64")))
     elapsed = ibis.cases(*branches, else_=ibis.null("int64"))
     return ibis.timestamp("1970-01-01 00:00:00") + elapsed.as_interval("us")

@@ -95,9 +95,7 @@ def without_missing_times(moment: Value, spellings: Iterable[str]) -> Value:
     known = []
     for spelling in spellings:
         with suppress(ValueError):
-            known.append(
-                ibis.literal(datetime.fromisoformat(spelling).replace(tzinfo=None), type="timestamp")
-            )
+            known.append(ibis.literal(datetime.fromisoformat(spelling).replace(tzinfo=None), type="timestamp"))
     return moment.cast("timestamp").isin(known).ifelse(ibis.null(moment.type()), moment) if known else moment
 
 

@@ -102,7 +102,8 @@ def _open_sqlite(origin: Origin) -> Iterator[Opened]:
     other one further down."""
     path, label = origin.paths[0], origin.label(origin.paths[0])
     address = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True)) as database:
+    # DuckDB pulls the rows from its own threads, one at a time.
+    with closing(sqlite3.connect(address, uri=True, check_same_thread=False)) as database:
         try:
             tables = database.execute(
                 "select 'main', name from sqlite_schema where type in ('table', 'view') order by name"

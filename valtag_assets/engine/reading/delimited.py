@@ -57,9 +57,7 @@ def read_delimited(
         _read_careful(con, origin, path, plain, shape, columns, at, output)
     else:
         source, values = _scan(plain, shape, crlf)
-        query = (
-            f"select {selected([f'c{i}' for i in at], columns)}$file as _file, row_number() over () as _row"
-        )
+        query = f"select {selected([f'c{i}' for i in at], columns)}$file as _file, row_number() over () as _row"
         with in_file_order(con):
             found = copy_to(con, f"{query} from {source}", output.part(), {**values, "file": label})
         _agree(label, found, records - origin.header)
@@ -150,9 +148,7 @@ def _first_record(origin: Origin, path: Path, head: bytes, whole: bool) -> list[
     if len(quote) > 1 or quote == separator:
         raise SourceError(f'{label}: read.quote is one ASCII character, or "" for none; not {origin.quote!r}')
     if not 1 <= len(separator) <= 4 or set(separator) & set(b"\r\n"):
-        raise SourceError(
-            f"{label}: read.delimiter is 1 to 4 bytes without line ends; not {origin.separator!r}"
-        )
+        raise SourceError(f"{label}: read.delimiter is 1 to 4 bytes without line ends; not {origin.separator!r}")
     reader = RecordReader(Shape(separator, quote, 0, origin.header), origin.encoding, label)
     try:
         values = reader.first(head, whole)

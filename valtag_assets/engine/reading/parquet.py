@@ -22,9 +22,7 @@ def parquet_columns(origin: Origin, path: Path) -> list[str]:
     try:
         return pq.read_schema(path).names
     except pa.ArrowInvalid as error:
-        raise SourceError(
-            f"{origin.label(path)}: no sound Parquet file ({error}); export it again"
-        ) from error
+        raise SourceError(f"{origin.label(path)}: no sound Parquet file ({error}); export it again") from error
 
 
 def read_parquet_files(

@@ -44,9 +44,7 @@ def blocks(path: Path, label: str, size: int = BLOCK) -> Iterator[bytes]:
             while block := stream.read(size):
                 yield block
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise SourceError(
-                f"{label}: the gzip file is damaged or cut ({error}); fetch it again"
-            ) from error
+            raise SourceError(f"{label}: the gzip file is damaged or cut ({error}); fetch it again") from error
 
 
 def decoded(origin: Origin, path: Path, bad: BadBytes, size: int = BLOCK) -> Iterator[bytes]:
@@ -153,9 +151,7 @@ def readable(raw: bytes) -> str:
 def wrong_encoding(origin: Origin, path: Path, first: int | None, records: str) -> SourceError:
     """The error for a file that is not in its declared encoding; names an encoding that fits, if one does."""
     head = next(blocks(path, origin.label(path), 1 << 20))
-    fits = [
-        name for name in _CANDIDATES if name != codecs.lookup(origin.encoding).name and _decodes(head, name)
-    ]
+    fits = [name for name in _CANDIDATES if name != codecs.lookup(origin.encoding).name and _decodes(head, name)]
     advice = (
         f"its first 1 MB decodes as {' or '.join(fits)}: set read.encoding"
         if fits

@@ -25,9 +25,7 @@ from valtag_assets.engine.reading.tables import Output, RawTable
 _DATABASES = ("duckdb", "sqlite", "postgres")
 
 
-def read_source(
-    con: duckdb.DuckDBPyConnection, origin: Origin, columns: Sequence[str], into: Path
-) -> RawTable:
+def read_source(con: duckdb.DuckDBPyConnection, origin: Origin, columns: Sequence[str], into: Path) -> RawTable:
     """Read the ``columns`` (named as in the source) of all files of ``origin`` into the folder ``into``.
 
     ``into`` may exist but must not hold ``rows`` from before. Needs disk for one file unzipped or decoded, if
@@ -65,8 +63,8 @@ def fingerprint(origin: Origin, cache: Path) -> str:
 
     Files, database files among them (with their write-ahead logs): SHA-256 over (name, SHA-256 of the
     content) in order; the digest of a file is kept in the JSON file ``cache`` and taken from there while its
-    size and times stay. PostgreSQL: SHA-256 over the columns, the number of rows, and two independent 64-bit hash sums
-    over the text of every row, worked out by the server (one scan, nothing sent, order does not matter).
+    size and times stay. PostgreSQL: SHA-256 over the columns, the number of rows, and two independent 64-bit
+    hash sums over the text of every row, worked out by the server (one scan; order does not matter).
     """
     return database_fingerprint(origin) if origin.format == "postgres" else fingerprint_files(origin, cache)
 
@@ -89,8 +87,6 @@ def _read(con: duckdb.DuckDBPyConnection, origin: Origin, columns: Sequence[str]
             read_delimited(con, origin, path, columns, output)
 
 
-def _types(
-    con: duckdb.DuckDBPyConnection, output: Output, columns: Sequence[str]
-) -> tuple[tuple[str, str], ...]:
+def _types(con: duckdb.DuckDBPyConnection, output: Output, columns: Sequence[str]) -> tuple[tuple[str, str], ...]:
     described = con.execute("select * from read_parquet($files) limit 0", {"files": output.parts}).description
     return tuple((name, str(column[1])) for name, column in zip(columns, described or [], strict=False))

@@ -64,15 +64,15 @@ class Block:
     records: int
     end: int
     returns: np.ndarray  # positions of the carriage returns of CR LF line ends; empty for LF
-    inner_lines: bool  # line ends inside quotes
+    inner_lines: bool  # CR or LF inside quotes
 
 
 def count_regular(path: Path, shape: Shape) -> tuple[int, bool]:
     """(records with the header, lines end in CR LF) of a file that DuckDB reads rightly; else Irregular.
 
     That is: regular records (see ``regular_block``), one kind of line end throughout, and none inside the
-    quotes of a CR LF file or of a header (DuckDB 1.5.5 then takes the wrong one for the line end and may
-    return nothing at all). About 0.4 GB/s on one core.
+    quotes of a CR LF file (DuckDB 1.5.5 then takes the wrong one for the line end and may return nothing at
+    all). About 0.4 GB/s on one core.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     records = 0
@@ -94,8 +94,7 @@ def count_regular(path: Path, shape: Shape) -> tuple[int, bool]:
             block = regular_block(rest, shape)
             if block.records:
                 returns = bool(len(block.returns))
-                in_header = block.inner_lines and not records and shape.header
-                if crlf not in (None, returns) or (returns and block.inner_lines) or in_header:
+                if crlf not in (None, returns) or (returns and block.inner_lines):
                     raise Irregular
                 crlf = returns
             records += block.records
@@ -119,7 +118,7 @@ def regular_block(block: bytes, shape: Shape) -> Block:
     data = np.frombuffer(block, np.uint8)
     every = lines = np.flatnonzero(data == _LF)
     delimiters = np.flatnonzero(data == shape.delimiter[0])
-    returns = np.flatnonzero(data == _CR) if b"\r" in block else np.empty(0, np.int64)
+    all_returns = returns = np.flatnonzero(data == _CR) if b"\r" in block else np.empty(0, np.int64)
     if shape.quote and shape.quote in block:
         quotes = np.flatnonzero(data == shape.quote[0])
         lines = _outside(lines, quotes)
@@ -139,7 +138,8 @@ def regular_block(block: bytes, shape: Shape) -> Block:
     upto = np.searchsorted(delimiters, lines)
     if (np.diff(upto, prepend=0) != shape.fields - 1).any():
         raise Irregular
-    return Block(len(lines), end, returns, len(lines) != np.searchsorted(every, end))
+    inner = np.searchsorted(every, end) > len(lines) or np.searchsorted(all_returns, end) > len(returns)
+    return Block(len(lines), end, returns, bool(inner))
 
 
 def _outside(positions: np.ndarray, quotes: np.ndarray) -> np.ndarray:
@@ -170,9 +170,7 @@ class RecordReader:
 
     def __init__(self, shape: Shape, encoding: str, label: str):
         delimiter, quote = re.escape(shape.delimiter), re.escape(shape.quote)
-        value = (
-            b"(?:(?!%s)[^\\r\\n])*+" % delimiter if len(shape.delimiter) > 1 else b"[^%s\\r\\n]*+" % delimiter
-        )
+        value = b"(?:(?!%s)[^\\r\\n])*+" % delimiter if len(shape.delimiter) > 1 else b"[^%s\\r\\n]*+" % delimiter
         if shape.quote:
             space = b"" if shape.delimiter == b" " else b" *+"
             inside = b"(?:[^%s]|%s%s)*+" % (quote, quote, quote)
@@ -242,9 +240,7 @@ class RecordReader:
         if at == len(head) or (not ended and not whole and len(head) <= LONGEST):
             return None
         if found is None:
-            raise SourceError(
-                f"{self._label}: the first record has a quoted value that does not end properly"
-            )
+            raise SourceError(f"{self._label}: the first record has a quoted value that does not end properly")
         return self.split(head[at : found.end()])
 
     def _one(self, buffer: bytes, at: int) -> tuple[int, str | None]:

@@ -98,9 +98,7 @@ class Output:
 
 def write_texts(part: Path, file: str, names: Sequence[str], rows: Iterable[tuple[int, Sequence]]) -> int:
     """Write (row number, values as text or None) tuples to ``part`` in batches; the number of rows."""
-    schema = pa.schema(
-        [*((name, pa.string()) for name in names), ("_file", pa.string()), ("_row", pa.int64())]
-    )
+    schema = pa.schema([*((name, pa.string()) for name in names), ("_file", pa.string()), ("_row", pa.int64())])
     total = 0
     stream = iter(rows)
     with pq.ParquetWriter(part, schema) as writer:

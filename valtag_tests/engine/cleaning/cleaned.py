@@ -47,7 +47,7 @@ def project(**settings: Any) -> Project:
 
 
 def source(fields: Sequence[Mapping[str, Any]], **settings: Any) -> Source:
-    """A lookup keyed by ``row`` unless ``settings`` say otherwise: the kind with the fewest rules of its own."""
+    """A lookup keyed by ``n`` unless ``settings`` say otherwise: the kind with the fewest rules of its own."""
     data = {"source": "things", "title": TITLE, "kind": "lookup", "key": "n", "read": {"path": "a.csv"}}
     return Source.model_validate({**data, "fields": fields, **settings})
 
@@ -73,9 +73,16 @@ def raw_table(folder: Path, columns: Mapping[str, pa.Array], types: Mapping[str,
     """A raw table of one file; row numbers count from 1."""
     folder.mkdir(parents=True)
     rows = len(next(iter(columns.values())))
-    origin = {"_file": pa.array(["a.csv"] * rows, pa.string()), "_row": pa.array(range(1, rows + 1), pa.int64())}
+    origin = {
+        "_file": pa.array(["a.csv"] * rows, pa.string()),
+        "_row": pa.array(range(1, rows + 1), pa.int64()),
+    }
     pq.write_table(pa.table({**columns, **origin}), folder / "part-0.parquet")
     return RawTable(folder, tuple((name, types[name]) for name in columns), rows, None, 0)
+
+
+def _numbers(rows: int) -> pa.Array:
+    return pa.array(range(1, rows + 1), pa.int64())
 
 
 def clean(
@@ -91,7 +98,7 @@ def clean(
         for name, values in columns.items()
     }
     with TemporaryDirectory() as folder:
-        raw = raw_table(Path(folder) / "raw", arrays, {name: "VARCHAR" for name in arrays} | dict(types or {}))
+        raw = raw_table(Path(folder) / "raw", arrays, dict.fromkeys(arrays, "VARCHAR") | dict(types or {}))
         return clean_raw(spec, raw, Path(folder), lookups, **settings)
 
 
@@ -103,7 +110,8 @@ def clean_raw(
     **settings: Any,
 ) -> Outcome:
     lookups = lookups or {}
-    taken = {name: lookups[look.source].types[name] for look in spec.lookups for name in look.take}
+    known = [look for look in spec.lookups if look.source in lookups]
+    taken = {name: lookups[look.source].types[name] for look in known for name in look.take}
     with open_duckdb() as engine:
         result = clean_source(engine, spec, project(**settings), raw, lookups, row_rules(spec, taken), into)
     table = pq.read_table(result.clean)
@@ -116,18 +124,17 @@ def clean_raw(
     )
 
 
-def clean_values(values: Sequence[Any] | pa.Array, raw_type: str = "VARCHAR", **field: Any) -> dict[Any, Any]:
+def clean_values(given: Sequence[Any] | pa.Array, raw_type: str = "VARCHAR", /, **field: Any) -> dict[Any, Any]:
     """Raw value → cleaned value of one field; a refused one maps to the rule that refused it, in brackets."""
-    numbers = pa.array(range(1, len(values) + 1), pa.int64())
     settings = {key: field.pop(key) for key in ("timezone_here", "missing_everywhere") if key in field}
     renamed = {"timezone_here": "timezone", "missing_everywhere": "missing"}
     outcome = clean(
         source([{"name": "n", "type": "integer"}, {"name": "x", "type": "text", **field}]),
-        {"n": numbers, "x": values},
+        {"n": _numbers(len(given)), "x": given},
         {"n": "BIGINT", "x": raw_type},
         **{renamed[key]: value for key, value in settings.items()},
     )
     assert outcome.account.balanced
-    given = values.to_pylist() if isinstance(values, pa.Array) else list(values)
-    result = {given[row["n"] - 1]: row["x"] for row in outcome.rows}
-    return result | {given[number - 1]: f"[{rule}]" for number, rule in outcome.rules().items()}
+    keys = given.to_pylist() if isinstance(given, pa.Array) else list(given)
+    result = {keys[row["n"] - 1]: row["x"] for row in outcome.rows}
+    return result | {keys[number - 1]: f"[{rule}]" for number, rule in outcome.rules().items()}

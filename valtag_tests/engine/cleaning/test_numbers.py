@@ -36,8 +36,33 @@ def test_an_amount_is_read_in_its_usual_spellings(text, amount):
 
 
 def test_what_is_no_plain_number_is_refused():
-    wrong = ["1,5", "1.360,50", "0,123", "1,36,000", "(12.50)", "12%", "1_000", "0x1F", "1e999", "inf", "Infinity"]
-    wrong += ["--5", "-$-5", "1.2.3", "12元", "e5", ".", "+", "￥", "10000000000000000", "1e16", "NaN5", "１２a"]
+    wrong = [
+        "1,5",
+        "1.360,50",
+        "0,123",
+        "1,36,000",
+        "(12.50)",
+        "12%",
+        "1_000",
+        "0x1F",
+        "1e999",
+        "inf",
+        "Infinity",
+    ]
+    wrong += [
+        "--5",
+        "-$-5",
+        "1.2.3",
+        "12元",
+        "e5",
+        ".",
+        "+",
+        "￥",
+        "10000000000000000",
+        "1e16",
+        "NaN5",
+        "１２a",
+    ]
     assert clean_values(wrong, type=MONEY) == dict.fromkeys(wrong, REFUSED)
 
 
@@ -73,7 +98,10 @@ def test_typed_decimals_and_integers_fit_or_are_refused():
         Decimal("2.50"),
     ]
     assert list(clean_values(decimals, "DECIMAL(10,3)", type="integer").values()) == [2, REFUSED, REFUSED]
-    assert clean_values(pa.array([5, 1000]), "BIGINT", type="decimal(4,2)") == {5: Decimal("5.00"), 1000: REFUSED}
+    assert clean_values(pa.array([5, 1000]), "BIGINT", type="decimal(4,2)") == {
+        5: Decimal("5.00"),
+        1000: REFUSED,
+    }
     assert clean_values(pa.array([5]), "BIGINT", type="float") == {5: 5.0}
     huge = pa.array([2**63, 5], pa.uint64())
     assert clean_values(huge, "UBIGINT", type="integer") == {2**63: REFUSED, 5: 5}

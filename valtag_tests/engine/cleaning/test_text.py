@@ -40,7 +40,10 @@ def test_the_project_says_what_is_missing_everywhere():
 def test_a_missing_number_may_be_written_as_minus_one_in_text_and_in_typed_columns():
     assert clean_values(["-1", "1"], type="integer", missing=["-1"]) == {"-1": None, "1": 1}
     assert clean_values(pa.array([-1, 1]), "BIGINT", type="integer", missing=["-1"]) == {-1: None, 1: 1}
-    assert clean_values(pa.array([-1.0, 1.5]), "DOUBLE", type="float", missing=["-1"]) == {-1.0: None, 1.5: 1.5}
+    assert clean_values(pa.array([-1.0, 1.5]), "DOUBLE", type="float", missing=["-1"]) == {
+        -1.0: None,
+        1.5: 1.5,
+    }
     tiny = pa.array([-1, 1], pa.int8())
     assert clean_values(tiny, "TINYINT", type="integer", missing=["-1", "99999"]) == {-1: None, 1: 1}
 
@@ -77,7 +80,10 @@ def test_a_missing_value_is_no_unknown_one():
 
 
 def test_a_code_table_over_a_typed_column_compares_its_text():
-    assert clean_values(pa.array([1, 2]), "INTEGER", values={1: "male", 2: "female"}) == {1: "male", 2: "female"}
+    assert clean_values(pa.array([1, 2]), "INTEGER", values={1: "male", 2: "female"}) == {
+        1: "male",
+        2: "female",
+    }
     assert clean_values(pa.array([1.0]), "DOUBLE", values={"1": "male"}) == {1.0: "male"}
 
 

@@ -86,10 +86,10 @@ create macro is_reexported(t) as t >= getvariable('reexport_from') and t < getva
 create macro is_noisy_member(k) as line_draw(k, 20) < 0.02;
 create macro is_blank_campaign(k) as line_draw(k, 31) < 0.2;
 create macro is_fen(channel) as channel = 1 or channel = 2;
--- 0 as it should be, 1 with sign and thousands, 2 thousands, 3 full width
+-- 0 as it should be, 1 with sign and thousands, 2 thousands alone (from 1,000 yuan), 3 full width
 create macro amount_form(k, channel, currency, minor, fate) as
     if(is_fen(channel) or currency <> 0 or minor <= 0 or fate <> 0 or line_draw(k, 21) >= 0.03, 0,
-        1 + whole(line_draw(k, 22), 3));
+        choose(if(minor < 100000, [1, 1, 3], [1, 2, 3]), line_draw(k, 22)));
 create macro sku_form(k) as if(line_draw(k, 23) < 0.04, 1 + whole(line_draw(k, 24), 3), 0);
 create macro yuan(minor) as (minor / 100.0)::decimal(18, 2)::varchar;
 

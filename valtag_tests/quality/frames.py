@@ -1,0 +1,52 @@
+"""Small Parquet files and expectations on them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from valtag_assets.quality.expectation import Expectation
+from valtag_assets.spec.block import Severity, Title
+from valtag_assets.warehouse.snapshot import Verdict
+
+
+def write(path: Path, columns: Mapping[str, Iterable[Any]], **types: pa.DataType) -> list[Path]:
+    """A Parquet file of ``columns``; ``types`` where pyarrow's own guess is not meant."""
+    arrays = {name: pa.array(list(values), types.get(name)) for name, values in columns.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(arrays), path)
+    return [path]
+
+
+def frame(files: list[Path]) -> pd.DataFrame:
+    return pd.read_parquet(files[0])
+
+
+def expect(
+    check: str,
+    kind: str,
+    column: str | None,
+    severity: Severity = "error",
+    shows_values: bool = True,
+    measure: str | None = None,
+    **arguments: Any,
+) -> Expectation:
+    return Expectation(
+        check=check,
+        kind=kind,
+        column=column,
+        arguments=arguments,
+        severity=severity,
+        holds="nothing" if severity == "warn" else "tag" if column else "table",
+        title=Title(zh="期望", en="expected"),
+        rule="tags/a.yaml:3",
+        shows_values=shows_values,
+        measure=measure,
+    )
+
+
+def by_check(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
+    return {verdict.check: verdict for verdict in verdicts}

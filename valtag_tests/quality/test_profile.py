@@ -1,0 +1,113 @@
+import json
+import math
+from datetime import date, datetime
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.quality.profile import profile
+from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, TIMESTAMP, decimal, list_of
+from valtag_tests.quality.frames import write
+
+TYPES = {
+    "n": INTEGER,
+    "spend": decimal(18, 2),
+    "ratio": FLOAT,
+    "city": TEXT,
+    "vip": BOOLEAN,
+    "born": DATE,
+    "seen": TIMESTAMP,
+    "brands": list_of("text"),
+    "phone": TEXT,
+    "nothing": TEXT,
+}
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory):
+    rows = 100
+    files = write(
+        tmp_path_factory.mktemp("profile") / "a.parquet",
+        {
+            "n": range(rows),
+            "spend": [Decimal(k) / 4 if k % 4 else None for k in range(rows)],
+            "ratio": [math.nan, *[7.5] * 99],
+            "city": ["上海"] * 50 + ["北京"] * 30 + [f"c{k}" for k in range(20)],
+            "vip": [True] * 60 + [None] * 40,
+            "born": [date(2000, 1, 1)] * 99 + [date(2024, 1, 1)],
+            "seen": [datetime(2024, 1, 1, 12)] * 100,
+            "brands": [["a", "b"]] * 10 + [[]] * 10 + [None] * 80,
+            "phone": [f"138{k:08d}" for k in range(rows)],
+            "nothing": [None] * rows,
+        },
+        spend=pa.decimal128(18, 2),
+        seen=pa.timestamp("us"),
+        nothing=pa.string(),
+    )
+    with open_duckdb() as engine:
+        first = profile(engine, files, TYPES, private={"phone"})
+        again = profile(engine, files, TYPES, private={"phone"})
+    assert first == again
+    return first
+
+
+def test_the_profile_is_json(profiled):
+    assert json.loads(json.dumps(profiled, allow_nan=False)) == profiled
+    assert profiled["rows"] == 100
+
+
+def test_coverage_range_and_mean_are_those_of_the_values(profiled):
+    spend = profiled["columns"]["spend"]
+    assert (spend["nulls"], spend["coverage"], spend["min"], spend["max"]) == (25, 0.75, 0.25, 24.75)
+    assert spend["mean"] == pytest.approx(np.mean([k / 4 for k in range(100) if k % 4]))
+    assert profiled["columns"]["born"]["max"] == "2024-01-01"
+    assert profiled["columns"]["seen"]["min"] == "2024-01-01T12:00:00"
+
+
+def test_deciles_cut_numbers_into_equal_bins(profiled):
+    histogram = profiled["columns"]["n"]["histogram"]
+    assert histogram["edges"] == pytest.approx(np.quantile(range(100), np.arange(10) / 10))
+    assert sum(histogram["counts"]) == 100
+    assert histogram["counts"][0] == 1 and set(histogram["counts"][1:]) <= {9, 10}
+
+
+def test_a_constant_has_an_edge_on_each_side_and_nan_no_mean(profiled):
+    ratio = profiled["columns"]["ratio"]
+    assert ratio["mean"] is None and ratio["max"] == "nan"
+    assert ratio["histogram"]["edges"][-1] == 7.5
+    assert ratio["histogram"]["counts"] == [0, 99, 1]
+
+
+def test_the_most_frequent_values_are_named_and_the_rest_counted(profiled):
+    city = profiled["columns"]["city"]["histogram"]
+    assert city["values"][:3] == ["上海", "北京", "c0"]
+    assert city["counts"][:3] == [50, 30, 1]
+    assert len(city["values"]) == 20 and city["counts"][-1] == 2
+    assert profiled["columns"]["vip"]["histogram"] == {"values": [True], "counts": [60, 0]}
+    assert profiled["columns"]["brands"]["histogram"] == {"values": ["a", "b"], "counts": [10, 10, 0]}
+    assert profiled["columns"]["brands"]["distinct"] == 2
+
+
+def test_of_a_private_column_only_counts_are_kept(profiled):
+    assert set(profiled["columns"]["phone"]) == {"type", "nulls", "coverage", "distinct"}
+    assert "138" not in json.dumps(profiled["columns"]["phone"])
+
+
+def test_an_empty_column_and_an_empty_table_have_no_histogram(profiled, tmp_path):
+    assert profiled["columns"]["nothing"] == {"type": "text", "nulls": 100, "coverage": 0.0, "distinct": 0}
+    files = write(tmp_path / "0.parquet", {"n": []}, n=pa.int64())
+    with open_duckdb() as engine:
+        empty = profile(engine, files, {"n": INTEGER})
+    assert empty["rows"] == 0
+    assert empty["columns"]["n"]["coverage"] == 0.0
+
+
+def test_free_text_is_not_quoted(tmp_path):
+    files = write(tmp_path / "a.parquet", {"note": [f"note {k}" for k in range(3000)]})
+    with open_duckdb() as engine:
+        note = profile(engine, files, {"note": TEXT})["columns"]["note"]
+    assert "histogram" not in note
+    assert note["distinct"] == pytest.approx(3000, rel=0.1)
