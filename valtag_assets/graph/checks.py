@@ -1,13 +1,14 @@
 """Verdicts as Dagster asset checks: one per tag or field, one per check of the whole table, one for the inputs."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import dagster as dg
 
 from valtag_assets.graph.gates import Gate
 from valtag_assets.quality.expectation import Expectation
+from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 INPUTS = "inputs"
@@ -22,7 +23,7 @@ def check_name(check: str, column: str | None) -> str:
 def check_specs(
     key: dg.AssetKey,
     planned: Callable[[Snapshot | None], Iterable[Expectation]],
-    columns: Iterable[str],
+    columns: Mapping[str, DataType],
     verdicts: Iterable[Verdict] = (),
 ) -> list[dg.AssetCheckSpec]:
     """Every asset check a table may get, known before it is computed. Checks of the whole table block.
@@ -75,9 +76,13 @@ def gate_result(gate: Gate) -> dg.AssetCheckResult:
     )
 
 
-def _something_to_compare_with(columns: Iterable[str]) -> Snapshot:
+def _something_to_compare_with(columns: Mapping[str, DataType]) -> Snapshot:
     """A made-up snapshot with which every comparing check is planned; only the checks' names are used."""
-    column = {"coverage": 1.0, "mean": 1.0, "histogram": {"edges": [0.0, 1.0], "counts": [1, 1, 1]}}
+    numbers = {"edges": [0.0, 1.0], "counts": [1, 1, 1]}
+    seen = {
+        name: {"coverage": 1.0, "mean": 1.0, "histogram": numbers if kind.numeric else {"values": [], "counts": [1]}}
+        for name, kind in columns.items()
+    }
     return Snapshot(
         table=TableRef("made", "up"),
         id="",
@@ -92,7 +97,7 @@ def _something_to_compare_with(columns: Iterable[str]) -> Snapshot:
         data_until=None,
         inputs={},
         verdicts=(),
-        metrics={"profile": {"columns": dict.fromkeys(columns, column)}},
+        metrics={"profile": {"columns": seen}},
         files=(),
     )
 

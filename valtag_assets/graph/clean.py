@@ -27,7 +27,7 @@ from valtag_assets.quality.source import account_verdicts, sample_key, source_ex
 from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
-GROUP = "g2_clean"
+GROUP = "2_clean"
 QUARANTINE = "quarantine"
 
 

@@ -18,7 +18,7 @@ from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.tags import refresh_of
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
-GROUP = "g9_health"
+GROUP = "9_health"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from valtag_assets.quality.plan import population_expectations
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import TableRef
 
-GROUP = "g3_identity"
+GROUP = "3_identity"
 TABLE = TableRef("identity", "persons")
 
 
@@ -38,7 +38,7 @@ def identity_assets(setting: Setting) -> list[dg.AssetsDefinition]:
         metadata={"dagster/column_schema": dg.TableSchema([PERSON_COLUMN])},
         automation_condition=dg.AutomationCondition.eager(),
         check_specs=check_specs(
-            key, lambda previous: population_expectations(resolved, previous), [PERSON]
+            key, lambda previous: population_expectations(resolved, previous), {PERSON: TEXT}
         ),
         output_required=False,
     )

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from datetime import date
+from itertools import accumulate
 from typing import Any
 
 import dagster as dg
@@ -54,14 +55,19 @@ def _coverage(axes: Axes, tags: Sequence[ResolvedTag], columns: dict[str, Any], 
 
 
 def _distribution(axes: Axes, tag: ResolvedTag, histogram: dict[str, Any]) -> None:
+    counts = histogram["counts"]
     if "values" in histogram:
-        labels = [str(value) for value in histogram["values"]][:MOST_BARS]
-        counts = histogram["counts"][: len(labels)]
+        labels = [str(value)[:12] for value in histogram["values"]][:MOST_BARS]
+        axes.bar(range(len(labels)), counts[: len(labels)], color=BLUE)
+        axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", fontsize=6)
     else:
-        edges, counts = histogram["edges"], histogram["counts"]
-        labels = [f"≤{edge:.4g}" for edge in edges] + [f">{edges[-1]:.4g}"]
-    axes.bar(range(len(labels)), counts, color=BLUE)
-    axes.set_xticks(range(len(labels)), [label[:12] for label in labels], rotation=35, ha="right", fontsize=6)
+        # Bins are deciles, so their counts say nothing; their edges do.
+        reached = list(accumulate(counts[:-1]))
+        shares = [upto / sum(counts) for upto in reached]
+        axes.plot(shares, histogram["edges"], marker="o", markersize=2.5, color=BLUE)
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter("{x:.0%}")
+        axes.set_xlabel("人数占比 share of persons", fontsize=6)
     unit = f"（{tag.spec.unit}）" if tag.spec.unit else ""
     axes.set_title(f"{tag.title.zh}{unit} {tag.code}", fontsize=8, loc="left")
     _plain(axes)

@@ -24,7 +24,7 @@ from valtag_assets.spec.score import QUADRANTS
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
-GROUP = "g5_scores"
+GROUP = "5_scores"
 
 
 def score_assets(setting: Setting) -> list[dg.AssetsDefinition]:

@@ -30,7 +30,7 @@ from valtag_assets.quality.plan import segment_expectations
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
-GROUP = "g6_segments"
+GROUP = "6_segments"
 
 
 def segment_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -62,7 +62,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
             "dagster/column_schema": dg.TableSchema([PERSON_COLUMN]),
             "reads 读取": ", ".join(sorted(segment.tags | segment.scores)),
         },
-        check_specs=check_specs(key, lambda _: segment_expectations(setting.resolved, segment), []),
+        check_specs=check_specs(key, lambda _: segment_expectations(setting.resolved, segment), {}),
         output_required=False,
     )
     def members(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:

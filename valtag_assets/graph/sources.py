@@ -1,5 +1,7 @@
 """Stage *sources*: the company's tables, observed. Their data version is the fingerprint of their content."""
 
+import os
+
 import dagster as dg
 
 from valtag_assets.engine.reading.origin import Origin, locate
@@ -9,7 +11,9 @@ from valtag_assets.graph.metadata import describe
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 
-GROUP = "g1_sources"
+GROUP = "1_sources"
+# The folder new files land in; a path may name it, and the environment may move it.
+LANDING = "VALTAG_LANDING"
 
 
 def source_name(source: str) -> str:
@@ -19,7 +23,8 @@ def source_name(source: str) -> str:
 
 def origin_of(setting: Setting, source: ResolvedSource) -> Origin:
     """The source's ``read`` block with its files found. Raises SourceError when nothing is there."""
-    return locate(source.spec.read, setting.resolved.catalog.root)
+    environment = {LANDING: str(setting.data / "landing"), **os.environ}
+    return locate(source.spec.read, setting.resolved.catalog.root, environment)
 
 
 def source_assets(setting: Setting) -> list[dg.SourceAsset]:

@@ -35,7 +35,7 @@ from valtag_assets.spec.block import Refresh
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
-GROUP = "g4_tags"
+GROUP = "4_tags"
 
 
 def refresh_of(setting: Setting, category: str) -> Refresh:
@@ -81,7 +81,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
         check_specs=check_specs(
             key,
             lambda previous: category_expectations(resolved, category, setting.last_as_of(), previous),
-            [tag.code for tag in category.tags],
+            {tag.code: tag.type for tag in category.tags},
         ),
         output_required=False,
     )

@@ -5,7 +5,7 @@ over sets of columns; only small aggregates reach Python, and nothing in them de
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,15 +15,15 @@ import pyarrow as pa
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.quality.outcome import plain
 from valtag_assets.quality.queries import bin_counts
-from valtag_assets.spec.types import DataType, Kind
+from valtag_assets.spec.types import DataType
 
 TABLE = "profiled"
 TOP = 20
-# Text with more distinct values than this is free text or a key: its values say nothing and may say too much.
+TENTHS = 10
+# Text with more values than this is free text or a key: its values say nothing and may say too much.
 MOST_VALUES = 1000
 # Exact deciles keep a column in memory while they are worked out, so only a few columns go at once.
 _AT_ONCE = 4
-_DECILES = [step / 10 for step in range(10)]
 
 
 class Engine(Protocol):
@@ -40,24 +40,26 @@ def profile(
 ) -> dict[str, Any]:
     """``{"rows": n, "columns": {name: …}}`` of the Parquet ``files``, as JSON.
 
-    Of each column: ``type``, ``nulls``, ``coverage`` (share of non-null, 0 for no rows), ``distinct`` (about,
-    by HyperLogLog; of a list, its items). Unless it is in ``private``, also ``min``, ``max``, ``mean`` and a
-    ``histogram`` {edges, counts} over deciles (bins as in ``queries.bin_counts``); for text, booleans and the
-    items of lists with at most 1000 values a ``histogram`` {values, counts} of the 20 most frequent, the last
-    count being that of all others. Keys belong in ``private``.
+    Of each column: ``type``, ``nulls``, ``coverage`` (share of non-null, 0 for no rows) and ``distinct`` (exact up
+    to 1000, else about, by HyperLogLog; of a list its items, not counted beyond 1000). Unless it is in
+    ``private``, where keys belong, also ``min``, ``max`` and ``mean``, and a ``histogram``: of numbers {edges,
+    counts} over deciles, bins as in ``queries.bin_counts``; of text, booleans and list items, if they have at
+    most 1000 values, {values, counts} of the 20 most frequent, the last count being that of all others.
     """
     table = ibis.table({name: to_ibis_type(kind) for name, kind in columns.items()}, name=TABLE)
     look = _Look(engine, {TABLE: files}, table)
     shown = {name: kind for name, kind in columns.items() if name not in private}
     rows, found = _summary(look, columns, shown)
     filled = {name: kind for name, kind in shown.items() if found[name]["coverage"] > 0}
-    for name, histogram in _numeric_histograms(look, [n for n, kind in filled.items() if kind.numeric]):
-        found[name]["histogram"] = histogram
+    many = []
     for name, kind in filled.items():
-        if kind.kind == "list":
-            found[name]["distinct"] = _distinct_items(look, name)
-        if kind.kind in ("text", "boolean", "list") and found[name]["distinct"] <= MOST_VALUES:
-            found[name]["histogram"] = _top_values(look, name, kind.kind)
+        counted = _value_counts(look, name, kind) if _may_be_few(found[name], kind) else None
+        if counted is not None:
+            found[name] |= _of_values(counted, kind)
+        elif kind.numeric:
+            many.append(name)
+    for name, histogram in _deciles(look, many):
+        found[name]["histogram"] = histogram
     return {"rows": rows, "columns": found}
 
 
@@ -70,8 +72,8 @@ class _Look:
     def rows(self, expression: ibis.Table) -> list[dict[str, Any]]:
         return self.engine.fetch(expression, self.inputs).to_pylist()
 
-    def numbers(self, names: Sequence[str], aggregates: Mapping[str, Any]) -> dict[str, Any]:
-        return self.rows(self.table.aggregate(**aggregates))[0] if names else {}
+    def numbers(self, aggregates: Mapping[str, Any]) -> dict[str, Any]:
+        return self.rows(self.table.aggregate(**aggregates))[0] if aggregates else {}
 
 
 def _summary(
@@ -88,7 +90,7 @@ def _summary(
             aggregates |= {f"{place}_min": value.min(), f"{place}_max": value.max()}
         if name in shown and kind.numeric:
             aggregates[f"{place}_mean"] = value.cast("float64").mean()
-    row = look.rows(look.table.aggregate(**aggregates))[0]
+    row = look.numbers(aggregates)
     rows, found = int(row["rows"]), {}
     for place, (name, kind) in enumerate(columns.items()):
         filled = int(row[f"{place}_filled"])
@@ -103,12 +105,53 @@ def _summary(
     return rows, found
 
 
-def _numeric_histograms(look: _Look, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _may_be_few(column: Mapping[str, Any], kind: DataType) -> bool:
+    """The estimate is a few percent off, so the limit is met again when the values are counted."""
+    return not kind.temporal and column.get("distinct", 0) <= MOST_VALUES
+
+
+def _value_counts(look: _Look, name: str, kind: DataType) -> list[tuple[Any, int]] | None:
+    """(value, count), the most frequent first; None if there are too many values."""
+    value: Any = look.table[name]
+    items = look.table.select(value=value.unnest() if kind.kind == "list" else value)
+    counted = items.filter(items["value"].notnull()).group_by("value").aggregate(n=lambda t: t.count())
+    rows = look.rows(counted.order_by([ibis.desc("n"), "value"]).limit(MOST_VALUES + 1))
+    return [(row["value"], int(row["n"])) for row in rows] if len(rows) <= MOST_VALUES else None
+
+
+def _of_values(counted: Sequence[tuple[Any, int]], kind: DataType) -> dict[str, Any]:
+    """The exact number of distinct values and their histogram, from all their counts."""
+    found: dict[str, Any] = {"distinct": len(counted)}
+    if kind.numeric:
+        numbers = sorted((float(value), n) for value, n in counted if math.isfinite(value))
+        edges = _edges(_ranked(numbers))
+        counts = [0] * (len(edges) + 1)
+        for value, n in counted:
+            # Not "edge < value": NaN belongs into the last bin, as in SQL.
+            counts[sum(not float(value) <= edge for edge in edges)] += n
+        return {**found, "histogram": {"edges": edges, "counts": counts}} if edges else found
+    top, rest = counted[:TOP], counted[TOP:]
+    counts = [*(n for _, n in top), sum(n for _, n in rest)]
+    return {**found, "histogram": {"values": [plain(value) for value, _ in top], "counts": counts}}
+
+
+def _ranked(numbers: Sequence[tuple[float, int]]) -> Iterator[float]:
+    """For each tenth, the smallest value that so large a share of all does not exceed."""
+    whole, reached, step = sum(n for _, n in numbers), 0, 0
+    for value, n in numbers:
+        reached += n
+        while step < TENTHS and reached * TENTHS >= whole * step:
+            yield value
+            step += 1
+
+
+def _deciles(look: _Look, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Histograms of columns with many values: edges first, then all bins in one pass."""
     edges: dict[str, list[float]] = {}
     for start in range(0, len(names), _AT_ONCE):
         few = names[start : start + _AT_ONCE]
-        deciles = {str(n): look.table[name].cast("float64").quantile(_DECILES) for n, name in enumerate(few)}
-        row = look.numbers(few, deciles)
+        tenths = [step / TENTHS for step in range(TENTHS)]
+        row = look.numbers({str(n): look.table[name].quantile(tenths) for n, name in enumerate(few)})
         edges |= {name: _edges(row[str(n)]) for n, name in enumerate(few)}
     binned = {name: {"edges": found} for name, found in edges.items() if found}
     counted = {
@@ -116,38 +159,18 @@ def _numeric_histograms(look: _Look, names: Sequence[str]) -> Iterator[tuple[str
         for n, (name, bins) in enumerate(binned.items())
         for place, count in enumerate(bin_counts(look.table[name], bins))
     }
-    row = look.numbers(list(binned), counted)
+    row = look.numbers(counted)
     for n, (name, bins) in enumerate(binned.items()):
         yield name, {**bins, "counts": [int(row[f"{n}_{place}"]) for place in range(len(bins["edges"]) + 1)]}
 
 
-def _edges(deciles: Sequence[float]) -> list[float]:
+def _edges(values: Iterable[Any]) -> list[float]:
     """Ascending edges from the minimum to the ninth decile; a constant gets one on each side.
 
     Ten digits are enough for an edge, and hide the last digit in which engines differ.
     """
-    finite = sorted({float(f"{edge:.10g}") for edge in deciles if edge is not None and math.isfinite(edge)})
+    finite = sorted({float(f"{float(value):.10g}") for value in values if math.isfinite(value)})
     return [math.nextafter(finite[0], -math.inf), *finite] if len(finite) == 1 else finite
-
-
-def _distinct_items(look: _Look, name: str) -> int:
-    items = _items(look, name, "list")
-    return int(look.rows(items.aggregate(distinct=items["value"].approx_nunique()))[0]["distinct"])
-
-
-def _items(look: _Look, name: str, kind: Kind) -> ibis.Table:
-    value: Any = look.table[name]
-    return look.table.select(value=value.unnest() if kind == "list" else value)
-
-
-def _top_values(look: _Look, name: str, kind: Kind) -> dict[str, Any]:
-    items = _items(look, name, kind)
-    counted = items.filter(items["value"].notnull()).group_by("value").aggregate(n=lambda t: t.count())
-    ranked = counted.mutate(everything=counted["n"].sum().over(ibis.window()))
-    top = look.rows(ranked.order_by([ibis.desc("n"), "value"]).limit(TOP))
-    counts = [int(row["n"]) for row in top]
-    others = int(top[0]["everything"]) - sum(counts) if top else 0
-    return {"values": [plain(row["value"]) for row in top], "counts": [*counts, others]}
 
 
 def _rounded(mean: float | None) -> float | None:

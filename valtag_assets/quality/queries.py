@@ -158,17 +158,15 @@ def bin_counts(value: Any, histogram: Mapping[str, Any]) -> list[Any]:
     """How many values fall into each bin, as Ibis aggregates.
 
     ``edges`` e₁ < … < eₖ cut numbers into ≤ e₁, (e₁, e₂], …, > eₖ; ``values`` name a bin each, and a last bin
-    takes all others. Nulls fall into no bin.
+    takes all others. Nulls fall into no bin, NaN into the last.
     """
     if "values" in histogram:
         named = [(value == item).sum() for item in histogram["values"]]
         others = value.notin(histogram["values"]).sum() if named else value.count()
         return [ibis.coalesce(count, 0) for count in (*named, others)]
-    edges = [ibis.literal(float(edge), "float64") for edge in histogram["edges"]]
-    number = value.cast("float64")
-    inside = [(number > low) & (number <= high) for low, high in pairwise(edges)]
-    bins = [number <= edges[0], *inside, number > edges[-1]]
-    return [ibis.coalesce(condition.sum(), 0) for condition in bins]
+    upto = [ibis.coalesce((value <= ibis.literal(float(edge), "float64")).sum(), 0) for edge in histogram["edges"]]
+    between = [high - low for low, high in pairwise(upto)]
+    return [upto[0], *between, value.count() - upto[-1]]
 
 
 def _distinct(*names: str) -> list[str]:

@@ -16,8 +16,8 @@ from valtag_assets.warehouse.snapshot import Snapshot
 KEY = "person_id"
 
 
-def key_expectations(entry: Entry[Any], resolved: Resolved) -> list[Expectation]:
-    """One row per person, and none without one."""
+def key_expectations(entry: Entry[Any], resolved: Resolved, *place: str) -> list[Expectation]:
+    """One row per person, and none without one. ``place`` is the rule's place in the entry."""
     column = Column(
         KEY,
         TEXT,
@@ -26,7 +26,7 @@ def key_expectations(entry: Entry[Any], resolved: Resolved) -> list[Expectation]
         "table",
         resolved.catalog.project.persons.access not in HIDDEN_LEVELS,
         entry,
-        (),
+        place,
         resolved.catalog.root,
         {},
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -83,6 +83,8 @@ def load_catalog(root: Path) -> Catalog:
     access = _read(access_path, AccessRules, problems) if access_path.is_file() else None
     files = {folder: _read_folder(root / folder, model, problems) for folder, model in FOLDERS.items()}
     sources = _index(files["sources"], "source", problems)
+    tables = project.model.code_tables if project else {}
+    sources = {code: _with_code_tables(entry, tables, problems) for code, entry in sources.items()}
     categories = _index(files["tags"], "category", problems)
     scores = _index(files["scores"], "score", problems)
     tags = _nested(files["tags"], "tags", "tag", problems)
@@ -175,6 +177,21 @@ def _add(
         problems.append(entry.problem(f"{word} '{code}' is defined already at {at.file.name}:{at.line}"))
     else:
         found[code] = entry
+
+
+def _with_code_tables(
+    entry: Entry[Source], tables: Mapping[str, dict[str, str]], problems: list[Problem]
+) -> Entry[Source]:
+    """The source with the project's code tables put where its fields name them."""
+    fields = []
+    for number, item in enumerate(entry.spec.fields):
+        if item.code_table is not None and item.code_table not in tables:
+            nearest = did_you_mean(item.code_table, list(tables))
+            message = f"'{item.code_table}' is no code table of project.yaml{nearest}"
+            problems.append(entry.problem(message, "fields", number, "code_table"))
+        shared = tables.get(item.code_table or "")
+        fields.append(item.model_copy(update={"values": shared, "code_table": None}) if shared else item)
+    return replace(entry, spec=entry.spec.model_copy(update={"fields": tuple(fields)}))
 
 
 def _references(catalog: Catalog, project: CatalogFile[Project]) -> Iterator[Problem]:

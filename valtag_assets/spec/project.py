@@ -34,6 +34,9 @@ class Project(Block):
     persons: Persons = Persons()
     refresh: Refresh = Refresh()
     missing: tuple[str, ...] = DEFAULT_MISSING
+    code_tables: dict[str, dict[str, str]] = Field(
+        default={}, description="Code tables that several fields share (field: code_table): code → spellings, or spelling → code."
+    )
     day_complete_after: str = Field(
         default="22:00",
         description="The last day seen counts as complete when its latest event is at or after this local time.",
@@ -56,9 +59,33 @@ class Project(Block):
     def _texts(cls, value: Any) -> Any:
         return [str(item) for item in value] if isinstance(value, list) else value
 
+    @field_validator("code_tables", mode="before")
+    @classmethod
+    def _text_tables(cls, tables: Any) -> Any:
+        if not isinstance(tables, dict):
+            return tables
+        return {name: as_texts(table) for name, table in tables.items()}
+
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+
+def as_texts(table: Any) -> Any:
+    """A code table as {spelling: code}, all text however YAML read them.
+
+    Written either way: ``{M: male, 男: male}``, or by code with its spellings, ``{male: [M, 男]}``, where the
+    code itself is a spelling too.
+    """
+    if not isinstance(table, dict):
+        return table
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        if isinstance(value, list):
+            found |= {str(spelling): str(key) for spelling in (key, *value)}
+        else:
+            found[str(key)] = str(value)
+    return found
 
 
 def check_owner(owner: str) -> str:

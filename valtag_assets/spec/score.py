@@ -58,7 +58,8 @@ class Rfm(Block):
             raise ValueError("quadrant_threshold needs recency, frequency and monetary")
         covered = self._uncovered()
         if covered:
-            raise ValueError(f"tiers leave cells without a name, the first is R{covered[0]} F{covered[1]} M{covered[2]}")
+            r, f, m = covered
+            raise ValueError(f"tiers leave cells without a name, the first is R{r} F{f} M{m}")
         return self
 
     def _uncovered(self) -> tuple[int, int, int] | None:

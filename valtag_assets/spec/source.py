@@ -10,11 +10,13 @@ The order of cleaning is fixed, and the same for every source:
 5. rows with the same ``deduplicate.key`` are merged: the first in its order stays.
 """
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
 from valtag_assets.spec.block import Access, Block, Check, Code, Layer, Title, Type
+from valtag_assets.spec.project import as_texts
 
 Kind = Literal["master", "fact", "lookup"]
 Family = Literal["master", "behavior", "transaction", "channel", "other"]
@@ -79,10 +81,13 @@ class Read(Block):
 
 
 class Bounds(Block):
-    """Values outside [min, max] are an anomaly: quarantined, set to null, or clipped to the bound."""
+    """Values outside [min, max] are an anomaly: quarantined, set to null, or clipped to the bound.
 
-    min: float | None = None
-    max: float | None = None
+    Numbers for a numeric field; dates for a date or timestamp (whose whole day then lies inside).
+    """
+
+    min: float | date | None = None
+    max: float | date | None = None
     otherwise: Literal["quarantine", "null", "clip"] = "quarantine"
 
 
@@ -122,7 +127,10 @@ class Unit(Block):
 
 
 class Field(Block):
-    """One whitelisted column: its name in the source (``from``), its code, type and cleaning."""
+    """One whitelisted column: its name in the source (``from``), its code, type and cleaning.
+
+    ``values`` is its code table, raw spelling → code; ``code_table`` names one of the project's.
+    """
 
     name: Code
     source_name: str
@@ -137,6 +145,7 @@ class Field(Block):
     replace: tuple[Replace, ...] = ()
     case: Literal["lower", "upper"] | None = None
     values: dict[str, str] | None = None
+    code_table: str | None = None
     unknown: Literal["quarantine", "null", "keep"] = "quarantine"
     formats: tuple[str, ...] = ()
     timezone: str | None = None
@@ -159,25 +168,39 @@ class Field(Block):
         for many in ("unit", "replace"):
             if isinstance(data.get(many), dict):
                 data[many] = [data[many]]
-        if isinstance(data.get("values"), dict):
-            data["values"] = {str(key): str(value) for key, value in data["values"].items()}
+        if "values" in data:
+            data["values"] = as_texts(data["values"])
         if isinstance(data.get("missing"), list):
             data["missing"] = [str(item) for item in data["missing"]]
         return data
 
     @model_validator(mode="after")
     def _sense(self) -> "Field":
+        if self.values is not None and self.code_table is not None:
+            raise ValueError("give values or code_table, not both")
         if self.formats and not self.type.temporal:
             raise ValueError(f"formats are for dates and timestamps, not for {self.type}")
         if self.timezone and self.type.kind != "timestamp":
             raise ValueError(f"timezone is for timestamps, not for {self.type}")
         if (self.unit or self.outlier) and not self.type.numeric:
             raise ValueError(f"unit and outlier are for numbers, not for {self.type}")
-        if self.bounds and not self.type.numeric:
-            raise ValueError(f"bounds are for numbers; for a {self.type} write a refuse rule")
+        if self.bounds:
+            self._check_bounds(self.bounds)
         if self.type.kind == "list":
             raise ValueError("a source field is a single value; lists are made by tags")
         return self
+
+    def _check_bounds(self, bounds: Bounds) -> None:
+        ends = [end for end in (bounds.min, bounds.max) if end is not None]
+        wanted = date if self.type.temporal else float
+        if not (self.type.numeric or self.type.temporal):
+            raise ValueError(f"bounds are for numbers and dates; for a {self.type} write a refuse rule")
+        for end in ends:
+            if not isinstance(end, wanted):
+                word = "a date such as 1990-01-31" if self.type.temporal else "a number"
+                raise ValueError(f"bounds of a {self.type}: {end} is not {word}")
+        if len(ends) == 2 and ends[0] > ends[1]:  # type: ignore[operator]
+            raise ValueError(f"bounds: min {ends[0]} is above max {ends[1]}")
 
 
 class Computed(Block):

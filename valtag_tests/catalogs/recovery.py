@@ -48,7 +48,8 @@ def times(column: pd.Series, formats: tuple[str, ...], epochs: bool = False) -> 
     if epochs:
         number = pd.to_numeric(column.where(column.str.fullmatch(r"\d{9,13}", na=False)), errors="coerce")
         millis = number.where(number > 10**11, number * 1000)
-        found = found.fillna(pd.to_datetime(millis, unit="ms", errors="coerce") + pd.Timedelta(hours=8))
+        instants = millis.fillna(0).astype("int64").astype("datetime64[ms]") + pd.Timedelta(hours=8)
+        found = found.fillna(instants.where(millis.notna()))
     for form in formats:
         # strict on the width of the year, which strptime is not everywhere
         fits = column.where(column.str.match(r"\d{4}\D", na=False) | (form == "%Y%m%d"))

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.spec.block import Severity, Title
@@ -14,10 +14,10 @@ from valtag_assets.warehouse.snapshot import Verdict
 
 
 def write(path: Path, columns: Mapping[str, Iterable[Any]], **types: pa.DataType) -> list[Path]:
-    """A Parquet file of ``columns``; ``types`` where pyarrow's own guess is not meant."""
+    """A Parquet file of ``columns``, written by DuckDB as a staged snapshot is; ``types`` correct pyarrow's guess."""
     arrays = {name: pa.array(list(values), types.get(name)) for name, values in columns.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(arrays), path)
+    duckdb.from_arrow(pa.table(arrays)).write_parquet(str(path))
     return [path]
 
 

@@ -8,9 +8,12 @@ import pyarrow as pa
 import pytest
 
 from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.quality import queries
+from valtag_assets.quality.audit import audit
+from valtag_assets.quality.expectation import ROWS
 from valtag_assets.quality.profile import profile
 from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, TIMESTAMP, decimal, list_of
-from valtag_tests.quality.frames import write
+from valtag_tests.quality.frames import expect, write
 
 TYPES = {
     "n": INTEGER,
@@ -69,7 +72,7 @@ def test_coverage_range_and_mean_are_those_of_the_values(profiled):
 
 def test_deciles_cut_numbers_into_equal_bins(profiled):
     histogram = profiled["columns"]["n"]["histogram"]
-    assert histogram["edges"] == pytest.approx(np.quantile(range(100), np.arange(10) / 10))
+    assert histogram["edges"] == list(np.quantile(range(100), np.arange(10) / 10, method="inverted_cdf"))
     assert sum(histogram["counts"]) == 100
     assert histogram["counts"][0] == 1 and set(histogram["counts"][1:]) <= {9, 10}
 
@@ -88,7 +91,7 @@ def test_the_most_frequent_values_are_named_and_the_rest_counted(profiled):
     assert len(city["values"]) == 20 and city["counts"][-1] == 2
     assert profiled["columns"]["vip"]["histogram"] == {"values": [True], "counts": [60, 0]}
     assert profiled["columns"]["brands"]["histogram"] == {"values": ["a", "b"], "counts": [10, 10, 0]}
-    assert profiled["columns"]["brands"]["distinct"] == 2
+    assert (profiled["columns"]["brands"]["distinct"], profiled["columns"]["city"]["distinct"]) == (2, 22)
 
 
 def test_of_a_private_column_only_counts_are_kept(profiled):
@@ -103,6 +106,32 @@ def test_an_empty_column_and_an_empty_table_have_no_histogram(profiled, tmp_path
         empty = profile(engine, files, {"n": INTEGER})
     assert empty["rows"] == 0
     assert empty["columns"]["n"]["coverage"] == 0.0
+
+
+def test_many_values_are_cut_at_interpolated_deciles_and_counted_as_numpy_counts(tmp_path):
+    spend = [Decimal(k * k % 9973) / 100 for k in range(4000)]
+    files = write(tmp_path / "a.parquet", {"spend": [*spend, None]}, spend=pa.decimal128(18, 2))
+    with open_duckdb() as engine:
+        column = profile(engine, files, {"spend": decimal(18, 2)})["columns"]["spend"]
+    values = np.array([float(value) for value in spend])
+    edges = column["histogram"]["edges"]
+    assert edges == pytest.approx(list(np.quantile(values, np.arange(10) / 10)), abs=0.01)
+    bins = np.searchsorted(edges, values, side="left")
+    assert column["histogram"]["counts"] == np.bincount(bins, minlength=len(edges) + 1).tolist()
+
+
+@pytest.mark.parametrize("distinct", [7, 3000])
+def test_a_table_compared_with_its_own_profile_has_not_moved(tmp_path, distinct):
+    ratio = [math.nan, None, *[k % distinct / 3 for k in range(5000)]]
+    columns = {"person_id": [str(k) for k in range(5002)], "ratio": ratio}
+    files = write(tmp_path / "a.parquet", columns, ratio=pa.float64())
+    with open_duckdb() as engine:
+        column = profile(engine, files, {"ratio": FLOAT})["columns"]["ratio"]
+    query, measure = queries.shifted("ratio", FLOAT, column["histogram"], 0.0001)
+    item = expect("ratio.stability", ROWS, "ratio", unexpected_rows_query=query, measure=measure)
+    [verdict] = audit(files, [item], "person_id")
+    assert verdict.passed and verdict.evaluated == 5001
+    assert verdict.detail["observed"] == pytest.approx(0, abs=1e-9)
 
 
 def test_free_text_is_not_quoted(tmp_path):

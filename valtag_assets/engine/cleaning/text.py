@@ -53,7 +53,10 @@ def cased(text: str, field: Field) -> str:
 
 
 def as_text(raw: Value) -> StringValue:
-    """The text form of a typed column. A float that is whole has no ``.0``: 17850.0 is the id ``17850``."""
+    """The text form of a typed column. A float that is whole has no ``.0``: 17850.0 is the id ``17850``.
+
+    Other floats look as the engine writes them (1e-05 or 1.0E-5), which parses back to the same number.
+    """
     dtype = raw.type()
     if dtype.is_string():
         return raw

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from valtag_assets.engine.reading.origin import Origin, SourceError, match_columns
 from valtag_assets.engine.reading.plain import (
@@ -24,7 +22,7 @@ from valtag_assets.engine.reading.plain import (
     wrong_encoding,
 )
 from valtag_assets.engine.reading.records import LONGEST, Irregular, RecordReader, Shape, Sound, count_regular
-from valtag_assets.engine.reading.tables import Output, copy_to, in_file_order, literal_path, selected
+from valtag_assets.engine.reading.tables import Output, copy_to, in_file_order, literal_path, number_file, selected
 
 TOLERATED = 1000  # one undecodable record in so many is damage; more is a wrong encoding
 
@@ -81,35 +79,32 @@ def _read_careful(
     sound = output.into / "sound.txt"
     reader = RecordReader(shape, origin.encoding, label)
     accepted = broken = undecodable = 0
-    shifts: dict[int, int] = {}  # the n-th sound record and those behind it stood so many records later
-    with sound.open("wb") as out:
+    numbers = output.into / "numbers.parquet"  # where the n-th sound record stood
+    with sound.open("wb") as out, number_file(numbers) as number:
         for item in reader.read(plain):
             if isinstance(item, Sound):
                 out.write(item.text)
                 accepted += item.records
+                number(item.row, item.records)
             else:
                 output.broken(label, item.row, item.line, item.text, item.reason)
                 broken += 1
                 undecodable += item.undecodable
-                shifts[accepted + 1] = broken
     if undecodable * TOLERATED > accepted + broken:
         first = first_invalid(origin, path)
         count = f"{undecodable} of {accepted + broken} records can't be decoded"
         raise wrong_encoding(origin, path, first, count)
-    gaps = output.into / "gaps.parquet"
-    pq.write_table(pa.table({"sound": [0, *shifts], "shift": [0, *shifts.values()]}), gaps)
     source, values = _scan(sound, replace(shape, header=False), crlf=False)
     query = (
-        f"select {selected([f'c{i}' for i in at], columns)}$file as _file, sound_row + shift as _row "
-        f"from (select *, row_number() over () as sound_row from {source}) "
-        "asof join read_parquet($gaps) gaps on sound_row >= gaps.sound"
+        f"select {selected([f'c{i}' for i in at], columns)}$file as _file, number as _row "
+        f"from {source} positional join read_parquet($numbers)"
     )
     with in_file_order(con):
-        found = copy_to(con, query, output.part(), {**values, "file": label, "gaps": literal_path(gaps)})
+        found = copy_to(con, query, output.part(), {**values, "file": label, "numbers": literal_path(numbers)})
     _agree(label, found, accepted)
     output.accepted += found
     sound.unlink()
-    gaps.unlink()
+    numbers.unlink()
 
 
 def _scan(file: Path, shape: Shape, crlf: bool) -> tuple[str, dict[str, Any]]:

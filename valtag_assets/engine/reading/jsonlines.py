@@ -35,6 +35,7 @@ def _constant(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
 
 
+_PLAIN = {str, type(None)}
 _flat = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_constant)
 _nested = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_constant)
 
@@ -99,12 +100,12 @@ class _Reader:
                 try:
                     text = body.decode()
                     found = decode(text)
-                    if not isinstance(found, dict):
+                    if found.__class__ is not dict:
                         raise ValueError("the line is no JSON object")
                     values = [found.get(name) for name in columns]
-                    if any(value.__class__ is not str and value is not None for value in values):
+                    if not _PLAIN.issuperset(map(type, values)):
                         values = _as_texts(text, columns)
-                    if not text.isascii() or "\\u" in text:
+                    if "\\u" in text:
                         "".join(filter(None, values)).encode()
                 except (ValueError, RecursionError) as error:
                     self._break(number, body, error)

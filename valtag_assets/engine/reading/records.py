@@ -19,7 +19,7 @@ from valtag_assets.engine.reading.plain import BLOCK, readable
 
 LONGEST = 2_000_000  # bytes; a longer record is broken, most likely by a quote that never ends
 MOST_WITHOUT_LINE_END = 1 << 26  # bytes; such a file is no table
-_RUN = 1 << 18  # bytes looked at in one go
+_RUN = 1 << 15  # bytes looked at in one go
 _LF, _CR = 10, 13
 
 
@@ -197,15 +197,13 @@ class RecordReader:
                 if headed and (run := self._run(buffer[at : at + _RUN], row)):
                     found, length = run
                     yield found
-                    row, line, at = (
-                        row + found.records,
-                        line + buffer.count(b"\n", at, at + length),
-                        at + length,
-                    )
+                    row += found.records
+                    line += buffer.count(b"\n", at, at + length)
+                    at += length
                     continue
                 # Something in this stretch is out of order: look at each record.
                 stop = min(at + _RUN, len(buffer)) if headed else at + 1
-                while at < stop:
+                while at < stop and (ended or buffer.find(b"\n", at) >= 0):
                     end, reason = self._one(buffer, at)
                     raw = buffer[at:end]
                     if raw.strip(b"\r\n"):

@@ -1,6 +1,6 @@
 """What reading leaves behind: Parquet files of rows, and one of the records nobody could read."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -102,14 +103,38 @@ def write_texts(part: Path, file: str, names: Sequence[str], rows: Iterable[tupl
     total = 0
     stream = iter(rows)
     with pq.ParquetWriter(part, schema) as writer:
-        while batch := list(islice(stream, BATCH)):
-            columns = list(zip(*(values for _, values in batch), strict=True)) if names else []
-            arrays = [pa.array(column, pa.string()) for column in columns]
-            arrays.append(pa.repeat(pa.scalar(file), len(batch)))
-            arrays.append(pa.array([number for number, _ in batch], pa.int64()))
+        while True:
+            # Columns, not rows, are held: a list for each row would keep the garbage collector busy.
+            columns: list[list] = [[] for _ in schema]
+            for number, values in islice(stream, BATCH):
+                for column, value in zip(columns, (*values, file, number), strict=True):
+                    column.append(value)
+            if not columns[-1]:
+                return total
+            arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
-            total += len(batch)
-    return total
+            total += len(columns[-1])
+
+
+@contextmanager
+def number_file(path: Path) -> Iterator[Callable[[int, int], None]]:
+    """A Parquet file of one column ``number``; the function adds ``count`` numbers from ``first`` on."""
+    held: list[np.ndarray] = []
+    schema = pa.schema([("number", pa.int64())])
+    with pq.ParquetWriter(path, schema) as writer:
+
+        def flush() -> None:
+            if held:
+                writer.write_batch(pa.record_batch([pa.array(np.concatenate(held), pa.int64())], schema=schema))
+                held.clear()
+
+        def add(first: int, count: int) -> None:
+            held.append(np.arange(first, first + count))
+            if len(held) >= BATCH:
+                flush()
+
+        yield add
+        flush()
 
 
 def copy_to(con: duckdb.DuckDBPyConnection, query: str, part: Path, values: Mapping[str, Any]) -> int:

@@ -122,6 +122,8 @@ def parse(field: Field, project: Project, text: str):
         return int(number) if whole else None
     assert field.type.scale is not None
     assert field.type.precision is not None
+    if number.adjusted() > 30:
+        return None
     rounded = number.quantize(Decimal(1).scaleb(-field.type.scale), rounding=ROUND_HALF_UP)
     return rounded if abs(rounded) < 10 ** (field.type.precision - field.type.scale) else None
 

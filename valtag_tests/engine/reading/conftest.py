@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -71,29 +72,28 @@ def _binaries() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """The URL of a PostgreSQL server of our own, on the loopback, gone after the session."""
     binaries = _binaries()
     if binaries is None:
         pytest.skip("this machine has no PostgreSQL server (initdb, pg_ctl): install postgresql to run this")
-    home = Path(tmp_path_factory.mktemp("postgres"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        as_user = ["runuser", "-u", "postgres", "--"]
-        shutil.chown(home, "postgres")
-        for parent in home.parents[:3]:
-            if parent.owner() == "root" and parent != Path("/tmp"):
-                parent.chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # Not in pytest's folders: those are closed to the user the server runs as.
+    with tempfile.TemporaryDirectory(prefix="valtag-postgres-") as home:
+        as_user: list[str] = []
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            as_user = ["runuser", "-u", "postgres", "--"]
+            shutil.chown(home, "postgres")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
 
-    def run(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, capture_output=True, cwd=home, timeout=60)
+        def run(program: str, *arguments: str) -> None:
+            command = [*as_user, str(binaries / program), "-D", f"{home}/data", *arguments]
+            subprocess.run(command, check=True, capture_output=True, cwd=home, timeout=60)
 
-    data, log = str(home / "data"), str(home / "log")
-    run(str(binaries / "initdb"), "-D", data, "-U", "valtag", "--auth=trust", "-E", "UTF8", "--no-sync")
-    options = f"-p {port} -h 127.0.0.1 -k '' -F"
-    run(str(binaries / "pg_ctl"), "-D", data, "-l", log, "-w", "-o", options, "start")
-    yield f"postgresql://valtag@127.0.0.1:{port}/postgres"
-    run(str(binaries / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
+        run("initdb", "-U", "valtag", "--auth=trust", "-E", "UTF8", "--no-sync")
+        run("pg_ctl", "-l", f"{home}/log", "-w", "-o", f"-p {port} -h 127.0.0.1 -k '' -F", "start")
+        try:
+            yield f"postgresql://valtag@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "-m", "immediate", "-w", "stop")

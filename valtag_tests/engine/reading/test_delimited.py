@@ -132,10 +132,13 @@ class TestBrokenRecords:
         assert reading.broken(table) == [(1, 2, "1,x\ry", "a carriage return stands outside quotes")]
         assert reading.rows(table) == [("z", "t.csv", 2)]
 
-    def test_a_record_of_two_megabytes_is_broken(self, reading, csv_file):
-        table = reading(csv_file(b"a,b\n1,%s\n2,z\n" % (b"x" * 2_100_000)), ["a"])
-        assert reading.rows(table) == [("2", "t.csv", 2)]
-        assert "bytes long" in reading.broken(table)[0][3]
+    @pytest.mark.parametrize("length", [2_100_000, 9_000_000])
+    def test_a_record_over_two_megabytes_is_one_broken_record(self, reading, csv_file, length):
+        table = reading(csv_file(b"a,b\n1,y\n\n2,%s\n3,z\n" % (b"x" * length)), ["a"])
+        assert reading.rows(table) == [("1", "t.csv", 1), ("3", "t.csv", 3)]
+        ((row, line, text, reason),) = reading.broken(table)
+        assert (row, line, len(text)) == (2, 4, length + 2)
+        assert "bytes long" in reason
 
     def test_numbers_stay_exact_far_into_a_damaged_file(self, reading, csv_file):
         lines = [b"%d,%s" % (i, b'"a\nb"' if i % 7 == 0 else b"x" * 20) for i in range(1, 60_001)]
