@@ -142,7 +142,7 @@ def _category(
     catalog: Catalog, code: str, tags: Mapping[str, ResolvedTag], problems: list[Problem]
 ) -> ResolvedCategory:
     own = {name: tag for name, tag in tags.items() if tag.category == code}
-    order = TopologicalSorter({name: tag.tags & own.keys() for name, tag in own.items()})
+    order = TopologicalSorter({name: sorted(tag.tags & own.keys()) for name, tag in own.items()})
     laws = _laws(catalog, code, tags, problems)
     read = {tags[name].category for tag in own.values() for name in tag.tags}
     read |= {tags[name].category for law in laws for name in law.tags}

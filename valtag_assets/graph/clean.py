@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.reading.read import fingerprint, read_source
 from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
@@ -23,6 +25,7 @@ from valtag_assets.graph.publishing import Plan, Results, Written, build, meanin
 from valtag_assets.graph.setting import EngineSession, Setting
 from valtag_assets.graph.sources import origin_of, source_name
 from valtag_assets.graph.stages import asset_key
+from valtag_assets.quality.column import HIDDEN_LEVELS
 from valtag_assets.quality.source import account_verdicts, sample_key, source_expectations
 from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
@@ -73,6 +76,10 @@ def _meaning(setting: Setting, source: ResolvedSource) -> str:
 
 def _plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
     gate = ask(setting.warehouse, [Wanted(clean_name(lookup.source)) for lookup in source.spec.lookups])
+    try:
+        content = fingerprint(origin_of(setting, source), setting.fingerprints)
+    except SourceError as error:
+        content, gate = "", replace(gate, faults=(*gate.faults, str(error)))
 
     def write(engine: Engine, into: Path) -> Written:
         return _write(setting, source, gate.snapshots, run_id, engine, into)
@@ -85,13 +92,14 @@ def _plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
         gate=gate,
         key=(sample_key(source),),
         columns={**source.columns, ORIGIN_COLUMNS[0]: TEXT, ORIGIN_COLUMNS[1]: INTEGER},
-        private=frozenset(field.name for field in spec.fields if field.access in ("sensitive", "pii")),
+        private=frozenset(field.name for field in spec.fields if field.access in HIDDEN_LEVELS)
+        | {sample_key(source), *spec.key},
         write=write,
         expectations=lambda written, previous: source_expectations(
             setting.resolved, source, previous, written.metrics["account"]["clean"]
         ),
         verdicts=lambda written: _account(setting, source, written.metrics["account"]),
-        fingerprint=fingerprint(origin_of(setting, source), setting.fingerprints),
+        fingerprint=content,
         picture=_quarantine_picture,
     )
 
@@ -130,12 +138,12 @@ def _lookup_table(setting: Setting, code: str, lookups: Mapping[str, Snapshot]) 
 
 
 def _account(
-    setting: Setting, source: ResolvedSource, account: Mapping[str, int] | None = None
+    setting: Setting, source: ResolvedSource, account: Mapping[str, Any] | None = None
 ) -> list[Verdict]:
     """Whether every row read is accounted for; of no account, only what is going to be asked."""
     parts = ("rows_in", "clean", "quarantined", "merged", "filtered")
     numbers = {name: account[name] if account else 0 for name in parts}
-    return account_verdicts(setting.resolved, source, **numbers)
+    return account_verdicts(setting.resolved, source, **numbers, by_rule=account["by_rule"] if account else None)
 
 
 def _keep_quarantine(setting: Setting, source: ResolvedSource, cleaned: Cleaned, run_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import warnings
 from collections.abc import Sequence
 from datetime import date
 from itertools import accumulate
@@ -132,7 +133,9 @@ def _as_image(figure: Figure, alt: str) -> dg.MetadataValue:
     """The figure as an inline image; text stays text, so no font has to be shipped."""
     buffer = io.StringIO()
     settings = {"svg.fonttype": "none", "svg.hashsalt": "valtag", "font.family": ["sans-serif"]}
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # Its own font only measures the text here; the reader's browser draws it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = buffer.getvalue().replace("font-family: sans-serif", f"font-family: {FONTS}")
     svg = svg.replace("sans-serif'", f"{FONTS}'") if FONTS not in svg else svg

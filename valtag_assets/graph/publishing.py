@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import dagster as dg
 import duckdb
@@ -29,8 +29,10 @@ from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.profile import profile
 from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.errors import WarehouseError
-from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef, Verdict
+from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
 
+# What a company's tables or its disk can do to us; the message names the fix.
+FAULTS = (SourceError, WarehouseError, duckdb.Error, OSError)
 Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
 
 
@@ -89,8 +91,11 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
         return
     try:
         published = _compute(context, setting, engine, plan, started)
-    except (SourceError, WarehouseError, duckdb.Error, OSError) as error:
+    except FAULTS as error:
         _refuse(context, setting, plan, started, f"{type(error).__name__}: {error}", "failed", ())
+    except BaseException as error:
+        # A fault of ours, or somebody ended the run: readers must know that this table was not made.
+        _record(context, setting, plan, f"{type(error).__name__}: {error}", "failed", ())
         raise
     if isinstance(published, Snapshot):
         seconds = time.monotonic() - started
@@ -166,10 +171,25 @@ def _refuse(
     plan: Plan,
     started: float,
     reason: str,
-    outcome: str,
+    outcome: Outcome,
+    verdicts: Sequence[Verdict],
+) -> NoReturn:
+    """Record the attempt, tell the listener, fail the step."""
+    _record(context, setting, plan, reason, outcome, verdicts)
+    setting.listen(TableDone(plan.table.key, outcome, time.monotonic() - started, reason=reason))
+    good = setting.warehouse.latest(plan.table)
+    kept = f"; {good.id} of {good.as_of or 'all time'} stays served" if good else "; nothing was served before"
+    raise dg.Failure(f"{plan.table} is not published: {reason}{kept}", allow_retries=False)
+
+
+def _record(
+    context: dg.AssetExecutionContext,
+    setting: Setting,
+    plan: Plan,
+    reason: str,
+    outcome: Outcome,
     verdicts: Sequence[Verdict],
 ) -> None:
-    """Record the attempt, tell the listener, fail the step."""
     setting.warehouse.record_attempt(
         plan.table,
         Attempt(
@@ -177,17 +197,11 @@ def _refuse(
             at=setting.clock(),
             run_id=context.run_id,
             input_hash=plan.input_hash(),
-            outcome=outcome,  # type: ignore[arg-type]
+            outcome=outcome,
             verdicts=tuple(verdicts),
             reason=reason,
         ),
     )
-    setting.listen(TableDone(plan.table.key, outcome, time.monotonic() - started, reason=reason))
-    good = setting.warehouse.latest(plan.table)
-    kept = (
-        f"; {good.id} of {good.as_of or 'all time'} stays served" if good else "; nothing was served before"
-    )
-    raise dg.Failure(f"{plan.table} is not published: {reason}{kept}", allow_retries=False)
 
 
 def _in_words(verdict: Verdict) -> str:
@@ -195,7 +209,8 @@ def _in_words(verdict: Verdict) -> str:
     name = title.get("en", verdict.check)
     if verdict.unexpected is None:
         return f"{verdict.check} ({name})"
-    return f"{verdict.check} ({name}): {verdict.unexpected} of {verdict.evaluated}"
+    rules = ", ".join(f"{rule} {count}" for rule, count in verdict.detail.get("rules", {}).items())
+    return f"{verdict.check} ({name}): {verdict.unexpected} of {verdict.evaluated}" + (f" [{rules}]" if rules else "")
 
 
 def meaning_of(*parts: object) -> str:

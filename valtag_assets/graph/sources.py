@@ -4,7 +4,7 @@ import os
 
 import dagster as dg
 
-from valtag_assets.engine.reading.origin import Origin, locate
+from valtag_assets.engine.reading.origin import Origin, SourceError, locate
 from valtag_assets.engine.reading.read import fingerprint
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.metadata import describe
@@ -42,7 +42,12 @@ def _source_asset(setting: Setting, source: ResolvedSource) -> dg.SourceAsset:
         metadata={"format": spec.read.actual_format, "family": spec.family, "kind": spec.kind},
         tags={"family": spec.family, "kind": spec.kind},
     )
-    def observe() -> dg.DataVersion:
-        return dg.DataVersion(fingerprint(origin_of(setting, source), setting.fingerprints))
+    def observe() -> dg.ObserveResult:
+        try:
+            content = fingerprint(origin_of(setting, source), setting.fingerprints)
+        except SourceError as error:
+            # Cleaning refuses such a source with this message; the observation only shows it.
+            return dg.ObserveResult(data_version=dg.DataVersion("unreadable"), metadata={"fault 故障": str(error)})
+        return dg.ObserveResult(data_version=dg.DataVersion(content))
 
     return observe

@@ -30,6 +30,7 @@ from valtag_assets.graph.stages import (
     is_partitioned,
     run_as_of,
 )
+from valtag_assets.quality.column import HIDDEN_LEVELS
 from valtag_assets.quality.plan import category_expectations
 from valtag_assets.spec.block import Refresh
 from valtag_assets.spec.types import TEXT
@@ -127,7 +128,7 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         gate=gate,
         key=(PERSON,),
         columns={PERSON: TEXT, **{tag.code: tag.type for tag in category.tags}},
-        private=frozenset(t.code for t in category.tags if t.spec.access in ("sensitive", "pii")) | {PERSON},
+        private=frozenset(t.code for t in category.tags if t.spec.access in HIDDEN_LEVELS) | {PERSON},
         write=write,
         expectations=lambda written, previous: category_expectations(resolved, category, as_of, previous),
         fingerprint=before.content_hash if before else "",

@@ -67,8 +67,9 @@ def account_verdicts(
     quarantined: int,
     merged: int,
     filtered: int,
+    by_rule: Mapping[str, int] | None = None,
 ) -> list[Verdict]:
-    """Whether every row read is accounted for, and whether few enough were refused."""
+    """Whether every row read is accounted for, and whether few enough were refused (by which rules)."""
     root, most = resolved.catalog.root, source.spec.checks.max_quarantined
     accounted = clean + quarantined + merged + filtered
     numbers = {"clean": clean, "quarantined": quarantined, "merged": merged, "filtered": filtered}
@@ -91,6 +92,7 @@ def account_verdicts(
         "rule": rule_at(source.entry, root, "checks", "max_quarantined"),
         "observed": share,
         "expected": most,
+        "rules": dict(sorted((by_rule or {}).items(), key=lambda rule: (-rule[1], rule[0]))[:5]),
         "sample": [],
     }
     missing = abs(rows_in - accounted)

@@ -1,6 +1,7 @@
 """Small Parquet files and expectations on them."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pyarrow as pa
 
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.spec.block import Severity, Title
-from valtag_assets.warehouse.snapshot import Verdict
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
+
+AS_OF = date(2024, 6, 30)
 
 
 def write(path: Path, columns: Mapping[str, Iterable[Any]], **types: pa.DataType) -> list[Path]:
@@ -50,3 +53,27 @@ def expect(
 
 def by_check(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
     return {verdict.check: verdict for verdict in verdicts}
+
+
+def failed(verdicts: Iterable[Verdict]) -> set[str]:
+    return {verdict.check for verdict in verdicts if not verdict.passed}
+
+
+def published(rows: int, verdicts: tuple[Verdict, ...] = (), **metrics: Any) -> Snapshot:
+    return Snapshot(
+        table=TableRef("tags", "any"),
+        id="1",
+        as_of=AS_OF,
+        known_at=datetime(2024, 7, 1, tzinfo=UTC),
+        rows=rows,
+        columns=(),
+        content_hash="",
+        input_hash="",
+        catalog_hash="",
+        run_id="",
+        data_until=None,
+        inputs={},
+        verdicts=verdicts,
+        metrics=metrics,
+        files=(),
+    )

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,10 @@ from valtag_assets.quality.audit import audit
 from valtag_assets.quality.plan import category_expectations, score_expectations, segment_expectations
 from valtag_assets.quality.profile import profile
 from valtag_assets.quality.suite import to_suite
-from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
+from valtag_assets.warehouse.snapshot import Verdict
 from valtag_tests.quality.catalogs import small_catalog
-from valtag_tests.quality.frames import by_check, write
+from valtag_tests.quality.frames import AS_OF, by_check, failed, published, write
 
-AS_OF = date(2024, 6, 30)
 KEYS = ["M10001", "M10002", "M10003", "M10004"]
 
 ATTRIBUTE: dict[str, list[Any]] = {
@@ -64,26 +63,6 @@ def staged(folder: Path, name: str, columns: dict[str, list[Any]], **changes: li
     return write(folder / f"{name}.parquet", columns, **{n: t for n, t in TYPES.items() if n in columns})
 
 
-def published(rows: int, verdicts: tuple[Verdict, ...] = (), **metrics: Any) -> Snapshot:
-    return Snapshot(
-        table=TableRef("tags", "any"),
-        id="1",
-        as_of=AS_OF,
-        known_at=datetime(2024, 7, 1, tzinfo=UTC),
-        rows=rows,
-        columns=(),
-        content_hash="",
-        input_hash="",
-        catalog_hash="",
-        run_id="",
-        data_until=None,
-        inputs={},
-        verdicts=verdicts,
-        metrics=metrics,
-        files=(),
-    )
-
-
 def judged(resolved, folder, category, previous=None, level=None, **changes) -> list[Verdict]:
     attribute = staged(folder, "attribute", ATTRIBUTE, **({"member_level": level} if level else {}))
     files, joined = attribute, {}
@@ -93,10 +72,6 @@ def judged(resolved, folder, category, previous=None, level=None, **changes) -> 
         files, joined = staged(folder, "transaction", TRANSACTION, **changes), {"tags/attribute": attribute}
     expectations = category_expectations(resolved, resolved.categories[category], AS_OF, previous)
     return audit(files, expectations, "person_id", joined)
-
-
-def failed(verdicts: list[Verdict]) -> set[str]:
-    return {verdict.check for verdict in verdicts if not verdict.passed}
 
 
 def held(verdicts: list[Verdict]) -> frozenset[str]:

@@ -7,8 +7,7 @@ from valtag_assets.quality.misplaced import misplaced_checks
 from valtag_assets.quality.profile import profile
 from valtag_assets.quality.source import account_verdicts, sample_key, source_expectations
 from valtag_tests.quality.catalogs import FILES, small_catalog
-from valtag_tests.quality.frames import by_check, write
-from valtag_tests.quality.test_plan import failed, published
+from valtag_tests.quality.frames import by_check, failed, published, write
 
 MEMBERS = {
     "member_id": ["M10001", "M10002", "M10003"],

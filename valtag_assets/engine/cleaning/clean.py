@@ -101,7 +101,7 @@ def _count(
     kept = found.get(None, {})
     repaired: dict[str, int] = {}
     for number, rule in enumerate(repairs):
-        repaired[rule.name] = repaired.get(rule.name, 0) + (kept.get(str(number)) or 0)
+        repaired[rule.name] = repaired.get(rule.name, 0) + int(kept.get(str(number)) or 0)
     return {name: found[name]["_rows"] for name in sorted(found, key=str)}, repaired
 
 

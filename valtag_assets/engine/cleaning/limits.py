@@ -1,5 +1,6 @@
-"""Bounds and outliers: anomalies of a number, refused, set to null or clipped."""
+"""Bounds and outliers: anomalies of a number or time, refused, set to null or clipped."""
 
+from datetime import date, datetime, time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import ibis
@@ -11,14 +12,15 @@ from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.source import Bounds, Field
 
+Inside = Decimal | date
 _WIDE = Context(prec=400)
 
 
 def plan_bounds(plan: FieldPlan, bounds: Bounds) -> None:
     """Values outside [min, max]. A clipped value becomes the nearest one of the field's type inside."""
     field, source = plan.field, plan.column
-    low = None if bounds.min is None else _within(field, Decimal(str(bounds.min)), ROUND_CEILING)
-    high = None if bounds.max is None else _within(field, Decimal(str(bounds.max)), ROUND_FLOOR)
+    low = None if bounds.min is None else _first_inside(field, bounds.min)
+    high = None if bounds.max is None else _last_inside(field, bounds.max)
     span = f"[{_written(bounds.min, '-∞')}, {_written(bounds.max, '∞')}]"
 
     def below(t: Table) -> BooleanValue:
@@ -27,7 +29,7 @@ def plan_bounds(plan: FieldPlan, bounds: Bounds) -> None:
     def above(t: Table) -> BooleanValue:
         return ibis.literal(False) if high is None else (t[source] > _literal(field, high)).fill_null(False)
 
-    def bound(nearest: Decimal | None) -> Value:
+    def bound(nearest: Inside | None) -> Value:
         if nearest is None or bounds.otherwise != "clip":
             return _null(field)
         return _literal(field, nearest).cast(to_ibis_type(field.type))
@@ -83,8 +85,24 @@ def in_units(plan: FieldPlan, median: float | None) -> Decimal | float | None:
     return Decimal(str(median)).scaleb(-(plan.field.type.scale or 0))
 
 
-def _written(bound: float | None, open_end: str) -> str:
-    return open_end if bound is None else f"{bound:g}"
+def _written(bound: float | date | None, open_end: str) -> str:
+    if bound is None:
+        return open_end
+    return bound.isoformat() if isinstance(bound, date) else f"{bound:g}"
+
+
+def _first_inside(field: Field, bound: float | date) -> Inside:
+    """The smallest value of the field's type that is not below ``bound``."""
+    if isinstance(bound, date):
+        return bound if field.type.kind == "date" else datetime.combine(bound, time.min)
+    return _within(field, Decimal(str(bound)), ROUND_CEILING)
+
+
+def _last_inside(field: Field, bound: float | date) -> Inside:
+    """The largest value of the field's type that is not above ``bound``, whose whole day lies inside."""
+    if isinstance(bound, date):
+        return bound if field.type.kind == "date" else datetime.combine(bound, time.max)
+    return _within(field, Decimal(str(bound)), ROUND_FLOOR)
 
 
 def _within(field: Field, bound: Decimal, rounding: str) -> Decimal:
@@ -98,7 +116,9 @@ def _within(field: Field, bound: Decimal, rounding: str) -> Decimal:
     return max(-largest, min(nearest, largest))
 
 
-def _literal(field: Field, value: Decimal) -> NumericValue:
+def _literal(field: Field, value: Inside) -> Value:
+    if isinstance(value, date):
+        return ibis.literal(value, type=to_ibis_type(field.type))
     return number_literal(value, to_ibis_type(field.type))
 
 

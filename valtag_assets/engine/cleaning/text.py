@@ -7,7 +7,6 @@ Regular expressions are written in the part of RE2 and Java that means the same 
 of the text, explicit character classes for spaces. A replacement refers to groups as ``\\1``.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -139,11 +138,3 @@ def coded(text: StringValue, table: Mapping[str, str], keep_unknown: bool) -> St
         spellings.setdefault(code, []).append(spelling)
     branches = [(text.isin(many), ibis.literal(code)) for code, many in spellings.items()]
     return ibis.cases(*branches, else_=text if keep_unknown else ibis.null("string"))
-
-
-def check_pattern(pattern: str) -> None:
-    """ValueError when ``pattern`` is no regular expression."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"'{pattern}' is no regular expression: {error}") from error

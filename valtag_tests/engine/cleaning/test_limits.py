@@ -1,3 +1,4 @@
+from datetime import datetime
 from decimal import Decimal
 
 import pyarrow as pa
@@ -100,6 +101,20 @@ def test_a_clipped_value_is_the_nearest_one_of_its_type_inside():
     assert clean_values(["-3", "11"], type="integer", bounds=bounds) == {"-3": 1, "11": 9}
     assert clean_values(["11"], type=MONEY, bounds=bounds) == {"11": Decimal("9.99")}
     assert clean_values(["11", "0.1"], type="float", bounds=bounds) == {"11": 9.999, "0.1": 0.5}
+
+
+def test_dates_and_times_have_bounds_in_whole_days():
+    ends = {"min": "2000-01-01", "max": "2024-12-31"}
+    values = ["1999-12-31 23:59:59", "2000-01-01", "2024-12-31 23:59:59.9", "2025-01-01", None]
+    first, last = datetime(2000, 1, 1), datetime(2024, 12, 31, 23, 59, 59, 900000)
+    refused = clean_values(values, type="timestamp", bounds=ends)
+    assert list(refused.values()) == [first, last, None, "[x.bounds]", "[x.bounds]"]
+    clipped = clean_values(values, type="timestamp", bounds={**ends, "otherwise": "clip"})
+    assert list(clipped.values()) == [first, first, last, datetime(2024, 12, 31, 23, 59, 59, 999999), None]
+    days = clean_values(values, type="date", bounds={**ends, "otherwise": "clip"})
+    assert list(days.values()) == [first.date(), first.date(), last.date(), last.date(), None]
+    nulled = clean_values(values, type="date", bounds={**ends, "otherwise": "null"})
+    assert list(nulled.values()) == [None, first.date(), last.date(), None, None]
 
 
 def test_bounds_hold_after_the_unit():

@@ -1,0 +1,197 @@
+"""Wrong data never reaches an audience; the last good data stay served."""
+
+import pandas as pd
+
+from valtag_assets.graph.jobs import DERIVE, REFRESH
+from valtag_tests.graph.shop import FILES, Shop, customers, orders, results_of
+
+
+def poisoned_orders() -> pd.DataFrame:
+    """An export gone wrong: every second amount is negative, so half the rows are refused."""
+    rows = orders()
+    rows.loc[rows.index % 2 == 0, "amount"] = "-5"
+    return rows
+
+
+def inflated_orders() -> pd.DataFrame:
+    """Amounts in fen instead of yuan: each row is plausible, the table is not."""
+    rows = orders()
+    rows["amount"] = (rows["amount"].astype(float) * 100).round(2).astype(str)
+    return rows
+
+
+def poisoned_cities() -> pd.DataFrame:
+    rows = customers()
+    rows.loc[3, "城市"] = "Atlantis'; DROP TABLE x; --"
+    return rows
+
+
+def test_sound_tables_publish_everything(shop: Shop) -> None:
+    outcomes = shop.run()
+    assert set(outcomes.values()) == {"published"}
+    assert set(shop.rows("segments/shanghai")["person_id"]) == {f"C{n:03d}" for n in range(1, 61) if n % 3 == 0}
+    assert len(shop.rows("tags/transaction")) == 60
+
+
+def test_a_refused_source_keeps_the_last_good_tags_and_stops_what_reads_them(shop: Shop) -> None:
+    shop.run()
+    before = shop.served("tags/transaction")
+    shop.write(order_rows=poisoned_orders())
+
+    outcomes = shop.run()
+
+    assert outcomes["clean/orders"] == "refused"
+    assert "quarantined" in shop.reason("clean/orders")
+    for table in ("tags/transaction", "scores/rfm", "segments/spenders", "segments/recent", "segments/quiet_women"):
+        assert outcomes.get(table) in ("refused", None), table
+    assert outcomes["segments/women"] in ("published", "reused")
+    assert outcomes["segments/shanghai"] in ("published", "reused")
+    assert shop.served("tags/transaction") == before
+
+
+def test_a_refused_source_stops_its_readers_in_later_runs_too(shop: Shop) -> None:
+    shop.run()
+    shop.write(order_rows=poisoned_orders())
+    shop.run()
+
+    outcomes = shop.run(job=DERIVE)
+
+    assert outcomes["tags/transaction"] == "refused"
+    assert "clean/orders was refused" in shop.reason("tags/transaction")
+    assert "segments/spenders" not in outcomes or outcomes["segments/spenders"] == "refused"
+    assert outcomes["segments/women"] == "reused"
+
+
+def test_one_run_of_everything_lets_attribute_audiences_go_on(shop: Shop) -> None:
+    shop.run()
+    shop.write(order_rows=poisoned_orders(), customer_rows=customers().assign(性别="女"))
+
+    outcomes = shop.run(job=REFRESH)
+
+    assert outcomes["clean/orders"] == "refused"
+    assert outcomes["segments/women"] == "published"
+    assert len(shop.rows("segments/women")) == 60
+    assert outcomes.get("segments/spenders") in (None, "refused")
+
+
+def test_a_tag_whose_level_jumps_is_held_and_so_are_its_readers_only(shop: Shop) -> None:
+    shop.run()
+    spenders = shop.served("segments/spenders")
+    shop.write(order_rows=inflated_orders())
+
+    outcomes = shop.run()
+
+    assert outcomes["tags/transaction"] == "published"
+    held = shop.served("tags/transaction")
+    assert held is not None
+    assert held.held == {"total_spend", "total_spend_3d"}
+    assert outcomes["segments/spenders"] == "refused"
+    assert outcomes["scores/rfm"] == "refused"
+    assert "total_spend" in shop.reason("segments/spenders")
+    assert outcomes["segments/quiet_women"] in ("published", "reused")
+    assert shop.served("segments/spenders") == spenders
+
+
+def test_a_poisoned_city_holds_exactly_the_segments_reading_city(shop: Shop) -> None:
+    shop.run()
+    shop.write(customer_rows=poisoned_cities())
+
+    outcomes = shop.run()
+
+    held = shop.served("tags/attribute")
+    assert held is not None
+    assert held.held == {"city"}
+    assert outcomes["segments/shanghai"] == "refused"
+    others = ("women", "spenders", "recent", "quiet_women")
+    assert all(outcomes[f"segments/{code}"] in ("published", "reused") for code in others)
+
+
+def test_a_warning_holds_nothing(shop: Shop) -> None:
+    shop.write(customer_rows=customers().assign(性别=["女"] * 20 + [None] * 40))
+
+    outcomes = shop.run()
+
+    snapshot = shop.served("tags/attribute")
+    assert snapshot is not None
+    assert [v.check for v in snapshot.verdicts if not v.passed] == ["gender.coverage"]
+    assert snapshot.held == frozenset()
+    assert set(outcomes.values()) == {"published"}
+
+
+def test_repaired_data_release_everything_without_manual_steps(shop: Shop) -> None:
+    shop.run()
+    shop.write(order_rows=poisoned_orders(), customer_rows=poisoned_cities())
+    shop.run()
+    shop.write()
+
+    outcomes = shop.run()
+
+    assert set(outcomes.values()) <= {"published", "reused"}
+    assert shop.setting.warehouse.blocked(shop.served("tags/transaction").table, None) is None  # type: ignore[union-attr]
+
+
+def test_nothing_is_recomputed_when_nothing_changed(shop: Shop) -> None:
+    shop.run()
+    assert set(shop.run().values()) == {"reused"}
+
+
+def test_rewording_the_catalog_recomputes_nothing(shop: Shop) -> None:
+    shop.run()
+    shop.files = {**FILES, "tags/attribute.yaml": FILES["tags/attribute.yaml"].replace("Gender", "Sex")}
+    shop.write()
+    assert set(shop.run().values()) == {"reused"}
+
+
+def test_a_changed_rule_recomputes_what_it_touches(shop: Shop) -> None:
+    shop.run()
+    changed = FILES["segments/audiences.yaml"].replace("total_spend > 100", "total_spend > 10")
+    shop.files = {**FILES, "segments/audiences.yaml": changed}
+    shop.write()
+    outcomes = shop.run()
+    assert [table for table, outcome in outcomes.items() if outcome == "published"] == ["segments/spenders"]
+
+
+def test_a_missing_source_file_is_refused_by_name_and_the_rest_goes_on(shop: Shop) -> None:
+    shop.run()
+    (shop.root / "catalog/data/orders.csv").unlink()
+
+    outcomes = shop.run()
+
+    assert outcomes["clean/orders"] == "refused"
+    assert "orders*.csv" in shop.reason("clean/orders")
+    assert outcomes["tags/transaction"] == "refused"
+    assert outcomes["segments/women"] == "reused"
+
+
+def test_a_vanished_column_is_refused_by_name(shop: Shop) -> None:
+    shop.run()
+    shop.write(customer_rows=customers().rename(columns={"城市": "City"}))
+
+    outcomes = shop.run()
+
+    assert outcomes["clean/customers"] == "failed"
+    assert "城市" in shop.reason("clean/customers")
+
+
+def test_an_emptied_table_is_refused(shop: Shop) -> None:
+    shop.run()
+    shop.write(order_rows=orders().iloc[:0])
+    outcomes = shop.run()
+    assert outcomes["clean/orders"] == "refused"
+    assert "rows" in shop.reason("clean/orders")
+
+
+def test_the_gate_says_in_dagster_which_input_is_at_fault(shop: Shop) -> None:
+    shop.write(customer_rows=poisoned_cities())
+    shop.run()
+
+    gate = results_of(shop.events, "segments/shanghai")["inputs"]
+    city = results_of(shop.events, "tags/attribute")["city"]
+
+    assert not gate.passed
+    assert "tag city of tags/attribute is held" in gate.description
+    assert not city.passed
+    assert city.metadata["unexpected_count"].value == 1
+    sample = city.metadata["sample (masked)"].value
+    assert "C004" not in sample
+    assert sample
