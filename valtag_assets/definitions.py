@@ -12,7 +12,8 @@ from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
 from valtag_assets.graph.scores import score_assets
 from valtag_assets.graph.segments import segment_assets
-from valtag_assets.graph.setting import EngineSession, Setting, setting_from
+from valtag_assets.graph.session import EngineSession
+from valtag_assets.graph.setting import Setting, setting_from
 from valtag_assets.graph.sources import source_assets
 from valtag_assets.graph.tags import tag_assets
 

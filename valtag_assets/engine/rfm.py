@@ -6,7 +6,10 @@ equal values share a score and the order of rows is of no consequence. Recency c
 it is scored on its negative.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -17,7 +20,8 @@ from valtag_assets.engine.tags import category_table
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolved import Resolved, ResolvedScore
-from valtag_assets.spec.score import MEASURES, Rfm
+from valtag_assets.spec.block import Title
+from valtag_assets.spec.score import MEASURES, QUADRANTS, Rfm
 
 LETTERS = dict(zip(MEASURES, "rfm", strict=True))
 
@@ -77,6 +81,39 @@ def cell_sizes(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Ta
     return cells.aggregate(
         persons=lambda t: t.count(), monetary=lambda t: t["monetary"].cast("float64").sum()
     ).order_by(list(names))
+
+
+@dataclass(frozen=True)
+class Group:
+    """A tier or quadrant: its persons, what they spent, and the shares of both (0 to 1)."""
+
+    code: str
+    title: Title
+    persons: int
+    share: float
+    monetary: float
+    revenue_share: float
+
+
+def tier_groups(rfm: Rfm, cells: Sequence[Mapping[str, Any]]) -> list[Group]:
+    """Every named tier, in the order of the catalog, from the rows of ``cell_sizes``."""
+    return _groups(cells, "tier", {tier.code: tier.title for tier in rfm.named_tiers})
+
+
+def quadrant_groups(cells: Sequence[Mapping[str, Any]]) -> list[Group]:
+    """Each of the eight quadrants, from the rows of ``cell_sizes``."""
+    return _groups(cells, "quadrant", QUADRANTS)
+
+
+def _groups(cells: Sequence[Mapping[str, Any]], by: str, titles: Mapping[str, Title]) -> list[Group]:
+    persons = sum(cell["persons"] for cell in cells) or 1
+    revenue = sum(cell["monetary"] for cell in cells) or 1.0
+    found = []
+    for code, title in titles.items():
+        own = [cell for cell in cells if cell[by] == code]
+        size, money = sum(cell["persons"] for cell in own), sum(cell["monetary"] for cell in own)
+        found.append(Group(code, title, size, size / persons, money, money / revenue))
+    return found
 
 
 def _limits(scored: ibis.Table, rfm: Rfm) -> ibis.Table:

@@ -22,7 +22,8 @@ from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.metadata import describe, source_schema
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
-from valtag_assets.graph.setting import EngineSession, Setting
+from valtag_assets.graph.session import EngineSession
+from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of, source_name
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.quality.column import HIDDEN_LEVELS
@@ -63,7 +64,7 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
         output_required=False,
     )
     def clean(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, _plan(setting, source, context.run_id))
+        yield from build(context, setting, engine, clean_plan(setting, source, context.run_id))
 
     return clean
 
@@ -74,7 +75,8 @@ def _meaning(setting: Setting, source: ResolvedSource) -> str:
     return meaning_of(source.meaning, checks, project.timezone, project.missing)
 
 
-def _plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
+def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
+    """How the clean table of ``source`` is made."""
     gate = ask(setting.warehouse, [Wanted(clean_name(lookup.source)) for lookup in source.spec.lookups])
     try:
         content = fingerprint(origin_of(setting, source), setting.fingerprints)

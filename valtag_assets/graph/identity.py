@@ -10,7 +10,8 @@ from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.metadata import PERSON_COLUMN, describe
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
-from valtag_assets.graph.setting import EngineSession, Setting
+from valtag_assets.graph.session import EngineSession
+from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.quality.plan import population_expectations
 from valtag_assets.spec.types import TEXT
@@ -43,12 +44,13 @@ def identity_assets(setting: Setting) -> list[dg.AssetsDefinition]:
         output_required=False,
     )
     def persons(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, _plan(setting))
+        yield from build(context, setting, engine, persons_plan(setting))
 
     return [persons]
 
 
-def _plan(setting: Setting) -> Plan:
+def persons_plan(setting: Setting) -> Plan:
+    """How the population is made."""
     resolved = setting.resolved
     sources = resolved.catalog.person_sources()
     gate = ask(setting.warehouse, [Wanted(clean_name(code)) for code in sources])

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.expression.origins import lineage_texts
 from valtag_assets.expression.resolved import (
     Resolved,
     ResolvedCategory,
@@ -71,22 +72,6 @@ def _domain(tag: ResolvedTag) -> list[str]:
     if tag.values:
         found.append("one of " + ", ".join(tag.values[:12]) + (" …" if len(tag.values) > 12 else ""))
     return found
-
-
-def source_columns(resolved: Resolved, tag: ResolvedTag) -> set[tuple[str, str]]:
-    """Every (source, field) a tag rests on, through the tags it reads."""
-    found, waiting, seen = set(tag.fields), list(tag.tags), set()
-    while waiting:
-        code = waiting.pop()
-        if code not in seen:
-            seen.add(code)
-            found |= resolved.tags[code].fields
-            waiting.extend(resolved.tags[code].tags)
-    return found
-
-
-def lineage_texts(resolved: Resolved, tag: ResolvedTag) -> list[str]:
-    return [f"{source}.{field}" for source, field in sorted(source_columns(resolved, tag))]
 
 
 def category_lineage(resolved: Resolved, category: ResolvedCategory) -> dg.TableColumnLineage:

@@ -23,7 +23,8 @@ from valtag_assets.expression.resolved import code_version
 from valtag_assets.graph.checks import check_results, gate_result
 from valtag_assets.graph.gates import Gate
 from valtag_assets.graph.metadata import materialization_metadata
-from valtag_assets.graph.setting import EngineSession, Setting, TableDone
+from valtag_assets.graph.session import EngineSession
+from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.quality.audit import audit
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.profile import profile
@@ -83,9 +84,8 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
     if not plan.gate.open:
         reason = "inputs held: " + "; ".join(plan.gate.faults)
         _refuse(context, setting, plan, started, reason, "refused", ())
-    current = setting.warehouse.current(plan.table, plan.as_of)
-    blocked = setting.warehouse.blocked(plan.table, plan.as_of)
-    if current is not None and blocked is None and current.input_hash == plan.input_hash():
+    current = unchanged(setting, plan)
+    if current is not None:
         setting.listen(TableDone(plan.table.key, "reused", time.monotonic() - started, current.rows))
         yield from _events(context, setting, plan, current, reused=True)
         return
@@ -106,6 +106,14 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
     failed = [verdict for verdict in published if verdict.holds == "table" and not verdict.passed]
     reason = "checks failed: " + "; ".join(_in_words(verdict) for verdict in failed)
     _refuse(context, setting, plan, started, reason, "refused", published)
+
+
+def unchanged(setting: Setting, plan: Plan) -> Snapshot | None:
+    """The snapshot served already, if computing ``plan`` again would only give the same."""
+    if not plan.gate.open or setting.warehouse.blocked(plan.table, plan.as_of) is not None:
+        return None
+    current = setting.warehouse.current(plan.table, plan.as_of)
+    return current if current is not None and current.input_hash == plan.input_hash() else None
 
 
 def _compute(

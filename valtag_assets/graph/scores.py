@@ -7,7 +7,14 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.persons import PERSON
-from valtag_assets.engine.rfm import cell_sizes, rfm_expression, scores_name
+from valtag_assets.engine.rfm import (
+    Group,
+    cell_sizes,
+    quadrant_groups,
+    rfm_expression,
+    scores_name,
+    tier_groups,
+)
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.resolved import ResolvedScore
@@ -16,11 +23,11 @@ from valtag_assets.graph.gates import ask
 from valtag_assets.graph.metadata import describe, score_schema
 from valtag_assets.graph.plots import rfm_heat_map
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
-from valtag_assets.graph.setting import EngineSession, Setting
+from valtag_assets.graph.session import EngineSession
+from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
 from valtag_assets.graph.tags import data_until, wanted_tags
 from valtag_assets.quality.plan import score_expectations
-from valtag_assets.spec.score import QUADRANTS
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -63,7 +70,7 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
         output_required=False,
     )
     def scores(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, _plan(setting, score, run_as_of(context, setting)))
+        yield from build(context, setting, engine, score_plan(setting, score, run_as_of(context, setting)))
 
     return scores
 
@@ -77,7 +84,8 @@ def _convention(score: ResolvedScore) -> str:
     )
 
 
-def _plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
+def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
+    """How the score's table of ``as_of`` is made."""
     resolved = setting.resolved
     wanted = [
         wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()
@@ -98,8 +106,8 @@ def _plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
         unit = resolved.catalog.project.currency
         return {
             "heat map 热力图": rfm_heat_map(score.spec, cells, unit),
-            "tiers 分层": dg.MetadataValue.table(tier_rows(score, cells)),
-            "quadrants 八象限": dg.MetadataValue.table(quadrant_rows(cells)),
+            "tiers 分层": dg.MetadataValue.table(_records(tier_groups(score.spec, cells))),
+            "quadrants 八象限": dg.MetadataValue.table(_records(quadrant_groups(cells))),
             "SQL": dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```"),
         }
 
@@ -117,34 +125,17 @@ def _plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
     )
 
 
-def tier_rows(score: ResolvedScore, cells: list[dict[str, Any]]) -> list[dg.TableRecord]:
-    """Size and revenue share of each named tier, in the order of the catalog."""
-    titles = {tier.code: f"{tier.title.zh} · {tier.title.en}" for tier in score.spec.named_tiers}
-    return _grouped(cells, "tier", titles)
-
-
-def quadrant_rows(cells: list[dict[str, Any]]) -> list[dg.TableRecord]:
-    """Size and revenue share of each of the eight quadrants."""
-    return _grouped(cells, "quadrant", {code: f"{t.zh} · {t.en}" for code, t in QUADRANTS.items()})
-
-
-def _grouped(cells: list[dict[str, Any]], by: str, titles: dict[str, str]) -> list[dg.TableRecord]:
-    persons = sum(cell["persons"] for cell in cells) or 1
-    revenue = sum(cell["monetary"] for cell in cells) or 1.0
-    rows = []
-    for code, title in titles.items():
-        own = [cell for cell in cells if cell[by] == code]
-        size, money = sum(cell["persons"] for cell in own), sum(cell["monetary"] for cell in own)
-        rows.append(
-            dg.TableRecord(
-                {
-                    by: code,
-                    "name": title,
-                    "persons": size,
-                    "share": f"{size / persons:.1%}",
-                    "monetary": round(money, 2),
-                    "revenue share": f"{money / revenue:.1%}",
-                }
-            )
+def _records(groups: list[Group]) -> list[dg.TableRecord]:
+    return [
+        dg.TableRecord(
+            {
+                "code": group.code,
+                "name": f"{group.title.zh} · {group.title.en}",
+                "persons": group.persons,
+                "share": f"{group.share:.1%}",
+                "monetary": round(group.monetary, 2),
+                "revenue share": f"{group.revenue_share:.1%}",
+            }
         )
-    return rows
+        for group in groups
+    ]

@@ -23,7 +23,8 @@ from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.metadata import PERSON_COLUMN, describe
 from valtag_assets.graph.plots import size_history
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
-from valtag_assets.graph.setting import EngineSession, Setting
+from valtag_assets.graph.session import EngineSession
+from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
 from valtag_assets.graph.tags import data_until, wanted_tags
 from valtag_assets.quality.plan import segment_expectations
@@ -66,7 +67,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
         output_required=False,
     )
     def members(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, _plan(setting, segment, run_as_of(context, setting)))
+        yield from build(context, setting, engine, segment_plan(setting, segment, run_as_of(context, setting)))
 
     return members
 
@@ -80,7 +81,8 @@ def rule_text(rule: ResolvedRule, depth: int = 0) -> str:
     return "\n".join([f"{indent}{rule.branch}:", *[rule_text(item, depth + 1) for item in rule.rules]])
 
 
-def _plan(setting: Setting, segment: ResolvedSegment, as_of: date) -> Plan:
+def segment_plan(setting: Setting, segment: ResolvedSegment, as_of: date) -> Plan:
+    """How the members at ``as_of`` are found."""
     resolved = setting.resolved
     categories, scores = segment_inputs(resolved, segment)
     wanted = [Wanted(PERSONS)]

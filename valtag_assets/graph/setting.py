@@ -1,4 +1,4 @@
-"""Where the graph works: which catalog, which folder, which engine, which clock.
+"""Where the graph works: which catalog, which folder, which clock. It knows nothing of Dagster.
 
 Everything comes from the environment once, when the code location is loaded:
 
@@ -8,17 +8,11 @@ Everything comes from the environment once, when the code location is loaded:
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import dagster as dg
-from dagster_duckdb import DuckDBResource
-
-from valtag_assets.engine.duckdb import DuckDBEngine
-from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.warehouse.store import Warehouse
@@ -83,19 +77,6 @@ class Setting:
     def last_as_of(self) -> date:
         """The last date that is over: the newest as-of anybody may ask for."""
         return self.today() - timedelta(days=1)
-
-
-class EngineSession(dg.ConfigurableResource):
-    """The engine of a run. ``duckdb`` supplies an in-memory connection; ``spill`` is where big sorts go."""
-
-    duckdb: DuckDBResource
-    spill: str
-
-    @contextmanager
-    def open(self) -> Iterator[Engine]:
-        Path(self.spill).mkdir(parents=True, exist_ok=True)
-        with self.duckdb.get_connection() as connection:
-            yield DuckDBEngine(connection, Path(self.spill))
 
 
 def catalog_folder(name_or_path: str) -> Path:

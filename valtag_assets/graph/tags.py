@@ -21,7 +21,8 @@ from valtag_assets.graph.metadata import (
 )
 from valtag_assets.graph.plots import category_plot
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
-from valtag_assets.graph.setting import EngineSession, Setting
+from valtag_assets.graph.session import EngineSession
+from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import (
     as_of_partitions,
     asset_key,

@@ -25,13 +25,11 @@ def plan_field(
     project: Project,
     plans: Mapping[str, FieldPlan],
     median: Decimal | float | None,
-    required: bool,
 ) -> FieldPlan:
     """Plan the cleaning of ``field``, which ``raw_column(field)`` of type ``raw`` holds as it was read.
 
     ``plans`` are those of all fields, looked at only when the steps are built (a field may name the unit of
-    another one). ``required`` says that its place in the source forbids nulls, whatever the field says.
-    ``median`` is that of the field's absolute values, for its outlier rule; None while it is not known.
+    another one). ``median`` is that of the field's absolute values, for its outlier rule; None while it is not known.
     ValueError: the field's rules contradict themselves or name a format, unit or field that does not exist.
     """
     plan = FieldPlan(field, raw_column(field))
@@ -50,7 +48,7 @@ def plan_field(
         plan_bounds(plan, field.bounds)
     if field.outlier:
         plan_outlier(plan, field.outlier.times, field.outlier.otherwise, median)
-    if required or field.required:
+    if field.required:
         final = plan.column
         plan.add_rule("required", "quarantine", missing_reason(field.name), lambda t: t[final].isnull())
     return plan

@@ -1,6 +1,7 @@
 """The judged table: every clean column of every raw row, and the first rule that catches the row.
 
-Rules are tried in the order: fields as they are listed, computed fields, ``refuse`` rules, ``drop`` rules.
+Rules are tried in the order: fields as they are listed, computed fields, ``refuse`` rules, ``drop`` rules, and
+last what a row of its kind can't be without (so a ``drop`` rule may filter guests, who are no persons).
 """
 
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ def judge(
     )
     table = with_lookups(table, source, lookups)
     table, misfits = with_computed(table, rules)
-    later = misfits + _missing_roles(source, plans) + row_rules(rules)
+    later = misfits + row_rules(rules) + _missing_roles(source)
     taken = {name: lookups[look.source].types[name] for look in source.lookups for name in look.take}
     judged = table.select(
         *clean_schema(source, taken),
@@ -95,7 +96,6 @@ def _staged(source: Source, project: Project, raw: RawTable, medians: Medians) -
         raise ValueError(f"source '{source.source}' has no column {', '.join(map(repr, absent))}")
     table = raw_table(raw)
     table = table.select(*ORIGIN, **{raw_column(field): table[field.source_name] for field in source.fields})
-    required = _roles(source)
     plans: dict[str, FieldPlan] = {}
     for field in source.fields:
         for unit in field.unit:
@@ -107,7 +107,6 @@ def _staged(source: Source, project: Project, raw: RawTable, medians: Medians) -
             project,
             plans,
             medians.get(field.name),
-            field.name in required,
         )
     for stage in STAGES:
         steps = [step for plan in plans.values() for step in plan.steps if step[0] == stage]
@@ -123,8 +122,9 @@ def _roles(source: Source) -> tuple[str, ...]:
     return tuple(name for name in (source.person, source.time if source.kind == "fact" else None) if name)
 
 
-def _missing_roles(source: Source, plans: Mapping[str, FieldPlan]) -> list[Rule]:
-    """``required`` for those of these columns that are no fields but taken or computed."""
+def _missing_roles(source: Source) -> list[Rule]:
+    """``required`` for those of these columns that are not declared so already."""
+    declared = {field.name for field in source.fields if field.required}
     return [
         Rule(
             f"{name}.required",
@@ -134,7 +134,7 @@ def _missing_roles(source: Source, plans: Mapping[str, FieldPlan]) -> list[Rule]
             partial(_is_null, name),
         )
         for name in _roles(source)
-        if name not in plans
+        if name not in declared
     ]
 
 
