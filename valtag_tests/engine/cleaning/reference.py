@@ -22,9 +22,11 @@ def clean_rows(
         found = []
         for field in spec.fields:
             repairs: list[str] = []
-            row[field.name], rule = clean_value(field, project, raw[field.source_name], repairs, spec)
+            row[field.name], rule = clean_value(field, project, raw[field.source_name], repairs)
             found += [rule] if rule else []
             row.setdefault("_repairs", []).extend(repairs)
+        # What a fact can't be without is asked last, after every other rule.
+        found += [f"{role}.required" for role in (spec.person, spec.time) if role and row[role] is None]
         if found:
             refused[number] = found[0]
         else:
@@ -53,7 +55,7 @@ def merge(spec: Source, rows: list[dict]) -> list[dict]:
     return left
 
 
-def clean_value(field: Field, project: Project, text: str | None, repairs: list[str], spec: Source):
+def clean_value(field: Field, project: Project, text: str | None, repairs: list[str]):
     """(value, rule that refuses the row or None) of one field."""
     rule = None
 
@@ -83,7 +85,7 @@ def clean_value(field: Field, project: Project, text: str | None, repairs: list[
             fail("bounds", field.bounds.otherwise)
             clipped = type(value)(low if value < low else high)
             value = clipped if field.bounds.otherwise == "clip" else None
-    if value is None and (field.required or field.name in (spec.person, spec.time)):
+    if value is None and field.required:
         fail("required", "quarantine")
     return value, rule
 

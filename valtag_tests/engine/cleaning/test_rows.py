@@ -39,6 +39,15 @@ def test_a_row_without_person_or_time_goes_to_quarantine():
     assert outcome.column("order_id") == ["a"]
 
 
+def test_a_drop_rule_may_filter_rows_without_a_person():
+    guests = [{"name": "guests", "where": "uid is null"}]
+    rows = [(None, "a", "2024-01-01", "5"), (None, "b", "2024-01-01", "x"), ("1", "c", "2024-01-01", "5")]
+    outcome = orders(rows, drop=guests)
+    assert outcome.rules() == {2: "amount.invalid"}
+    assert outcome.account.filtered == 1
+    assert outcome.column("order_id") == ["c"]
+
+
 def test_a_fact_is_sorted_by_person_time_and_key():
     rows = [("2", "c", "2024-01-02", "1"), ("1", "b", "2024-01-03", "1"), ("1", "a", "2024-01-03", "1")]
     outcome = orders([*rows, ("10", "d", "2024-01-01", "1"), ("1", "z", "2024-01-01", "1")])

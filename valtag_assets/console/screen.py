@@ -1,0 +1,82 @@
+"""Tables and lines for a terminal, and JSON for programs. Widths of Chinese text are rich's concern."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# Where nothing says how wide the output is (a pipe, a log), lines are this long.
+_PIPE_WIDTH = 150
+
+
+def screen(*, errors: bool = False) -> Console:
+    """A console on standard output or standard error as they are now."""
+    stream = sys.stderr if errors else sys.stdout
+    unknown = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(file=stream, width=_PIPE_WIDTH if unknown else None, highlight=False, soft_wrap=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; a column whose name starts with ``>`` is set right. Cells are plain text, never markup."""
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        right = name.startswith(">")
+        made.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*[cell if isinstance(cell, Text) else Text(_cell(cell)) for cell in row])
+    return made
+
+
+def state(word: str) -> Text:
+    """A state in the colour people expect."""
+    good = word in ("ok", "published", "reused", "passed", "unchanged")
+    warned = word.startswith(("warned", "tags held", "not tried", "stale"))
+    return Text(word, style="green" if good else "yellow" if warned else "red")
+
+
+def share(value: float | None) -> str:
+    """0.1234 → 12.3%."""
+    return "" if value is None else f"{value:.1%}"
+
+
+def count(value: int | None) -> str:
+    """1234567 → 1,234,567."""
+    return "" if value is None else f"{value:,}"
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output, UTF-8, Chinese as it is."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=_plain, allow_nan=False)
+    sys.stdout.write(text + "\n")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(item) for item in value)
+    return str(value)
+
+
+def _plain(value: object) -> Any:
+    """Dates as ISO text; decimals as numbers."""
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} is not JSON")

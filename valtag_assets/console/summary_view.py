@@ -1,0 +1,120 @@
+"""The summary of a run, printed."""
+
+from collections.abc import Iterator
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from valtag_assets.console.mistake import Exit
+from valtag_assets.console.screen import count, share, state, table
+from valtag_assets.console.summary import NOT_TRIED, Summary
+
+_TOP_RULES = 3
+_SHOWN = 12
+
+
+def print_summary(console: Console, summary: Summary, catalog: str | None) -> None:
+    """Print it; ``catalog`` is how the user named the catalog, None for the default."""
+    for part in _parts(summary):
+        console.print(part)
+    console.print(_verdict(summary))
+    for line in _next_steps(summary, catalog):
+        console.print(Text(line))
+
+
+def _parts(summary: Summary) -> Iterator[RenderableType]:
+    title = f"\n{summary.title.zh} · {summary.title.en} ({summary.catalog}), as-of {summary.as_of}"
+    yield Text(title, style="bold")
+    if not summary.changed:
+        yield Text("nothing changed: every table is served as this run would make it\n", style="green")
+    if summary.sources:
+        yield _sources(summary)
+    if summary.categories:
+        yield _categories(summary)
+    for score in summary.scores:
+        if score.tiers:
+            rows = [
+                [tier.code, tier.title.zh, tier.title.en, count(tier.persons), share(tier.share),
+                 share(tier.revenue_share)]
+                for tier in score.tiers
+            ]  # fmt: skip
+            columns = ["tier", "zh", "en", ">persons", ">share", ">revenue share"]
+            yield table(f"{score.title.zh} · {score.title.en}", columns, rows)
+    if summary.segments:
+        yield _segments(summary)
+    yield from _checks(summary)
+    if summary.seconds:
+        spent = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in summary.seconds.items())
+        yield Text(f"seconds: {spent}", style="dim")
+
+
+def _sources(summary: Summary) -> RenderableType:
+    rows = []
+    for source in summary.sources:
+        top = [f"{rule} {rows:,}" for rule, rows in source.rules[:_TOP_RULES]]
+        more = ["…"] if len(source.rules) > _TOP_RULES else []
+        numbers = (source.rows_in, source.clean, source.quarantined, source.merged, source.filtered)
+        counts = [count(number) for number in numbers]
+        rows.append([source.code, source.title.zh, *counts, ", ".join(top + more), state(source.state)])
+    columns = ["source", "zh", ">rows in", ">clean", ">quarantined", ">merged", ">filtered", "top rules", "state"]
+    return table("Sources 数据源", columns, rows)
+
+
+def _categories(summary: Summary) -> RenderableType:
+    rows = [
+        [c.code, c.title.zh, count(c.tags), count(c.persons), share(c.coverage),
+         f"{c.lowest} {share(c.lowest_coverage)}" if c.lowest else "", state(c.state)]
+        for c in summary.categories
+    ]  # fmt: skip
+    columns = ["category", "zh", ">tags", ">persons", ">mean coverage", "lowest coverage", "state"]
+    return table("Tags 标签", columns, rows)
+
+
+def _segments(summary: Summary) -> RenderableType:
+    rows = [
+        [s.code, s.title.zh, s.title.en, count(s.size), share(s.share), count(s.entries), count(s.exits),
+         state(s.state)]
+        for s in summary.segments
+    ]  # fmt: skip
+    columns = ["segment", "zh", "en", ">size", ">share", ">entries", ">exits", "state"]
+    return table("Segments 人群", columns, rows)
+
+
+def _checks(summary: Summary) -> Iterator[RenderableType]:
+    checks = summary.checks
+    yield Text(f"checks: {checks.passed:,} passed, {checks.warned:,} warned, {checks.held:,} held something")
+    for line in summary.warnings[:_SHOWN]:
+        yield Text(f"  warned  {line}", style="yellow")
+    for tag in summary.held:
+        yield Text(f"  held  {tag.table}.{tag.tag}: {tag.reason}", style="red")
+    for item in summary.stopped:
+        if item.outcome != NOT_TRIED:
+            yield Text(f"  {item.outcome}  {item.table}: {item.reason} (served: {item.served})", style="red")
+    waiting = [item.table for item in summary.stopped if item.outcome == NOT_TRIED]
+    if waiting:
+        yield Text(f"  not tried, since a table they read was not published: {', '.join(waiting)}", style="yellow")
+
+
+def _verdict(summary: Summary) -> Text:
+    words = {
+        Exit.DONE: ("done", "green"),
+        Exit.HELD: ("done, with something held: the last good snapshots stay served", "yellow"),
+        Exit.WRONG: ("a source could not be read: put it in its place and run again", "red"),
+        Exit.FAULT: ("ended with an internal fault", "red"),
+    }
+    text, style = words.get(summary.exit, ("", ""))
+    return Text(f"\n{text}", style=f"bold {style}")
+
+
+def _next_steps(summary: Summary, catalog: str | None) -> Iterator[str]:
+    option = f" --catalog {catalog}" if catalog else ""
+    first = next((c.code for c in summary.categories if c.state != NOT_TRIED), None)
+    yield "\nnext:"
+    yield f"  make ui  or  valtag ui{option}".ljust(52) + "the graph, its checks and plots"
+    if first:
+        yield f"  valtag show tags/{first}{option}".ljust(52) + "rows of a published table"
+    yield f"  valtag tags{option}".ljust(52) + "the tag tree; valtag tags TEXT filters it"
+    if any(source.quarantined for source in summary.sources):
+        refused = next(source.code for source in summary.sources if source.quarantined)
+        yield f"  valtag show quarantine/{refused}{option}".ljust(52) + "refused rows, with rule and reason"
+    yield "  add a tag: one block in a file of the catalog's tags/, then valtag run again"

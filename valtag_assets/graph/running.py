@@ -1,0 +1,164 @@
+"""A run in this process: intake, then everything that follows from it at one as-of, then the health table."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import dagster as dg
+import filelock
+
+from valtag_assets.definitions import build_definitions
+from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.reading.origin import SourceError
+from valtag_assets.graph.as_of import choose_as_of
+from valtag_assets.graph.home import dagster_home
+from valtag_assets.graph.jobs import DERIVE, HEALTH, INTAKE
+from valtag_assets.graph.report import Ran
+from valtag_assets.graph.selection import select_tables
+from valtag_assets.graph.setting import Setting, TableDone
+from valtag_assets.graph.sources import origin_of
+from valtag_assets.graph.stages import asset_key, refuse_as_of
+from valtag_assets.graph.unchanged import nothing_to_do
+
+STARTED_BY = {"valtag/started_by": "command"}
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+class AsOfRefused(ValueError):
+    """An as-of that can't be computed; the message names the range that can."""
+
+
+class RunUnderWay(Exception):
+    """Another command is running this catalog in this data folder."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Who is told what: the tables that will be tried, then each of them as it is through."""
+
+    planned: Callable[[Sequence[str]], None]
+    done: Callable[[TableDone], None]
+
+
+def run(setting: Setting, as_of: date | None, select: Sequence[str], progress: Progress) -> Ran:
+    """Run the catalog in this process; ``as_of`` None is the last complete date of the data.
+
+    Raises AsOfRefused and UnknownTable before anything is run, and RunUnderWay.
+    """
+    started = time.monotonic()
+    _check(setting, as_of)
+    lock = filelock.FileLock(dagster_home(setting) / "run.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise RunUnderWay(f"another valtag run of {setting.name} is at work in {setting.data}") from error
+    try:
+        with dg.DagsterInstance.get() as instance:
+            _close_dead_runs(instance)
+            ran = _Run(setting, instance, progress, select).run(as_of)
+    finally:
+        lock.release()
+    return replace(ran, seconds=time.monotonic() - started)
+
+
+class _Run:
+    """One run: the graph with a listener in it, and what was heard."""
+
+    def __init__(
+        self, setting: Setting, instance: dg.DagsterInstance, progress: Progress, select: Sequence[str]
+    ) -> None:
+        self.setting = replace(setting, listen=self._heard)
+        self.instance = instance
+        self.progress = progress
+        self.definitions = build_definitions(self.setting)
+        self.jobs = {name: self.definitions.resolve_job_def(name) for name in (INTAKE, DERIVE, HEALTH)}
+        every = [table for name in (INTAKE, DERIVE) for table in self._tables_of(name)]
+        self.selected = bool(select)
+        self.tables = select_tables(select, self.definitions, every) if select else frozenset(every)
+        self.done: list[TableDone] = []
+        self.faults: dict[str, str] = {}
+
+    def run(self, as_of: date | None) -> Ran:
+        # Only the clean facts tell the as-of, so what is served is looked at first.
+        expected = as_of or choose_as_of(self.setting)
+        if refuse_as_of(self.setting, expected) is None and nothing_to_do(
+            self.setting, self.instance, expected, self.tables
+        ):
+            return Ran(expected, self.tables, (), new=False)
+        intake, derive = ([t for t in self._tables_of(name) if t in self.tables] for name in (INTAKE, DERIVE))
+        self.progress.planned([*intake, *derive])
+        unreadable = self._unreadable(intake)
+        if intake:
+            self._execute(INTAKE, intake, None)
+        as_of = as_of or choose_as_of(self.setting)
+        _check(self.setting, as_of)
+        if derive:
+            self._execute(DERIVE, derive, as_of)
+        self._execute(HEALTH, (), None)
+        unreadable |= {
+            item.table: item.reason.removeprefix("SourceError: ")
+            for item in self.done
+            if item.reason is not None and item.reason.startswith("SourceError: ")
+        }
+        return Ran(as_of, self.tables, tuple(self.done), unreadable, self.faults)
+
+    def _heard(self, done: TableDone) -> None:
+        self.done.append(done)
+        self.progress.done(done)
+
+    def _tables_of(self, job: str) -> list[str]:
+        """The warehouse tables a job makes, in the order of the flow."""
+        keys = self.jobs[job].asset_layer.executable_asset_keys
+        tables = ("/".join(key.path) for key in keys)
+        return sorted((table for table in tables if not table.startswith("sources/")), key=_flow)
+
+    def _unreadable(self, tables: Collection[str]) -> dict[str, str]:
+        found = {}
+        for code, source in self.setting.resolved.sources.items():
+            if clean_name(code) in tables:
+                try:
+                    origin_of(self.setting, source)
+                except SourceError as error:
+                    found[clean_name(code)] = str(error)
+        return found
+
+    def _execute(self, job: str, tables: Sequence[str], as_of: date | None) -> None:
+        chosen = [asset_key(table) for table in tables] if self.selected and tables else None
+        result = self.jobs[job].execute_in_process(
+            instance=self.instance,
+            partition_key=as_of.isoformat() if as_of else None,
+            asset_selection=chosen,
+            raise_on_error=False,
+            run_config=_QUIET,
+            tags=STARTED_BY,
+        )
+        told = {item.table for item in self.done if item.outcome in ("refused", "failed")}
+        for event in result.all_events:
+            table = (event.step_key or "").replace("__", "/", 1)
+            if event.event_type == dg.DagsterEventType.STEP_FAILURE and table not in told:
+                error = event.step_failure_data.error
+                self.faults[table] = error.to_string() if error else "no error was recorded"
+
+
+def _flow(table: str) -> tuple[int, str]:
+    stages = ("clean", "identity", "tags", "scores", "segments")
+    stage = table.partition("/")[0]
+    return (stages.index(stage) if stage in stages else len(stages), table)
+
+
+def _check(setting: Setting, as_of: date | None) -> None:
+    why = refuse_as_of(setting, as_of) if as_of else None
+    if why:
+        start = setting.resolved.catalog.project.start
+        raise AsOfRefused(f"{why}; as-of may be {start} to {setting.last_as_of()}")
+
+
+def _close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Runs of commands that were killed: we hold the lock, so nobody is at work on them.
+
+    Left as they are, they would count as running for ever, and runs started in the UI would wait for them.
+    """
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNDER_WAY, tags=STARTED_BY)):
+        instance.report_run_failed(run, message="the command that started this run was ended from outside")

@@ -1,0 +1,42 @@
+"""Whether a run would change anything, asked before Dagster is started."""
+
+from collections.abc import Collection, Iterator
+from datetime import date
+
+import dagster as dg
+
+from valtag_assets.graph.clean import clean_plan
+from valtag_assets.graph.identity import persons_plan
+from valtag_assets.graph.publishing import Plan, unchanged
+from valtag_assets.graph.scores import score_plan
+from valtag_assets.graph.segments import segment_plan
+from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import asset_key
+from valtag_assets.graph.tags import category_plan
+
+
+def nothing_to_do(
+    setting: Setting, instance: dg.DagsterInstance, as_of: date, tables: Collection[str]
+) -> bool:
+    """Is every one of ``tables`` served as a run for ``as_of`` would make it, and known to this Dagster?"""
+    plans = (plan for plan in _plans(setting, as_of) if plan.table.key in tables)
+    if not all(unchanged(setting, plan) for plan in plans):
+        return False
+    # A new DAGSTER_HOME over an old warehouse: the run fills the pages of its UI.
+    records = instance.get_asset_records([asset_key(table) for table in tables])
+    known = {record.asset_entry.asset_key for record in records if record.asset_entry.last_materialization}
+    return known >= {asset_key(table) for table in tables}
+
+
+def _plans(setting: Setting, as_of: date) -> Iterator[Plan]:
+    """The plan of every table, in the order of the flow, from what is served now."""
+    resolved = setting.resolved
+    for source in resolved.sources.values():
+        yield clean_plan(setting, source, run_id="")
+    yield persons_plan(setting)
+    for category in resolved.categories.values():
+        yield category_plan(setting, category, as_of)
+    for score in resolved.scores.values():
+        yield score_plan(setting, score, as_of)
+    for segment in resolved.segments.values():
+        yield segment_plan(setting, segment, as_of)
