@@ -54,7 +54,13 @@ def table_lines(console: Console, resolved: Resolved) -> Iterator[TableLines]:
     if not console.is_terminal:
         yield TableLines(console, resolved, None)
         return
-    columns = (SpinnerColumn(), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (
+        SpinnerColumn(),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         yield TableLines(bar.console, resolved, bar)
 

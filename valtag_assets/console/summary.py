@@ -148,9 +148,13 @@ class _Summing:
             changed=ran.new,
             published=sum(item.outcome == "published" for item in ran.done),
             sources=tuple(self._source(c) for c in resolved.sources if f"clean/{c}" in ran.tables),
-            categories=tuple(self._category(c) for c in resolved.categories.values() if f"tags/{c.code}" in ran.tables),
+            categories=tuple(
+                self._category(c) for c in resolved.categories.values() if f"tags/{c.code}" in ran.tables
+            ),
             scores=tuple(self._score(s) for s in resolved.scores.values() if f"scores/{s.code}" in ran.tables),
-            segments=tuple(self._segment(s) for s in resolved.segments.values() if f"segments/{s.code}" in ran.tables),
+            segments=tuple(
+                self._segment(s) for s in resolved.segments.values() if f"segments/{s.code}" in ran.tables
+            ),
             checks=_counted(verdicts),
             warnings=tuple(self._warnings()),
             held=held,

@@ -3,49 +3,55 @@
 Only constructs on which DuckDB and Spark agree are used; in particular a mode is a two-level group-by, an
 average is (sum, count), and ties are always broken down to the value itself, so that no result depends on
 the order of rows.
+
+Each group-by reads only the columns and the rows its tags need: an engine may keep what it reads in memory.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
-from valtag_assets.engine.persons import PERSON, keyed
+from valtag_assets.engine.persons import OWNER, PERSON, keyed
+from valtag_assets.engine.sums import summed, total
 from valtag_assets.expression.compile import compile_condition, compile_value
-from valtag_assets.expression.convert import convert
-from valtag_assets.expression.lineage import meaning
+from valtag_assets.expression.convert import constant, convert, round_float
+from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.resolved import Aggregate, Measure, ResolvedSource, ResolvedTag, Window
-from valtag_assets.spec.types import FLOAT, DataType, decimal
+from valtag_assets.expression.tree import Name
+from valtag_assets.spec.types import FLOAT, INTEGER, DataType
 
 # One aggregation level over the fact itself; the others need the values of a person side by side.
 SIMPLE = frozenset(
     {"count", "sum", "avg", "min", "max", "first", "last"}
     | {"days_since_first", "days_since_last", "median", "quantile"}
 )
-WIDE_SUM = 38
+RANKED = frozenset({"top", "top_k", "share"})
+QUANTILE_DIGITS = 6
+_VALUE = "_value"
 
 
 def fact_columns(source: ResolvedSource, tags: Iterable[ResolvedTag], as_of: date) -> list[ibis.Table]:
     """Tables (person_id, one column per tag) that together hold every tag of ``tags``, all over ``source``.
 
-    Persons without a row are missing; rows dated after ``as_of`` are invisible.
+    A person for whom there is nothing to compute from has null, or no row. Rows dated after ``as_of`` are
+    invisible.
     """
-    rows = _visible(source, as_of)
-    simple: list[ResolvedTag] = []
-    by_value: dict[str, list[ResolvedTag]] = defaultdict(list)
+    groups: dict[str, list[tuple[ResolvedTag, Aggregate]]] = defaultdict(list)
     for tag in tags:
-        assert tag.aggregate is not None
-        if tag.aggregate.agg in SIMPLE:
-            simple.append(tag)
-        else:
-            assert tag.aggregate.of is not None
-            by_value[meaning(tag.aggregate.of)].append(tag)
-    tables = [_simple(rows, source, simple, as_of)] if simple else []
-    for group in by_value.values():
-        tables.extend(_over_values(rows, source, group, as_of))
-    return tables
+        aggregate = tag.aggregate
+        assert aggregate is not None
+        group = "" if aggregate.agg in SIMPLE or aggregate.of is None else meaning(aggregate.of)
+        groups[group].append((tag, aggregate))
+    return [
+        _over_values(_Rows.of(source, group, as_of), group) if value else _simple(_Rows.of(source, group, as_of), group)
+        for value, group in groups.items()
+    ]
 
 
 def window_dates(window: Window, as_of: date) -> tuple[date | None, date]:
@@ -61,198 +67,256 @@ def window_dates(window: Window, as_of: date) -> tuple[date | None, date]:
     return None, as_of
 
 
-def _visible(source: ResolvedSource, as_of: date) -> ibis.Table:
-    rows = keyed(source)
-    return rows.filter(_up_to(rows, source, as_of))
+@dataclass(frozen=True)
+class _Rows:
+    """The rows that any tag of a group looks at: dated ``first`` to ``last``, all of them satisfying ``where``."""
+
+    source: ResolvedSource
+    as_of: date
+    first: date | None
+    last: date
+    where: str | None
+    table: ibis.Table
+
+    @classmethod
+    def of(
+        cls, source: ResolvedSource, group: Sequence[tuple[ResolvedTag, Aggregate]], as_of: date
+    ) -> "_Rows":
+        aggregates = [aggregate for _, aggregate in group]
+        dates = [window_dates(aggregate.window, as_of) for aggregate in aggregates]
+        starts = [first for first, _ in dates if first is not None]
+        first = min(starts) if len(starts) == len(dates) else None
+        last = max(last for _, last in dates)
+        wheres = {_text(aggregate): aggregate.where for aggregate in aggregates}
+        shared = next(iter(wheres)) if len(wheres) == 1 else None
+
+        read = {_time_of(source)}.union(*(_names(source, aggregate) for aggregate in aggregates))
+        table = keyed(source)
+        table = table.select(OWNER, *[name for name in source.columns if name in read])
+        moment = table[_time_of(source)]
+        kept = [table[OWNER].notnull(), *_between(moment, first, last)]
+        if shared is not None:
+            where = wheres[shared]
+            assert where is not None
+            kept.append(compile_condition(where, table, as_of))
+        return cls(source, as_of, first, last, shared, table.filter(*kept))
+
+    @property
+    def moment(self) -> ir.Value:
+        return self.table[_time_of(self.source)]
+
+    def counted(self, aggregate: Aggregate) -> ir.BooleanValue | None:
+        """Which of the rows the tag looks at; None when it looks at all."""
+        first, last = window_dates(aggregate.window, self.as_of)
+        narrower = (None if first == self.first else first, None if last == self.last else last)
+        conditions = _between(self.moment, *narrower)
+        if aggregate.where is not None and _text(aggregate) != self.where:
+            conditions.append(compile_condition(aggregate.where, self.table, self.as_of))
+        return ibis.and_(*conditions) if conditions else None
 
 
-def _up_to(rows: ibis.Table, source: ResolvedSource, last: date) -> ir.BooleanValue:
-    moment = _time(rows, source)
-    end = last + timedelta(days=1)
-    return moment < (end if moment.type().is_date() else datetime.combine(end, time()))
+def _text(aggregate: Aggregate) -> str | None:
+    return None if aggregate.where is None else meaning(aggregate.where)
 
 
-def _time(rows: ibis.Table, source: ResolvedSource) -> ir.Value:
+def _time_of(source: ResolvedSource) -> str:
     assert source.spec.time is not None
-    return rows[source.spec.time]
+    return source.spec.time
 
 
-def _counts(
-    rows: ibis.Table, source: ResolvedSource, aggregate: Aggregate, as_of: date
-) -> ir.BooleanValue | None:
-    """Which rows the tag looks at: its window and its where; None when it looks at all."""
-    first, last = window_dates(aggregate.window, as_of)
-    conditions: list[ir.BooleanValue] = []
+def _key_of(source: ResolvedSource) -> tuple[str, ...]:
+    return source.spec.key or (source.spec.merge.key if source.spec.merge else ())
+
+
+def _names(source: ResolvedSource, aggregate: Aggregate) -> frozenset[str]:
+    measures = (aggregate.by, *(tie.measure for tie in aggregate.ties))
+    nodes = (aggregate.of, aggregate.where, *(measure.of for measure in measures))
+    key = _key_of(source) if aggregate.agg in ("first", "last") else ()
+    return frozenset(key).union(*(names_read(node) for node in nodes if node is not None))
+
+
+def _between(moment: ir.Value, first: date | None, last: date | None) -> list[ir.BooleanValue]:
+    """Conditions for a local date from ``first`` to ``last``, both included; the column itself stays bare."""
+    dated = moment.type().is_date()
+    found = []
     if first is not None:
-        moment = _time(rows, source)
-        start = first if moment.type().is_date() else datetime.combine(first, time())
-        conditions.append(moment >= start)
-    if last < as_of:
-        conditions.append(_up_to(rows, source, last))
-    if aggregate.where is not None:
-        conditions.append(compile_condition(aggregate.where, rows, as_of))
-    return ibis.and_(*conditions) if conditions else None
+        found.append(moment >= (first if dated else datetime.combine(first, time())))
+    if last is not None:
+        end = last + timedelta(days=1)
+        found.append(moment < (end if dated else datetime.combine(end, time())))
+    return found
 
 
-def _simple(rows: ibis.Table, source: ResolvedSource, tags: Sequence[ResolvedTag], as_of: date) -> ibis.Table:
+def _simple(rows: _Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) -> ibis.Table:
     """One group-by for all tags that need no second level."""
-    found = {}
-    for tag in tags:
-        assert tag.aggregate is not None
-        found[tag.code] = _reduce(rows, source, tag, tag.aggregate, as_of)
-    return rows.group_by(PERSON).aggregate(**found)
+    found = [_reduce(rows, aggregate, tag.type).name(tag.code) for tag, aggregate in group]
+    return _by_person(rows.table, found)
 
 
-def _reduce(
-    rows: ibis.Table, source: ResolvedSource, tag: ResolvedTag, aggregate: Aggregate, as_of: date
-) -> ir.Value:
-    where = _counts(rows, source, aggregate, as_of)
-    agg = aggregate.agg
+def _by_person(table: ibis.Table, columns: Sequence[ir.Value]) -> ibis.Table:
+    # Columns go by position: a tag may be called like an argument of Ibis ("by").
+    return table.group_by(OWNER).aggregate(*columns).rename({PERSON: OWNER})
+
+
+def _reduce(rows: _Rows, aggregate: Aggregate, wanted: DataType) -> ir.Value:
+    where, agg = rows.counted(aggregate), aggregate.agg
     if agg == "count":
-        return rows.count(where=where)
+        return convert(rows.table.count(where=where).nullif(0), INTEGER, wanted)
     if agg in ("days_since_first", "days_since_last"):
-        moment = _time(rows, source)
-        found = moment.min(where=where) if agg == "days_since_first" else moment.max(where=where)
-        return ibis.literal(as_of).delta(found.cast("date"), unit="day").cast("int64")
+        found = rows.moment.min(where=where) if agg == "days_since_first" else rows.moment.max(where=where)
+        days = ibis.literal(rows.as_of).delta(found.cast("date"), unit="day")
+        return convert(days, INTEGER, wanted)
     assert aggregate.of is not None and aggregate.of.type is not None
-    value, kind = compile_value(aggregate.of, rows, as_of), aggregate.of.type
-    if agg in ("first", "last"):
-        return _by_time(rows, source, value, where, agg)
-    if agg in ("min", "max"):
-        return value.min(where=where) if agg == "min" else value.max(where=where)
+    value, kind = compile_value(aggregate.of, rows.table, rows.as_of), aggregate.of.type
+    if agg in ("first", "last") and not aggregate.of == Name(_time_of(rows.source), kind):
+        return convert(_by_time(rows, value, where, agg), kind, wanted)
+    if agg in ("min", "max", "first", "last"):
+        return convert(value.min(where=where) if agg in ("min", "first") else value.max(where=where), kind, wanted)
     if agg == "sum":
-        return convert(_total(value, kind, where), _summed(kind), tag.type)
+        return convert(total(value, kind, where), summed(kind), wanted)
     if agg == "avg":
         counted = value.count(where=where).cast("float64")
-        total = convert(_total(value, kind, where), _summed(kind), FLOAT)
-        return convert(total / counted.nullif(0.0), FLOAT, tag.type)
+        return convert(convert(total(value, kind, where), summed(kind), FLOAT) / counted.nullif(0.0), FLOAT, wanted)
     q = 0.5 if agg == "median" else aggregate.q
     assert q is not None
-    return _quantile(value, kind, q, where, tag.type)
+    return _quantile(value, kind, q, where, wanted)
 
 
-def _by_time(
-    rows: ibis.Table, source: ResolvedSource, value: ir.Value, where: ir.BooleanValue | None, agg: str
-) -> ir.Value:
+def _by_time(rows: _Rows, value: ir.Value, where: ir.BooleanValue | None, agg: str) -> ir.Value:
     """The value of the first or last row by time; ties go by the row's key, then by the value itself."""
     known = value.notnull() if where is None else where & value.notnull()
-    key = source.spec.key or (source.spec.merge.key if source.spec.merge else ())
-    parts: dict[str, ir.Value] = {"moment": _time(rows, source)}
-    parts |= {f"key_{n}": rows[name].cast("string").fill_null("") for n, name in enumerate(key)}
     # A struct key must hold no null; where the value is null the row is not looked at.
-    order = ibis.struct({**parts, "value": value})
+    key = {
+        f"key_{n}": rows.table[name].fill_null(_least(rows.source.columns[name]))
+        for n, name in enumerate(_key_of(rows.source))
+    }
+    order = ibis.struct({"moment": rows.moment, **key, "value": value})
     return value.argmin(order, where=known) if agg == "first" else value.argmax(order, where=known)
+
+
+def _least(kind: DataType) -> ir.Value:
+    """A value no other lies below: an empty key comes first."""
+    least: dict[str, Any] = {
+        "text": "",
+        "boolean": False,
+        "integer": -(2**63),
+        "float": -1.7976931348623157e308,
+        "date": date(1, 1, 1),
+        "timestamp": datetime(1, 1, 1),
+    }
+    if kind.kind == "decimal":
+        assert kind.precision is not None and kind.scale is not None
+        return constant(Decimal(-(10**kind.precision - 1)).scaleb(-kind.scale), kind)
+    return constant(least[kind.kind], kind)
 
 
 def _quantile(
     value: ir.Value, kind: DataType, q: float, where: ir.BooleanValue | None, wanted: DataType
 ) -> ir.Value:
-    """Linear interpolation between the two nearest ranks (Hyndman & Fan 1996, type 7)."""
+    """Linear interpolation between the two nearest ranks (Hyndman & Fan 1996, type 7), to six decimals."""
     if kind.kind == "decimal":
         # Whole minor units: engines agree on quantiles of integers, not on those of decimals.
         assert kind.scale is not None
-        minor = (value * ibis.literal(10**kind.scale, "int64")).cast("int64")
+        minor = convert(value * ibis.literal(10**kind.scale, "int64"), kind, INTEGER)
         found = minor.quantile(q, where=where).cast("float64") / float(10**kind.scale)
     else:
         found = value.quantile(q, where=where).cast("float64")
-    return convert(found.round(6), FLOAT, wanted)
-
-
-def _total(value: ir.Value, kind: DataType, where: ir.BooleanValue | None) -> ir.Value:
-    """A sum of the type ``_summed(kind)``. Integers are added as decimals: DuckDB's own sum of them is an
-    int128, which Parquet has no type for."""
-    if kind.kind == "integer":
-        value = convert(value, kind, _summed(kind))
-    return convert(value.sum(where=where), _summed(kind), _summed(kind))
-
-
-def _summed(kind: DataType) -> DataType:
-    """The type in which a sum of ``kind`` is exact; floats stay floats."""
-    return kind if kind.kind == "float" else decimal(WIDE_SUM, kind.scale or 0)
+    return convert(round_float(found, QUANTILE_DIGITS), FLOAT, wanted)
 
 
 # --- tags over the values of a field: distinct counts, modes, shares, lists -----------------------------------
 
 
-def _over_values(
-    rows: ibis.Table, source: ResolvedSource, tags: Sequence[ResolvedTag], as_of: date
-) -> list[ibis.Table]:
+def _over_values(rows: _Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) -> ibis.Table:
     """Tags over one field: rows are grouped by (person, value) once, then by person."""
-    first = tags[0].aggregate
-    assert first is not None and first.of is not None
-    rows = rows.mutate(_value=compile_value(first.of, rows, as_of))
-    rows = rows.filter(rows["_value"].notnull())
+    of = group[0][1].of
+    assert of is not None
+    table = rows.table.mutate(**{_VALUE: compile_value(of, rows.table, rows.as_of)})
+    rows = _Rows(
+        rows.source, rows.as_of, rows.first, rows.last, rows.where, table.filter(table[_VALUE].notnull())
+    )
+    # Tags with the same rows and measure share one column.
     measures: dict[str, ir.Value] = {}
-    for number, tag in enumerate(tags):
-        aggregate = tag.aggregate
-        assert aggregate is not None
-        where = _counts(rows, source, aggregate, as_of)
-        measures[f"seen_{number}"] = rows.count(where=where)
-        if aggregate.agg in ("top", "top_k", "share"):
-            ranking = [aggregate.by, *(tie.measure for tie in aggregate.ties)]
-            for place, measure in enumerate(ranking):
-                measures[f"by_{number}_{place}"] = _measured(rows, measure, where, as_of)
-    values = rows.group_by([PERSON, "_value"]).aggregate(**measures)
-    flat = {tag.code: _flat(values, tag, number) for number, tag in enumerate(tags) if not _is_list(tag)}
-    tables = [values.group_by(PERSON).aggregate(**flat)] if flat else []
-    tables += [_listed(values, tag, number) for number, tag in enumerate(tags) if _is_list(tag)]
-    return tables
+    seen = {tag.code: _seen(rows, aggregate, measures) for tag, aggregate in group}
+    ranks = {tag.code: _ranking(rows, aggregate, measures) for tag, aggregate in group if aggregate.agg in RANKED}
+    names = {text: f"m{number}" for number, text in enumerate(measures)}
+    values = rows.table.group_by([OWNER, _VALUE]).aggregate(**{names[t]: m for t, m in measures.items()})
+    found = []
+    for tag, aggregate in group:
+        text = seen[tag.code]
+        counts = values[names[text]] > 0 if text is not None else None
+        ranking = [(values[names[t]], down) for t, down in ranks.get(tag.code, [])]
+        found.append(_of_values(values, aggregate, tag.type, counts, ranking).name(tag.code))
+    return _by_person(values, found)
 
 
-def _is_list(tag: ResolvedTag) -> bool:
-    return tag.aggregate is not None and tag.aggregate.agg in ("top_k", "list")
+def _seen(rows: _Rows, aggregate: Aggregate, measures: dict[str, ir.Value]) -> str | None:
+    """The measure that is above 0 for the values the tag sees; None when it sees every value."""
+    if rows.counted(aggregate) is None:
+        return None
+    return _measured(rows, aggregate, Measure("count", type=INTEGER), measures)
 
 
-def _measured(rows: ibis.Table, measure: Measure, where: ir.BooleanValue | None, as_of: date) -> ir.Value:
-    if measure.agg == "count":
-        return rows.count(where=where)
-    assert measure.of is not None and measure.type is not None
-    return _total(compile_value(measure.of, rows, as_of), measure.type, where).fill_null(0)
+def _ranking(rows: _Rows, aggregate: Aggregate, measures: dict[str, ir.Value]) -> list[tuple[str, bool]]:
+    """The measures that rank the values, each with whether the larger comes first."""
+    ranked = [(aggregate.by, True), *((tie.measure, tie.descending) for tie in aggregate.ties)]
+    return [(_measured(rows, aggregate, measure, measures), down) for measure, down in ranked]
 
 
-def _flat(values: ibis.Table, tag: ResolvedTag, number: int) -> ir.Value:
-    aggregate = tag.aggregate
-    assert aggregate is not None
-    seen = values[f"seen_{number}"] > 0
-    if aggregate.agg == "count_distinct":
-        return values.count(where=seen)
-    measure = values[f"by_{number}_0"] if aggregate.agg in ("top", "share") else None
-    assert measure is not None
-    if aggregate.agg == "top":
-        return values["_value"].argmin(_rank_key(values, aggregate, number), where=seen)
-    total = measure.sum(where=seen).cast("float64")
+def _measured(rows: _Rows, aggregate: Aggregate, measure: Measure, measures: dict[str, ir.Value]) -> str:
+    """Add the measure over the tag's rows to ``measures``, unless it is there; its name."""
+    of = None if measure.of is None else meaning(measure.of)
+    text = repr((aggregate.window, _text(aggregate), measure.agg, of))
+    if text in measures:
+        return text
+    where = rows.counted(aggregate)
+    if measure.of is None:
+        measures[text] = rows.table.count(where=where)
+    else:
+        assert measure.type is not None
+        found = total(compile_value(measure.of, rows.table, rows.as_of), measure.type, where)
+        measures[text] = found.fill_null(constant(Decimal(0), summed(measure.type)))
+    return text
+
+
+def _of_values(
+    values: ibis.Table,
+    aggregate: Aggregate,
+    wanted: DataType,
+    seen: ir.BooleanValue | None,
+    ranking: list[tuple[ir.Value, bool]],
+) -> ir.Value:
+    """One tag from the values of a person. ``ranking``: the measures and whether the larger of each comes first;
+    after them the smaller value does."""
+    value, agg = values[_VALUE], aggregate.agg
+    assert aggregate.of is not None and aggregate.of.type is not None
+    if agg == "count_distinct":
+        return convert(values.count(where=seen).nullif(0), INTEGER, wanted)
+    if agg == "share":
+        return _share(values, aggregate, wanted, seen, ranking[0][0])
+    if agg == "list":
+        return _first_of(value.collect(where=seen).sort(), aggregate.k)
+    order = {f"m{place}": -measure if down else measure for place, (measure, down) in enumerate(ranking)}
+    rank = ibis.struct({**order, "value": value})
+    if agg == "top":
+        return convert(value.argmin(rank, where=seen), aggregate.of.type, wanted)
+    return _first_of(rank.collect(where=seen).sort(), aggregate.k).map(lambda item: item["value"])
+
+
+def _first_of(items: ir.ArrayValue, k: int) -> ir.ArrayValue:
+    """The first ``k`` items; null for none (of nothing, one engine collects null and another an empty list)."""
+    return ibis.ifelse(items.length() > 0, items[:k], ibis.null(items.type()))
+
+
+def _share(
+    values: ibis.Table, aggregate: Aggregate, wanted: DataType, seen: ir.BooleanValue | None, measure: ir.Value
+) -> ir.Value:
+    """The part of the measure that falls to one value; null when the whole measure is zero."""
+    whole = measure.sum(where=seen).cast("float64")
     if aggregate.equals is None:
         part = measure.max(where=seen)
     else:
-        wanted = ibis.literal(aggregate.equals).cast(values["_value"].type())
-        part = measure.sum(where=seen & (values["_value"] == wanted)).fill_null(0)
-    return convert(part.cast("float64") / total.nullif(0.0), FLOAT, tag.type)
-
-
-def _rank_key(values: ibis.Table, aggregate: Aggregate, number: int) -> ir.Value:
-    """Smallest first: the measure descending, the ties as stated, then the value ascending."""
-    directions = [True, *(tie.descending for tie in aggregate.ties)]
-    parts = {
-        f"p{place}": -values[f"by_{number}_{place}"] if descending else values[f"by_{number}_{place}"]
-        for place, descending in enumerate(directions)
-    }
-    return ibis.struct({**parts, "value": values["_value"]})
-
-
-def _listed(values: ibis.Table, tag: ResolvedTag, number: int) -> ibis.Table:
-    """top_k (best first) and list (ascending): at most ``k`` values, gathered rank by rank."""
-    aggregate = tag.aggregate
-    assert aggregate is not None
-    seen = values.filter(values[f"seen_{number}"] > 0)
-    order: list[ir.Value] = []
-    if aggregate.agg == "top_k":
-        directions = [True, *(tie.descending for tie in aggregate.ties)]
-        for place, descending in enumerate(directions):
-            measure = seen[f"by_{number}_{place}"]
-            order.append(measure.desc() if descending else measure.asc())
-    window = ibis.window(group_by=PERSON, order_by=[*order, seen["_value"].asc()])
-    ranked = seen.mutate(_rank=ibis.row_number().over(window)).filter(lambda t: t["_rank"] < aggregate.k)
-    places = {f"v{rank}": ranked["_value"].max(where=ranked["_rank"] == rank) for rank in range(aggregate.k)}
-    gathered = ranked.group_by(PERSON).aggregate(**places)
-    items = ibis.array([gathered[name] for name in places]).filter(lambda item: item.notnull())
-    return gathered.select(PERSON, **{tag.code: items})
+        assert aggregate.of is not None and aggregate.of.type is not None
+        here = values[_VALUE] == constant(aggregate.equals, aggregate.of.type)
+        part = measure.sum(where=here if seen is None else seen & here).fill_null(0)
+    return convert(part.cast("float64") / whole.nullif(0.0), FLOAT, wanted)

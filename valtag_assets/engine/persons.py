@@ -9,10 +9,11 @@ import ibis
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
-from valtag_assets.expression.resolved import Resolved, ResolvedSource
+from valtag_assets.expression.resolved import PERSON, Resolved, ResolvedSource
 
-PERSON = "person_id"
 PERSONS = "identity/persons"
+# The person of a clean row. Not ``person_id``: a source may have a field of that name. No code starts with _.
+OWNER = "_person"
 
 
 def clean_name(source: str) -> str:
@@ -28,24 +29,25 @@ def clean_table(source: ResolvedSource) -> ibis.Table:
 
 
 def keyed(source: ResolvedSource) -> ibis.Table:
-    """The clean rows of ``source`` with ``person_id`` in front."""
+    """The clean rows of ``source`` with the person each belongs to in the column ``OWNER``."""
     table = clean_table(source)
     assert source.spec.person is not None
-    return table.mutate(**{PERSON: table[source.spec.person].cast("string")})
+    return table.mutate(**{OWNER: table[source.spec.person].cast("string")})
 
 
 def population(resolved: Resolved) -> ibis.Table:
     """Every person once, sorted: (person_id)."""
-    found = [keyed(resolved.sources[code]).select(PERSON) for code in resolved.catalog.person_sources()]
+    rows = [keyed(resolved.sources[code]) for code in resolved.catalog.person_sources()]
+    found = [table.select(**{PERSON: table[OWNER]}) for table in rows]
     persons = ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
     return persons.filter(persons[PERSON].notnull()).order_by(PERSON)
 
 
 def strangers(resolved: Resolved, source: ResolvedSource) -> ibis.Table:
     """One row: how many rows of ``source`` belong to nobody in the population, and to how many keys."""
-    rows = keyed(source)
-    missing = rows.anti_join(persons_table(), PERSON)
-    return missing.aggregate(rows=missing.count(), keys=missing[PERSON].nunique())
+    rows, persons = keyed(source), persons_table()
+    missing = rows.anti_join(persons, rows[OWNER] == persons[PERSON])
+    return missing.aggregate(rows=missing.count(), keys=missing[OWNER].nunique())
 
 
 def persons_table() -> ibis.Table:

@@ -3,7 +3,7 @@
 Edges are the smallest values whose cumulative share of persons reaches 1/bins, 2/bins, … (the inverse of the
 empirical distribution; Hyndman & Fan 1996, type 1). A score is 1 + the number of edges below the value, so
 equal values share a score and the order of rows is of no consequence. Recency counts days, fewer are better:
-it is scored on its negative.
+it is scored on its negative. The same rule holds for cuts written in the catalog.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,10 @@ import ibis.expr.types as ir
 
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.sums import summed, total
 from valtag_assets.engine.tags import category_table
 from valtag_assets.expression.compile import compile_condition
+from valtag_assets.expression.convert import convert
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolved import Resolved, ResolvedScore
 from valtag_assets.spec.block import Title
@@ -44,7 +46,8 @@ def rfm_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibi
     """
     rfm, code = score.spec, score.code
     scored = scored_persons(resolved, score, as_of)
-    table = scored.cross_join(_limits(scored, rfm))
+    kinds = {name: _kind(resolved, rfm, name) for name in MEASURES}
+    table = scored.cross_join(_limits(scored, rfm, kinds))
     table = table.mutate(**{LETTERS[name]: _score(table, rfm, name) for name in MEASURES})
     r, f, m = (table[letter] for letter in LETTERS.values())
     found: dict[str, ir.Value] = {f"{code}_{letter}": table[letter] for letter in LETTERS.values()}
@@ -77,9 +80,11 @@ def cell_sizes(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Ta
     joined = own.inner_join(scored, PERSON)
     names = {letter: joined[f"{score.code}_{letter}"] for letter in "rfm"}
     names |= {name: joined[f"{score.code}_{name}"] for name in ("quadrant", "tier")}
-    cells = joined.mutate(**names).group_by(list(names))
+    kind = _kind(resolved, score.spec, "monetary")
+    cells = joined.select(**names, monetary=joined["monetary"]).group_by(list(names))
     return cells.aggregate(
-        persons=lambda t: t.count(), monetary=lambda t: t["monetary"].cast("float64").sum()
+        persons=lambda t: t.count(),
+        monetary=lambda t: convert(total(t["monetary"], kind), summed(kind), FLOAT),
     ).order_by(list(names))
 
 
@@ -116,9 +121,13 @@ def _groups(cells: Sequence[Mapping[str, Any]], by: str, titles: Mapping[str, Ti
     return found
 
 
-def _limits(scored: ibis.Table, rfm: Rfm) -> ibis.Table:
+def _kind(resolved: Resolved, rfm: Rfm, name: str) -> DataType:
+    return resolved.tags[getattr(rfm, name)].type
+
+
+def _limits(scored: ibis.Table, rfm: Rfm, kinds: Mapping[str, DataType]) -> ibis.Table:
     """One row: <measure>_1 … <measure>_<bins−1>, the edges of each score, and <measure>_high, its threshold."""
-    limits = _thresholds(scored, rfm)
+    limits = _thresholds(scored, rfm, kinds)
     for name in MEASURES:
         limits = limits.cross_join(_edges(scored, rfm, name))
     return limits
@@ -142,19 +151,18 @@ def _edges(scored: ibis.Table, rfm: Rfm, name: str) -> ibis.Table:
     return reached.aggregate(**{f"{name}_{p}": reached["v"].min(where=enough[p]) for p in places})
 
 
-def _thresholds(scored: ibis.Table, rfm: Rfm) -> ibis.Table:
+def _thresholds(scored: ibis.Table, rfm: Rfm, kinds: Mapping[str, DataType]) -> ibis.Table:
     """One row: where near (recency) and high (frequency, monetary) begin."""
     fixed = rfm.quadrant_threshold
     if isinstance(fixed, dict):
         one = scored.aggregate(persons=scored.count())
         return one.select(**{f"{name}_high": ibis.literal(float(fixed[name])) for name in MEASURES})  # type: ignore[index]
     if fixed == "mean":
-        return scored.aggregate(
-            **{
-                f"{name}_high": scored[name].sum().cast("float64") / scored.count().nullif(0).cast("float64")
-                for name in MEASURES
-            }
-        )
+        persons = scored.count().nullif(0).cast("float64")
+        sums = {
+            name: convert(total(scored[name], kind), summed(kind), FLOAT) for name, kind in kinds.items()
+        }
+        return scored.aggregate(**{f"{name}_high": found / persons for name, found in sums.items()})
     halves = [_middle(scored, name) for name in MEASURES]
     return halves[0].cross_join(halves[1]).cross_join(halves[2])
 

@@ -1,6 +1,7 @@
 """Audiences: who satisfies a rule at an as-of date."""
 
 from datetime import date
+from operator import and_, or_
 
 import ibis
 import ibis.expr.types as ir
@@ -10,6 +11,7 @@ from valtag_assets.engine.rfm import score_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.tags import category_table
 from valtag_assets.expression.compile import compile_condition
+from valtag_assets.expression.convert import balanced
 from valtag_assets.expression.resolved import Resolved, ResolvedRule, ResolvedSegment
 
 
@@ -59,6 +61,6 @@ def _satisfied(rule: ResolvedRule, table: ibis.Table, as_of: date) -> ir.Boolean
         return compile_condition(rule.node, table, as_of)
     below = [_satisfied(item, table, as_of) for item in rule.rules]
     if rule.branch == "all":
-        return ibis.and_(*below)
-    any_of_them = ibis.or_(*below)
+        return balanced(and_, below)
+    any_of_them = balanced(or_, below)
     return ~any_of_them if rule.branch == "none" else any_of_them

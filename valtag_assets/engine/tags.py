@@ -1,19 +1,20 @@
 """A category's table: one row per person of the population, one column per tag, at an as-of date."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.facts import fact_columns
-from valtag_assets.engine.persons import PERSON, keyed, persons_table
+from valtag_assets.engine.persons import OWNER, PERSON, keyed, persons_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.compile import compile_value
-from valtag_assets.expression.convert import convert
+from valtag_assets.expression.convert import constant, convert
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolved import Resolved, ResolvedCategory, ResolvedTag
+from valtag_assets.spec.constant import read_constant
 
 PREVIOUS = "previous"
 
@@ -31,13 +32,14 @@ def category_table(resolved: Resolved, code: str) -> ibis.Table:
 
 
 def category_expression(
-    resolved: Resolved, category: ResolvedCategory, as_of: date, *, previous: bool = False
+    resolved: Resolved, category: ResolvedCategory, as_of: date, *, previous: bool | Collection[str] = False
 ) -> ibis.Table:
-    """Every tag of ``category`` at ``as_of``, sorted by person.
+    """Every tag of ``category`` at ``as_of``, sorted by person: (person_id, one column per tag).
 
-    Reads the unbound tables identity/persons, clean/<source> and tags/<other category>; with ``previous``
-    also the category's own snapshot of an earlier as-of under the name "previous", from which tags with
-    null_policy keep_last take the value they would otherwise lose.
+    Reads the unbound tables identity/persons, clean/<source> and tags/<other category>. With ``previous``
+    also the category's own snapshot of an earlier as-of, under the name "previous": from it tags with
+    null_policy keep_last take the value they would otherwise lose. ``previous`` may be the columns that the
+    snapshot has; True stands for every tag. ``empty`` comes last: it is for persons who never had a value.
     """
     table = persons_table()
     for part in _parts(resolved, category, as_of):
@@ -46,13 +48,16 @@ def category_expression(
         read = {name for tag in category.tags for name in tag.tags if resolved.category_of(name) == code}
         if read:
             table = _with(table, category_table(resolved, code).select(PERSON, *sorted(read)))
-    table = _filled(table, [tag for tag in category.tags if tag.kind == "value"])
+    kept = _kept(category, previous)
+    if kept:
+        own = category_table(resolved, category.code).schema()
+        before = unbound(PREVIOUS, {PERSON: own[PERSON]} | {code: own[code] for code in kept})
+        table = _with(table, before.rename({f"_{code}": code for code in kept}))
+    table = table.mutate(*[_final(table[tag.code], tag, table) for tag in category.tags if tag.kind == "value"])
     for tag in category.tags:
         if tag.kind != "value":
-            table = _filled(table.mutate(**{tag.code: _over_tags(tag, table, as_of)}), [tag])
-    if previous:
-        table = _kept(table, category, category_table(resolved, category.code))
-    return table.select(PERSON, *[_typed(table, tag) for tag in category.tags]).order_by(PERSON)
+            table = table.mutate(_final(_over_tags(tag, table, as_of), tag, table))
+    return table.select(PERSON, *[tag.code for tag in category.tags]).order_by(PERSON)
 
 
 def tag_expression(resolved: Resolved, code: str, as_of: date) -> ibis.Table:
@@ -89,7 +94,7 @@ def _parts(resolved: Resolved, category: ResolvedCategory, as_of: date) -> list[
     for code, tags in masters.items():
         rows = keyed(resolved.sources[code])
         values = {tag.code: compile_value(tag.node, rows, as_of, tag.type) for tag in tags if tag.node}
-        found.append(rows.select(PERSON, **values))
+        found.append(rows.select(rows[OWNER].name(PERSON), *[value.name(name) for name, value in values.items()]))
     for code, tags in facts.items():
         found.extend(fact_columns(resolved.sources[code], tags, as_of))
     return found
@@ -101,29 +106,23 @@ def _with(table: ibis.Table, part: ibis.Table) -> ibis.Table:
     return table.left_join(renamed, table[PERSON] == renamed[f"_{PERSON}"]).drop(f"_{PERSON}")
 
 
-def _filled(table: ibis.Table, tags: Sequence[ResolvedTag]) -> ibis.Table:
-    """Put ``empty`` where there was nothing to compute from."""
-    filled = {
-        tag.code: table[tag.code].fill_null(ibis.literal(tag.spec.empty).cast(table[tag.code].type()))
-        for tag in tags
-        if tag.spec.empty is not None
-    }
-    return table.mutate(**filled) if filled else table
-
-
 def _over_tags(tag: ResolvedTag, table: ibis.Table, as_of: date) -> ir.Value:
-    assert tag.node is not None and tag.node.type is not None
+    assert tag.node is not None
     return compile_value(tag.node, table, as_of, to=tag.type)
 
 
-def _kept(table: ibis.Table, category: ResolvedCategory, own: ibis.Table) -> ibis.Table:
-    tags = [tag.code for tag in category.tags if tag.spec.null_policy == "keep_last"]
-    before = unbound(PREVIOUS, own.schema())
-    before = before.select(PERSON, *[before[code].name(f"_{code}") for code in tags])
-    joined = _with(table, before)
-    return joined.mutate(**{code: joined[code].fill_null(joined[f"_{code}"]) for code in tags})
+def _kept(category: ResolvedCategory, previous: bool | Collection[str]) -> list[str]:
+    """The tags that keep their last value, as far as the previous snapshot has them."""
+    codes = [tag.code for tag in category.tags if tag.spec.null_policy == "keep_last"]
+    return [code for code in codes if previous is True or (previous and code in previous)]
 
 
-def _typed(table: ibis.Table, tag: ResolvedTag) -> ir.Value:
-    """The tag's column in exactly its declared type, whatever the engine made of the expression."""
-    return convert(table[tag.code], tag.type, tag.type).name(tag.code)
+def _final(value: ir.Value, tag: ResolvedTag, table: ibis.Table) -> ir.Value:
+    """The tag's column in exactly its declared type; where there is no value: the kept one, then ``empty``."""
+    value = convert(value, tag.type, tag.type)
+    if f"_{tag.code}" in table.columns:
+        value = value.fill_null(convert(table[f"_{tag.code}"], tag.type, tag.type))
+    empty = tag.spec.empty_value
+    if empty is not None:
+        value = value.fill_null(constant(read_constant(empty, tag.type), tag.type))
+    return value.name(tag.code)

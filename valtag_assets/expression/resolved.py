@@ -18,6 +18,7 @@ from valtag_assets.spec.tag import Tag
 from valtag_assets.spec.types import DataType
 
 Field = tuple[str, str]  # (source, field)
+PERSON = "person_id"  # the key of every table of tags; no tag may be called so
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Window:
 
     @property
     def suffix(self) -> str:
-        ends = {"all": "", "last": f"_{self.days}d", "before": f"_before_{self.days}d"}
-        return ends.get(self.kind) or {"all": "", "month": "_mtd", "year": "_ytd"}[self.kind]
+        ends = {"last": f"_{self.days}d", "before": f"_before_{self.days}d", "month": "_mtd", "year": "_ytd"}
+        return ends.get(self.kind, "")
 
     @property
     def title(self) -> Title | None:
@@ -77,7 +78,7 @@ class Aggregate:
     ties: tuple[Tie, ...]
     k: int
     q: float | None
-    equals: str | None
+    equals: str | int | None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from valtag_assets.graph.as_of import choose_as_of
 from valtag_assets.graph.home import dagster_home
 from valtag_assets.graph.jobs import DERIVE, HEALTH, INTAKE
 from valtag_assets.graph.report import Ran
-from valtag_assets.graph.selection import select_tables
+from valtag_assets.graph.selection import UnknownTable, select_tables
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.graph.sources import origin_of
 from valtag_assets.graph.stages import asset_key, refuse_as_of
@@ -32,6 +32,10 @@ class AsOfRefused(ValueError):
 
 class RunUnderWay(Exception):
     """Another command is running this catalog in this data folder."""
+
+
+# What a run refuses to begin with; the messages are for the user.
+REFUSALS = (AsOfRefused, RunUnderWay, UnknownTable)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.tags import category_plan
 
 
-def nothing_to_do(
-    setting: Setting, instance: dg.DagsterInstance, as_of: date, tables: Collection[str]
-) -> bool:
+def nothing_to_do(setting: Setting, instance: dg.DagsterInstance, as_of: date, tables: Collection[str]) -> bool:
     """Is every one of ``tables`` served as a run for ``as_of`` would make it, and known to this Dagster?"""
     plans = (plan for plan in _plans(setting, as_of) if plan.table.key in tables)
     if not all(unchanged(setting, plan) for plan in plans):

@@ -13,7 +13,7 @@ Severity = Literal["error", "warn"]
 
 ACCESS_LEVELS: tuple[Access, ...] = ("public", "internal", "sensitive", "pii")
 
-_CODE = re.compile(r"^[a-z][a-z0-9_]*$")
+_CODE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Block(BaseModel):
@@ -23,7 +23,7 @@ class Block(BaseModel):
 
 
 def _check_code(code: str) -> str:
-    if not _CODE.match(code) or len(code) > 60:
+    if not _CODE.fullmatch(code) or len(code) > 60:
         raise ValueError(
             f"'{code}' is no code: codes are lower-case ASCII letters, digits and _, start with a letter "
             "and have at most 60 characters; put the Chinese name in title.zh"

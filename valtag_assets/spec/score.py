@@ -4,6 +4,8 @@ RFM (Hughes, Strategic Database Marketing, 1994) scores recency, frequency and m
 ``bins`` by quantile edges, or by the cuts given here. Persons with equal values always share a score.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
@@ -25,7 +27,14 @@ class Tier(Block):
 
 
 class Rfm(Block):
-    """One RFM model: three tags, how they are cut, and what the cells are called."""
+    """One RFM model: three tags, how they are cut, and what the cells are called.
+
+    ``cuts`` replace the quantile edges of a measure. A value on a cut has the lower of the two scores: with
+    cuts [1, 2, 5, 10] of frequency one order scores 1, two score 2, eleven score 5; with cuts [7, 30, 90, 180]
+    of recency (days, fewer are better) six days score 5, seven score 4, two hundred score 1.
+
+    ``quadrant_threshold``: R is near at or below it, F and M are high at or above it.
+    """
 
     score: Code
     model: Literal["rfm"] = "rfm"
@@ -52,22 +61,35 @@ class Rfm(Block):
     @model_validator(mode="after")
     def _cuts(self) -> "Rfm":
         for name, edges in self.cuts.items():
-            if len(edges) != self.bins - 1 or list(edges) != sorted(set(edges)):
+            ascend = all(map(math.isfinite, edges)) and list(edges) == sorted(set(edges))
+            if len(edges) != self.bins - 1 or not ascend:
                 raise ValueError(f"cuts.{name} needs {self.bins - 1} ascending edges for {self.bins} bins")
         if isinstance(self.quadrant_threshold, dict) and set(self.quadrant_threshold) != set(MEASURES):
             raise ValueError("quadrant_threshold needs recency, frequency and monetary")
-        covered = self._uncovered()
-        if covered:
-            r, f, m = covered
-            raise ValueError(f"tiers leave cells without a name, the first is R{r} F{f} M{m}")
+        if fault := next(self._tier_faults(), None):
+            raise ValueError(fault)
         return self
 
-    def _uncovered(self) -> tuple[int, int, int] | None:
-        if not self.tiers and self.bins != 5:
-            raise ValueError("the built-in tiers are for 5 bins; with other bins, write tiers")
+    def _tier_faults(self) -> Iterator[str]:
+        """What keeps the tiers from being a partition of all cells, each with at least one cell."""
         scores = range(1, self.bins + 1)
-        cells = ((r, f, m) for r in scores for f in scores for m in scores)
-        return next((cell for cell in cells if self.tier_of(*cell) is None), None)
+        if not self.tiers and self.bins != 5:
+            yield "the built-in tiers are for 5 bins; with other bins, write tiers"
+            return
+        codes = [tier.code for tier in self.named_tiers]
+        for tier in self.named_tiers:
+            if codes.count(tier.code) > 1:
+                yield f"two tiers are called '{tier.code}'"
+            if strange := sorted({*tier.r, *tier.f, *tier.m} - {*scores}):
+                yield f"tier '{tier.code}' takes score {strange[0]}, and scores are 1 to {self.bins}"
+        found = {(r, f, m): self.tier_of(r, f, m) for r in scores for f in scores for m in scores}
+        for (r, f, m), named in found.items():
+            if named is None:
+                yield f"tiers leave cells without a name, the first is R{r} F{f} M{m}"
+        used = {tier.code for tier in found.values() if tier is not None}
+        for code in codes:
+            if code not in used:
+                yield f"no cell is left for tier '{code}': the tiers before it take them all"
 
     @property
     def named_tiers(self) -> tuple[Tier, ...]:

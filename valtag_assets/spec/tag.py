@@ -7,7 +7,9 @@ Three kinds of tag, told apart by the key that says how it is made:
 * **computed** (``value: "total_spend / order_count"``): an expression over other tags.
 """
 
+import math
 import re
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
@@ -34,7 +36,15 @@ Aggregation = Literal[
     "quantile",
 ]
 WITHOUT_FIELD: frozenset[str] = frozenset({"count", "days_since_first", "days_since_last"})
-_WINDOW = re.compile(r"^(all|mtd|ytd|(?:before )?([1-9]\d{0,4})d)$")
+# Options that only some aggregations look at; anywhere else they would silently do nothing.
+BELONGS: dict[str, tuple[str, ...]] = {
+    "by": ("top", "top_k", "share"),
+    "ties": ("top", "top_k"),
+    "k": ("top_k", "list"),
+    "q": ("quantile",),
+    "equals": ("share",),
+}
+_WINDOW = re.compile(r"all|mtd|ytd|(?:before )?[1-9]\d{0,4}d", re.ASCII)
 
 
 class Domain(Block):
@@ -43,6 +53,15 @@ class Domain(Block):
     min: float | None = None
     max: float | None = None
     values: dict[str, Title | None] | None = None
+
+    @model_validator(mode="after")
+    def _range(self) -> "Domain":
+        ends = [end for end in (self.min, self.max) if end is not None]
+        if any(math.isnan(end) for end in ends) or ends != sorted(ends):
+            raise ValueError(f"domain: min {self.min} is not below max {self.max}")
+        if self.values is not None and not self.values:
+            raise ValueError("domain: values is empty, so no value would be allowed")
+        return self
 
     @field_validator("values", mode="before")
     @classmethod
@@ -58,8 +77,12 @@ class Value(Block):
     From a master: ``master`` and ``of`` (an expression over its fields). From a fact: ``fact``, ``agg``,
     ``of`` (what is aggregated), ``where`` (which rows). ``by`` is the measure that ranks the values of
     top, top_k and share (``count()`` by default, or ``sum(amount)``); ``ties`` decide between equal
-    measures ("sum(amount) desc"), the smaller value last of all. ``k`` is the length of top_k and the bound
-    of list; ``q`` the quantile; ``equals`` the value whose share is wanted (without it: of the top value).
+    measures ("sum(amount) desc"; desc where nothing is said), the smaller value last of all. ``k`` is the
+    length of top_k and the bound of list; ``q`` the quantile; ``equals`` the value whose share is wanted
+    (without it: of the top value).
+
+    Rows whose ``of`` is empty don't count: not for a top, not in the whole of a share, not as first or last.
+    A sum over nothing is empty, a count of nothing is 0 (unless ``empty`` says otherwise).
     """
 
     fact: Code | None = None
@@ -71,7 +94,7 @@ class Value(Block):
     ties: tuple[str, ...] = ()
     k: int = 3
     q: float | None = None
-    equals: str | None = None
+    equals: str | int | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "Value":
@@ -80,14 +103,19 @@ class Value(Block):
         if self.master is not None:
             if self.of is None or self.agg is not None:
                 raise ValueError("a value of a master needs of (a field or expression) and no agg")
+            if foreign := [name for name in (*BELONGS, "where") if name in self.model_fields_set]:
+                raise ValueError(f"{foreign[0]} is for facts; of a master write if(condition, value, null)")
             return self
         if self.agg is None:
             raise ValueError("a value of a fact needs agg: " + ", ".join(Aggregation.__args__))  # type: ignore[attr-defined]
         if (self.of is None) != (self.agg in WITHOUT_FIELD):
             needs = "takes no of" if self.agg in WITHOUT_FIELD else "needs of: the field it aggregates"
             raise ValueError(f"agg {self.agg} {needs}")
-        if (self.q is None) == (self.agg == "quantile"):
-            raise ValueError("q (0 to 1) belongs to agg: quantile, and only there")
+        for name, aggregations in BELONGS.items():
+            if name in self.model_fields_set and self.agg not in aggregations:
+                raise ValueError(f"{name} belongs to agg {' or '.join(aggregations)}, not to {self.agg}")
+        if self.agg == "quantile" and self.q is None:
+            raise ValueError("agg quantile needs q, from 0 to 1")
         return self
 
 
@@ -121,8 +149,11 @@ class Band(Block):
         if any(edge is None for edge in edges[1:]):
             raise ValueError("every step but the first needs from")
         known = [edge for edge in edges if edge is not None]
-        if known != sorted(set(known)):
+        if not all(map(math.isfinite, known)) or known != sorted(set(known)):
             raise ValueError(f"the steps' from must ascend: {known}")
+        codes = [step.code for step in self.steps]
+        if twice := next((code for code in codes if codes.count(code) > 1), None):
+            raise ValueError(f"two steps are called '{twice}'")
         return self
 
 
@@ -140,7 +171,7 @@ class Tag(Block):
     band: Band | None = None
     windows: tuple[str, ...] = ("all",)
     domain: Domain = Domain()
-    empty: str | int | float | bool | None = None
+    empty: str | int | float | bool | datetime | date | tuple[str | int, ...] | None = None
     null_policy: Literal["clear", "keep_last"] = "clear"
     layer: Layer = "core"
     access: Access = "internal"
@@ -160,10 +191,10 @@ class Tag(Block):
     @classmethod
     def _known_windows(cls, windows: tuple[str, ...]) -> tuple[str, ...]:
         for window in windows:
-            if not _WINDOW.match(window):
+            if not _WINDOW.fullmatch(window):
                 raise ValueError(f"unknown window '{window}'; windows are all, Nd (30d), before Nd, mtd, ytd")
         if len(set(windows)) != len(windows) or not windows:
-            raise ValueError("windows must be a list without repetition")
+            raise ValueError("windows must name at least one window, and none of them twice")
         return windows
 
     @field_validator("owner")
@@ -179,6 +210,12 @@ class Tag(Block):
         if self.windows != ("all",) and (self.value is None or self.value.fact is None):
             raise ValueError("windows belong to tags that read a fact")
         return self
+
+    @property
+    def empty_value(self) -> Any:
+        """What stands where there is nothing to compute from; None: nothing. A count of nothing is 0."""
+        counts = self.value is not None and self.value.agg in ("count", "count_distinct")
+        return 0 if self.empty is None and counts else self.empty
 
     @property
     def kind(self) -> Literal["value", "band", "computed"]:

@@ -1,0 +1,297 @@
+"""The ``valtag`` command. Thin: it reads options, calls what does the work, and turns outcomes into exit codes.
+
+Dagster is imported only by the commands that run or serve the graph, after DAGSTER_HOME is set.
+"""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from valtag_assets.console.failing import exit_code_of
+from valtag_assets.console.mistake import Exit, Mistake
+from valtag_assets.console.opening import open_setting
+from valtag_assets.console.screen import print_json, screen
+from valtag_assets.graph.setting import DEFAULT_CATALOG
+
+app = typer.Typer(
+    name="valtag",
+    help="Value tags 值标签: checked facts about persons, from any company's tables.",
+    epilog="Exit codes: 0 done, 1 the catalog or input is wrong, 2 a gate held something, 3 internal fault.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"'{text}' is no date; write it as 2024-01-31") from error
+
+
+Catalog = Annotated[
+    str | None,
+    typer.Option(
+        "--catalog",
+        "-c",
+        envvar="VALTAG_CATALOG",
+        help=f"A catalog folder, or the name of a shipped catalog (default {DEFAULT_CATALOG}).",
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="VALTAG_DATA", help="Folder of landing files and the warehouse (default ./data)."),
+]
+AsOf = Annotated[
+    date | None,
+    typer.Option("--as-of", parser=_date, metavar="DATE", help="The date at whose end values hold, as 2024-01-31."),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
+
+
+@app.command()
+def run(
+    catalog: Catalog = None,
+    as_of: AsOf = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option("--select", "-s", help="Only these tables: tags/transaction, segments/*, +scores/rfm, tags/x+."),
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Read, clean, tag, score and segment for one as-of (default: the last complete date in the data)."""
+    from valtag_assets.console.progress import table_lines
+    from valtag_assets.console.summary import summarize
+    from valtag_assets.console.summary_view import print_summary
+    from valtag_assets.graph.home import dagster_home
+
+    setting = open_setting(catalog, data)
+    home = dagster_home(setting)
+    running = _graph("running")
+    with table_lines(screen(errors=True), setting.resolved) as lines:
+        try:
+            progress = running.Progress(lines.planned, lines.done)
+            ran = running.run(setting, as_of, select or [], progress)
+        except running.REFUSALS as error:
+            raise Mistake(str(error)) from error
+    summary = summarize(setting, ran)
+    if as_json:
+        print_json(summary.to_json())
+    else:
+        print_summary(screen(), summary, catalog)
+    if ran.faults:
+        log = home / "valtag.log"
+        with log.open("a", encoding="utf-8") as file:
+            file.writelines(f"{table}\n{trace}\n\n" for table, trace in ran.faults.items())
+        screen(errors=True).print(f"the trace of each fault is in {log}", soft_wrap=True)
+    raise typer.Exit(summary.exit)
+
+
+@app.command()
+def check(catalog: Catalog = None, as_json: Json = False) -> None:
+    """Find every mistake of a catalog; needs no data."""
+    from valtag_assets.console.listings import catalog_counts, print_problems
+    from valtag_assets.spec.problem import CatalogError
+
+    try:
+        resolved = open_setting(catalog, None).resolved
+    except CatalogError as error:
+        if as_json:
+            print_json({"ok": False, "problems": [problem.to_json() for problem in error.problems]})
+        else:
+            print_problems(screen(), error.problems)
+        raise typer.Exit(Exit.WRONG) from None
+    counts = catalog_counts(resolved)
+    name = resolved.catalog.project.name
+    if as_json:
+        print_json({"ok": True, "catalog": name, **counts, "problems": []})
+    else:
+        words = ", ".join(f"{number} {what}" for what, number in counts.items())
+        screen().print(f"{name}: {words}; no mistake", markup=False)
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="The new catalog's name: lower-case ASCII letters, digits and _.")],
+    into: Annotated[Path, typer.Option("--into", help="The folder to make it in.")] = Path("."),
+) -> None:
+    """Make a commented starter catalog with small tables; it runs as it is."""
+    from valtag_assets.console.starter import init_catalog
+
+    folder = init_catalog(name, into)
+    where = name if into == Path(".") else str(folder)
+    out = screen()
+    out.print(f"made {folder}; read its project.yaml first. It runs as it is:", markup=False, soft_wrap=True)
+    out.print(f"  valtag check --catalog {where}\n  valtag run --catalog {where}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def sql(
+    tag: Annotated[str, typer.Argument(help="A tag's code.")],
+    catalog: Catalog = None,
+    as_of: AsOf = None,
+    engine: Annotated[str, typer.Option("--engine", help="Whose SQL: duckdb.")] = "duckdb",
+    data: Data = None,
+) -> None:
+    """Print the SQL that computes one tag."""
+    from valtag_assets.console.tagsql import tag_sql
+
+    sys.stdout.write(tag_sql(open_setting(catalog, data), tag, as_of, engine) + "\n")
+
+
+@app.command()
+def tags(
+    text: Annotated[str | None, typer.Argument(help="Part of a code, title or meaning, in either language.")] = None,
+    catalog: Catalog = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show the tag tree 标签树."""
+    from valtag_assets.console.tagtree import print_tags, tag_rows
+
+    setting = open_setting(catalog, data)
+    rows = tag_rows(setting, text)
+    if as_json:
+        print_json([row.to_json() for row in rows])
+    else:
+        print_tags(screen(), setting, rows)
+
+
+@app.command()
+def show(
+    table: Annotated[str, typer.Argument(help="tags/transaction, clean/orders, quarantine/orders, scores/rfm, …")],
+    catalog: Catalog = None,
+    as_of: AsOf = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many rows.")] = 20,
+    where: Annotated[str | None, typer.Option("--where", help="A condition, as in a segment rule.")] = None,
+    person: Annotated[str | None, typer.Option("--person", help="Only the rows of this person.")] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", help="A role of access.yaml; others' columns are masked.")
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on standard output.")] = False,
+) -> None:
+    """Show rows of a published table, as a role may see them."""
+    from valtag_assets.console.rows import Asked, find_rows, print_rows, write_csv
+
+    found = find_rows(open_setting(catalog, data), Asked(table, as_of, limit, where, person, role))
+    if as_json:
+        print_json(found.to_json())
+    elif as_csv:
+        write_csv(found)
+    else:
+        print_rows(screen(), found)
+
+
+@app.command()
+def status(catalog: Catalog = None, data: Data = None, as_json: Json = False) -> None:
+    """Show the health of every table; exit code 2 when something is refused or held."""
+    from dataclasses import asdict
+
+    from valtag_assets.console.listings import health_table, holds_something
+
+    setting = open_setting(catalog, data)
+    rows = [asdict(row) for row in _graph("health").table_health(setting)]
+    if as_json:
+        print_json(rows)
+    else:
+        screen().print(health_table(rows))
+    raise typer.Exit(Exit.HELD if holds_something(rows) else Exit.DONE)
+
+
+@app.command()
+def generate(
+    catalog: Annotated[str, typer.Argument(help="A shipped catalog with a generator, as mall.")],
+    persons: Annotated[int, typer.Option("--persons", help="How many persons.")],
+    days: Annotated[int, typer.Option("--days", help="How many days of history.")],
+    into: Annotated[Path, typer.Option("--into", help="The folder for raw/ and truth/.")],
+    seed: Annotated[int, typer.Option("--seed", help="Equal seeds give equal files.")] = 7,
+) -> None:
+    """Write a shipped catalog's raw tables at any size."""
+    from valtag_assets.console.generators import generator
+
+    lines = screen(errors=True)
+    make = generator(catalog)
+    try:
+        rows = make(into, persons, days, seed, lambda line: lines.print(line, markup=False))
+    except (ValueError, FileExistsError) as error:
+        raise Mistake(str(error)) from error
+    screen().print(f"{sum(rows.values()):,} rows in {len(rows)} files under {into}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def ui(
+    catalog: Catalog = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 3000,
+    data: Data = None,
+) -> None:
+    """Serve the Dagster UI on this machine; Ctrl-C ends it."""
+    from valtag_assets.console.webserver import HOST, serve
+    from valtag_assets.graph.home import dagster_home
+
+    setting = open_setting(catalog, data)
+    home = dagster_home(setting)
+    environment = os.environ | {
+        "VALTAG_CATALOG": str(setting.resolved.catalog.root),
+        "VALTAG_DATA": str(setting.data),
+    }
+    screen().print(f"http://{HOST}:{port}  runs are kept in {home}", markup=False, soft_wrap=True)
+    raise typer.Exit(Exit.FAULT if serve(port, environment) else Exit.DONE)
+
+
+@app.command()
+def schema(
+    into: Annotated[Path | None, typer.Option("--into", help="Write one file per kind here.")] = None,
+) -> None:
+    """Print or write the JSON Schema of catalog files, for editors."""
+    from valtag_assets.console.schema import FILES, catalog_schemas, write_schemas
+
+    if into is None:
+        print_json(catalog_schemas())
+        return
+    for path, (_, files) in zip(write_schemas(into), FILES.values(), strict=True):
+        screen().print(f"{path}  for {files}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def functions(as_json: Json = False) -> None:
+    """Show what expressions may use."""
+    from valtag_assets.console.listings import function_table, functions_json
+
+    if as_json:
+        print_json(functions_json())
+    else:
+        screen().print(function_table())
+
+
+def _graph(name: str) -> Any:
+    """A module of graph/ that needs Dagster, without the warnings Dagster gives about its own future."""
+    from importlib import import_module
+
+    warnings.simplefilter("ignore")
+    return import_module(f"valtag_assets.graph.{name}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code. No fault ends in a traceback on the screen."""
+    try:
+        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        return int(code or Exit.DONE)
+    except click.exceptions.Abort:
+        return Exit.STOPPED
+    except click.ClickException as error:
+        error.show()
+        return Exit.WRONG
+    except BaseException as error:
+        # The one place where every error ends: a message for people, the trace in a log.
+        return exit_code_of(error)

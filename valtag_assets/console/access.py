@@ -1,0 +1,85 @@
+"""Who may see which column of a published table (access.yaml)."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from valtag_assets.console.mistake import Mistake
+from valtag_assets.engine.persons import PERSON
+from valtag_assets.expression.resolved import Resolved, ResolvedSource
+from valtag_assets.spec.block import ACCESS_LEVELS, Access
+from valtag_assets.spec.problem import did_you_mean
+from valtag_assets.warehouse.snapshot import TableRef
+
+MASK = "***"
+QUARANTINE = "quarantine"
+
+
+def role_level(resolved: Resolved, role: str | None) -> Access:
+    """The highest level ``role`` (None: the default role) may read. Raises Mistake for an unknown role."""
+    access = resolved.catalog.access
+    name = role or access.default_role
+    if name not in access.roles:
+        raise Mistake(f"'{name}' is no role of access.yaml{did_you_mean(name, sorted(access.roles))}")
+    return access.roles[name]
+
+
+def may_read(level: Access, column: Access) -> bool:
+    return ACCESS_LEVELS.index(column) <= ACCESS_LEVELS.index(level)
+
+
+def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -> dict[str, Access]:
+    """The level of each column; one the catalog does not know any more is taken for the highest."""
+    known: dict[str, Access] = {PERSON: resolved.catalog.project.persons.access}
+    if table.stage == "tags":
+        known |= {code: tag.spec.access for code, tag in resolved.tags.items() if tag.category == table.name}
+    elif table.stage == "clean" and table.name in resolved.sources:
+        known |= field_levels(resolved, resolved.sources[table.name])
+        known |= {"_file": "internal", "_row": "internal"}
+    elif table.stage == "scores" and table.name in resolved.scores:
+        known |= dict.fromkeys(resolved.scores[table.name].columns, "internal")
+    elif table.stage == QUARANTINE:
+        # value and record are judged row by row: see hide_quarantine.
+        known |= {column: "internal" for column in columns if column not in known}
+    return {column: known.get(column, "pii") for column in columns}
+
+
+def field_levels(resolved: Resolved, source: ResolvedSource) -> dict[str, Access]:
+    """The level of every clean column: its own, or that of the lookup it was taken from."""
+    spec = source.spec
+    found: dict[str, Access] = {field.name: field.access for field in spec.fields}
+    found |= {item.name: item.access for item in spec.compute}
+    for lookup in spec.lookups:
+        below = field_levels(resolved, resolved.sources[lookup.source])
+        found |= {name: below[name] for name in lookup.take}
+    return found
+
+
+def hides_quarantine(resolved: Resolved, source: ResolvedSource, level: Access) -> bool:
+    """Whether refused rows of ``source`` may hold values above ``level``."""
+    return not all(may_read(level, access) for access in field_levels(resolved, source).values())
+
+
+def hide_quarantine(resolved: Resolved, source: ResolvedSource, level: Access, row: dict[str, Any]) -> dict[str, Any]:
+    """A refused row without the values above ``level``, in ``value`` and inside ``record``."""
+    if not hides_quarantine(resolved, source, level):
+        return row
+    levels = field_levels(resolved, source)
+    fields = source.spec.fields
+    hidden = {field.source_name for field in fields if not may_read(level, field.access)}
+    readable = {field.source_name for field in fields} - hidden
+    about = row.get("field")
+    shown = about in levels and may_read(level, levels[str(about)])
+    return {**row, "value": row.get("value") if shown else MASK, "record": _only(row.get("record"), readable)}
+
+
+def _only(record: object, readable: set[str]) -> object:
+    """The record's JSON object with only these values; a text that is no object is hidden whole."""
+    try:
+        values = json.loads(str(record))
+    except ValueError:
+        return MASK
+    if not isinstance(values, dict):
+        return MASK
+    shown = {key: value if key in readable or value is None else MASK for key, value in values.items()}
+    return json.dumps(shown, ensure_ascii=False)

@@ -1,0 +1,45 @@
+"""The end of a command that failed: what is said, what is logged, and the exit code."""
+
+import tempfile
+import traceback
+from pathlib import Path
+
+from rich.text import Text
+
+from valtag_assets.console.listings import print_problems
+from valtag_assets.console.mistake import Exit, Mistake
+from valtag_assets.console.screen import screen
+from valtag_assets.spec.problem import CatalogError
+from valtag_assets.warehouse.errors import WarehouseError
+
+
+def exit_code_of(error: BaseException) -> Exit:
+    """Say what went wrong on standard error (a catalog's mistakes: on standard output)."""
+    if isinstance(error, CatalogError):
+        print_problems(screen(), error.problems)
+        return Exit.WRONG
+    if isinstance(error, Mistake):
+        _say(str(error))
+        return Exit.WRONG
+    if isinstance(error, KeyboardInterrupt):
+        _say("stopped; what was published stays, and the next run goes on from there")
+        return Exit.STOPPED
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has had enough, as `head` has.
+        return Exit.DONE
+    if isinstance(error, WarehouseError):
+        _say(str(error))
+        return Exit.FAULT
+    _say(f"internal fault: {type(error).__name__}: {error}\nthe trace is in {_log(error)}")
+    return Exit.FAULT
+
+
+def _say(text: str) -> None:
+    screen(errors=True).print(Text(text, style="red"), soft_wrap=True)
+
+
+def _log(error: BaseException) -> Path:
+    """The trace in a file of its own: the data folder may be the very thing that failed."""
+    with tempfile.NamedTemporaryFile("w", prefix="valtag-", suffix=".log", delete=False, encoding="utf-8") as file:
+        file.writelines(traceback.format_exception(error))
+    return Path(file.name)

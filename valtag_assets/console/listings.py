@@ -1,0 +1,62 @@
+"""Smaller listings: health, functions, mistakes of a catalog."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from valtag_assets.console.screen import count, state, table
+from valtag_assets.expression.functions import FUNCTIONS
+from valtag_assets.expression.resolved import Resolved
+from valtag_assets.spec.problem import Problem
+
+_WELL = ("ok", "warned", "never published")
+
+
+def health_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """The rows of graph.health.table_health as dicts."""
+    columns = ["table", "state", "as-of", ">rows", "data until", ">age d", "policy", "last tried", "reason"]
+    lines = [
+        [row["table"], state(row["state"]), row["as_of"], count(row["rows"]), row["data_until"],
+         row["data_age_days"], row["policy"], row["last_tried"], row["reason"]]
+        for row in rows
+    ]  # fmt: skip
+    return table("Health 健康状况", columns, lines)
+
+
+def holds_something(rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a table was refused, failed, or has held tags."""
+    return any(row["state"] not in _WELL for row in rows)
+
+
+def function_table() -> RenderableType:
+    """Everything an expression may use."""
+    rows = [[item.signature, item.en, item.zh] for item in FUNCTIONS.values()]
+    return table("Expressions 表达式: operators and functions", ["write", "meaning", "含义"], rows)
+
+
+def functions_json() -> list[dict[str, Any]]:
+    return [
+        {"name": name, "signature": f.signature, "operator": f.operator, "en": f.en, "zh": f.zh}
+        for name, f in FUNCTIONS.items()
+    ]
+
+
+def print_problems(console: Console, problems: Sequence[Problem]) -> None:
+    """One line each, never folded: editors and scripts read them."""
+    for problem in problems:
+        console.print(Text(str(problem)), soft_wrap=True)
+    mistakes = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    console.print(Text(mistakes, style="red"))
+
+
+def catalog_counts(resolved: Resolved) -> dict[str, int]:
+    """How much a catalog holds."""
+    return {
+        "sources": len(resolved.sources),
+        "categories": len(resolved.categories),
+        "tags": len(resolved.tags),
+        "scores": len(resolved.scores),
+        "segments": len(resolved.segments),
+    }

@@ -1,0 +1,201 @@
+"""``valtag show``: rows of a published snapshot, as a role may see them."""
+
+import csv
+import sys
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import ibis
+from rich.console import Console
+from rich.text import Text
+
+from valtag_assets.console.access import (
+    MASK,
+    QUARANTINE,
+    column_levels,
+    hide_quarantine,
+    hides_quarantine,
+    may_read,
+    role_level,
+)
+from valtag_assets.console.mistake import Mistake
+from valtag_assets.console.screen import table
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.session import unbound
+from valtag_assets.expression.compile import compile_condition
+from valtag_assets.expression.errors import ExpressionError
+from valtag_assets.expression.ibis_types import to_ibis_type
+from valtag_assets.expression.parse import parse
+from valtag_assets.expression.resolve_source import field_scope
+from valtag_assets.expression.resolve_tag import tag_symbol
+from valtag_assets.expression.scope import Scope, Symbol
+from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.problem import did_you_mean
+from valtag_assets.spec.types import BOOLEAN, DataType, parse_type
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows asked for; ``total``: how many fit, ``masked``: the columns the role may not read."""
+
+    snapshot: Snapshot
+    columns: tuple[str, ...]
+    masked: tuple[str, ...]
+    total: int
+    rows: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        snapshot = self.snapshot
+        return {
+            "table": snapshot.table.key,
+            "as_of": snapshot.as_of,
+            "known_at": snapshot.known_at,
+            "snapshot": snapshot.id,
+            "data_until": snapshot.data_until,
+            "held": sorted(snapshot.held),
+            "masked": list(self.masked),
+            "total": self.total,
+            "rows": self.rows,
+        }
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to show. ``where`` is the catalog's expression language, ``person`` the key of one person."""
+
+    table: str
+    as_of: date | None = None
+    limit: int = 20
+    where: str | None = None
+    person: str | None = None
+    role: str | None = None
+
+
+def find_rows(setting: Setting, asked: Asked) -> Rows:
+    """The rows, in the order of the snapshot. Raises Mistake for whatever does not exist or may not be read."""
+    snapshot = find_snapshot(setting, asked.table, asked.as_of)
+    level = role_level(setting.resolved, asked.role)
+    types = {name: data_type(text) for name, text in snapshot.columns}
+    levels = column_levels(setting.resolved, snapshot.table, types)
+    readable = {name: kind for name, kind in types.items() if may_read(level, levels[name])}
+    source = setting.resolved.sources.get(snapshot.table.name) if snapshot.table.stage == QUARANTINE else None
+    asked_of = dict(readable)
+    if source is not None and hides_quarantine(setting.resolved, source, level):
+        asked_of = {name: kind for name, kind in readable.items() if name not in ("value", "record")}
+    rows = unbound("shown", {name: to_ibis_type(kind) for name, kind in types.items()})
+    if asked.where is not None:
+        rows = rows.filter(_condition(setting, snapshot, asked.where, rows, asked_of, types))
+    if asked.person is not None:
+        rows = rows.filter(_of_person(setting, snapshot, asked.person, rows, readable))
+    inputs = {"shown": snapshot.files}
+    # What may not be read never leaves the engine.
+    cells = {name: rows[name] if name in readable else ibis.literal(MASK) for name in types}
+    with open_duckdb() as engine:
+        total = engine.fetch(rows.aggregate(n=rows.count()), inputs).to_pylist()[0]["n"]
+        found = engine.fetch(rows.select(**cells).limit(asked.limit), inputs).to_pylist()
+    if source is not None:
+        found = [hide_quarantine(setting.resolved, source, level, row) for row in found]
+    masked = tuple(name for name in types if name not in readable)
+    return Rows(snapshot, tuple(types), masked, total, found)
+
+
+def find_snapshot(setting: Setting, name: str, as_of: date | None) -> Snapshot:
+    """The snapshot served for a table. Raises Mistake with what is there instead."""
+    warehouse = setting.warehouse
+    known = [ref.key for ref in warehouse.tables()]
+    if name not in known:
+        if not known:
+            raise Mistake(f"nothing is published in {warehouse.root}: run valtag run first")
+        raise Mistake(f"'{name}' is no table of the warehouse{did_you_mean(name, known)}")
+    ref = TableRef.parse(name)
+    snapshot = warehouse.latest(ref) if as_of is None else warehouse.current(ref, as_of)
+    if snapshot is None:
+        dates = sorted({str(found.as_of or "no as-of") for found in warehouse.snapshots(ref)})
+        there = f"there is {', '.join(dates[-12:])}" if dates else "nothing was published yet; see valtag status"
+        raise Mistake(f"{name} has no snapshot{f' of {as_of}' if as_of else ''}: {there}")
+    return snapshot
+
+
+def print_rows(console: Console, found: Rows) -> None:
+    """A header that says what is shown, then the rows."""
+    snapshot = found.snapshot
+    as_of = f"as-of {snapshot.as_of}" if snapshot.as_of else "independent of time"
+    known = f"known at {snapshot.known_at:%Y-%m-%d %H:%M:%S} UTC"
+    console.print(Text(f"{snapshot.table}: {as_of}, {known}, snapshot {snapshot.id}", style="bold"))
+    if snapshot.held:
+        console.print(Text(f"held tags: {', '.join(sorted(snapshot.held))}", style="red"))
+    if found.masked:
+        console.print(Text(f"masked for this role: {', '.join(found.masked)}", style="yellow"))
+    console.print(table("", found.columns, [[row[name] for name in found.columns] for row in found.rows]))
+    console.print(Text(f"{len(found.rows):,} of {found.total:,} rows", style="dim"))
+
+
+def write_csv(found: Rows) -> None:
+    """CSV on standard output. Cells that a spreadsheet would take for a formula get an apostrophe in front."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(found.columns)
+    writer.writerows([_csv_cell(row[name]) for name in found.columns] for row in found.rows)
+
+
+def data_type(text: str) -> DataType:
+    """The catalog's type of a column stored as this DuckDB type."""
+    written = text.lower()
+    if written.endswith("[]"):
+        item = written.removesuffix("[]")
+        return parse_type(f"list({_TYPES.get(item, item)})")
+    return parse_type(_TYPES.get(written, written))
+
+
+def _condition(
+    setting: Setting,
+    snapshot: Snapshot,
+    text: str,
+    rows: ibis.Table,
+    readable: dict[str, DataType],
+    types: dict[str, DataType],
+) -> ibis.expr.types.BooleanValue:
+    """``text`` over the columns the role may read: a condition on a masked one would tell its values."""
+    scope = Scope(_symbols(setting, snapshot.table, readable), f"column of {snapshot.table}")
+    try:
+        node = parse(text, scope, expect=BOOLEAN)
+    except ExpressionError as error:
+        masked = [name for name in types if name not in readable and name in text]
+        hint = f"; this role may not read {', '.join(masked)}" if masked else ""
+        raise Mistake(f"--where {text}: {error}{hint}") from error
+    return compile_condition(node, rows, snapshot.as_of or setting.last_as_of())
+
+
+def _symbols(setting: Setting, ref: TableRef, readable: dict[str, DataType]) -> list[Symbol]:
+    """Columns by the stored types, with the titles and closed values the catalog knows."""
+    resolved, known = setting.resolved, dict[str, Symbol]()
+    if ref.stage == "tags":
+        known = {code: tag_symbol(tag) for code, tag in resolved.tags.items()}
+    elif ref.stage == "clean" and ref.name in resolved.sources:
+        known = {symbol.code: symbol for symbol in field_scope(resolved.sources[ref.name])}
+    return [
+        known[name] if name in known and known[name].type == kind else Symbol(name, kind)
+        for name, kind in readable.items()
+    ]
+
+
+def _of_person(
+    setting: Setting, snapshot: Snapshot, person: str, rows: ibis.Table, readable: dict[str, DataType]
+) -> ibis.expr.types.BooleanValue:
+    source = setting.resolved.sources.get(snapshot.table.name) if snapshot.table.stage == "clean" else None
+    column = source.spec.person if source is not None else PERSON
+    if column is None or column not in rows.columns:
+        raise Mistake(f"--person: {snapshot.table} has no column of persons")
+    if column not in readable:
+        raise Mistake(f"--person: this role may not read {column}")
+    return rows[column].cast("string") == ibis.literal(person)
+
+
+def _csv_cell(value: object) -> object:
+    text = "" if value is None else str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

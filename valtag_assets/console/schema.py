@@ -1,0 +1,106 @@
+"""JSON Schema of catalog files, for editors.
+
+pydantic's own schema says how the models look inside; people write short forms (``from``, one unit instead of
+a list, an expression as the value of a tag), which the models' validators accept. They are put in here.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from valtag_assets.spec.block import Block
+from valtag_assets.spec.project import AccessRules, Project
+from valtag_assets.spec.score import Rfm
+from valtag_assets.spec.segment import SegmentFile
+from valtag_assets.spec.source import Source
+from valtag_assets.spec.tag import Category
+
+# Which files each schema is for, as editors match them.
+FILES: dict[str, tuple[type[Block], str]] = {
+    "project": (Project, "project.yaml"),
+    "access": (AccessRules, "access.yaml"),
+    "source": (Source, "sources/*.yaml"),
+    "tags": (Category, "tags/*.yaml"),
+    "score": (Rfm, "scores/*.yaml"),
+    "segments": (SegmentFile, "segments/*.yaml"),
+}
+_SCALAR = ["string", "number", "boolean", "null"]
+_TEXTS = {"type": "array", "items": {"type": _SCALAR}}
+_CODE_TABLE = {"type": "object", "additionalProperties": {"anyOf": [{"type": _SCALAR}, _TEXTS]}}
+
+
+def catalog_schemas() -> dict[str, dict[str, Any]]:
+    """The schema of each kind of file, by its name in FILES."""
+    return {name: _written(model.model_json_schema()) for name, (model, _) in FILES.items()}
+
+
+def write_schemas(into: Path) -> list[Path]:
+    """One ``<kind>.schema.json`` per kind of file."""
+    into.mkdir(parents=True, exist_ok=True)
+    found = []
+    for name, schema in catalog_schemas().items():
+        path = into / f"{name}.schema.json"
+        path.write_text(json.dumps(schema, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        found.append(path)
+    return found
+
+
+def _written(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what people write."""
+    made = copy.deepcopy(schema)
+    blocks = {**made.get("$defs", {}), made["title"]: made}
+    for title, block in blocks.items():
+        change = _SHORT_FORMS.get(title)
+        if change is not None:
+            change(block["properties"], block)
+    return made
+
+
+def _field(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    keys["from"] = keys.pop("source_name")
+    block["required"] = [name for name in block.get("required", []) if name != "source_name"]
+    for many in ("unit", "replace"):
+        keys[many] = {"anyOf": [keys[many], keys[many]["items"]]}
+    keys["values"] = {"anyOf": [_CODE_TABLE, {"type": "null"}]}
+    keys["missing"] = _TEXTS
+
+
+def _band_step(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    keys["from"] = keys.pop("at_least")
+
+
+def _tag(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    keys["value"] = {"anyOf": [*keys["value"]["anyOf"], {"type": "string"}]}
+    del keys["expression"]
+
+
+def _domain(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    keys["values"] = {"anyOf": [*keys["values"]["anyOf"], _TEXTS]}
+
+
+def _source(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    keys["key"] = {"anyOf": [keys["key"], {"type": "string"}]}
+
+
+def _rule(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    tree = {name: value for name, value in block.items() if name not in ("title", "description")}
+    tree["properties"] = {name: value for name, value in keys.items() if name != "condition"}
+    block.clear()
+    block |= {"title": "Rule", "anyOf": [{"type": "string"}, tree]}
+
+
+def _project(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    keys["missing"] = _TEXTS
+    keys["code_tables"] = {"type": "object", "additionalProperties": _CODE_TABLE}
+
+
+_SHORT_FORMS = {
+    "Field": _field,
+    "BandStep": _band_step,
+    "Tag": _tag,
+    "Domain": _domain,
+    "Source": _source,
+    "Rule": _rule,
+    "Project": _project,
+}

@@ -1,0 +1,129 @@
+"""The tag tree 标签树: category → group → tag, with what the warehouse knows of each."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from valtag_assets.console.screen import share, table
+from valtag_assets.expression.origins import lineage_texts
+from valtag_assets.expression.resolved import ResolvedTag
+from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.block import Title
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+
+@dataclass(frozen=True)
+class TagRow:
+    """One tag. ``as_of`` to ``coverage`` are of the newest snapshot, None where there is none."""
+
+    category: str
+    category_title: Title
+    group: str | None
+    code: str
+    title: Title
+    meaning: str | None
+    type: str
+    unit: str | None
+    kind: str
+    sources: tuple[str, ...]
+    layer: str
+    refresh: str
+    access: str
+    owner: str
+    used_for: tuple[str, ...]
+    as_of: str | None
+    data_age_days: int | None
+    coverage: float | None
+    held: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def tag_rows(setting: Setting, text: str | None = None) -> list[TagRow]:
+    """Every tag in catalog order; with ``text`` those whose code, title or meaning holds it, in any language."""
+    rows = list(_rows(setting))
+    if text is None:
+        return rows
+    wanted = _plain(text)
+    return [row for row in rows if any(wanted in _plain(said) for said in _said(row))]
+
+
+def print_tags(console: Console, setting: Setting, rows: list[TagRow]) -> None:
+    """One table per category."""
+    columns = ["group", "tag", "zh", "en", "type", "unit", "kind", "from", "layer", "access", "used for", ">coverage"]
+    for code in dict.fromkeys(row.category for row in rows):
+        own = [row for row in rows if row.category == code]
+        first = own[0]
+        grouped = columns if any(row.group for row in own) else columns[1:]
+        lines = [_line(row)[len(columns) - len(grouped) :] for row in own]
+        served = f"as-of {first.as_of}" if first.as_of else "not computed yet"
+        age = f", data {first.data_age_days} d old" if first.data_age_days else ""
+        heading = f"{first.category_title.zh} · {first.category_title.en} ({code}): {served}{age}"
+        console.print(table(f"{heading}; refresh {first.refresh}; {first.owner}", grouped, lines))
+    console.print(Text(f"{len(rows)} of {len(setting.resolved.tags)} tags", style="dim"))
+
+
+def _rows(setting: Setting) -> Iterator[TagRow]:
+    catalog = setting.resolved.catalog
+    for code, entry in catalog.categories.items():
+        snapshot = setting.warehouse.latest(TableRef("tags", code))
+        refresh = entry.spec.refresh or catalog.project.refresh
+        by = f" by {refresh.deadline}" if refresh.schedule == "daily" else ""
+        tags = [tag for tag in setting.resolved.tags.values() if tag.category == code]
+        # Stable: groups stand together, in the order in which each is first named.
+        groups = list(dict.fromkeys(tag.spec.group for tag in tags))
+        for tag in sorted(tags, key=lambda tag: groups.index(tag.spec.group)):
+            owner = tag.spec.owner or catalog.owner_of(entry.spec)
+            yield _row(setting, tag, entry.spec.title, snapshot, f"{refresh.schedule}{by}", owner)
+
+
+def _row(
+    setting: Setting, tag: ResolvedTag, category: Title, snapshot: Snapshot | None, refresh: str, owner: str
+) -> TagRow:
+    spec = tag.spec
+    seen = snapshot.metrics.get("profile", {}).get("columns", {}).get(tag.code, {}) if snapshot else {}
+    age = None
+    if snapshot is not None and snapshot.as_of is not None and snapshot.data_until is not None:
+        age = max(0, (snapshot.as_of - snapshot.data_until.date()).days)
+    return TagRow(
+        category=tag.category,
+        category_title=category,
+        group=spec.group,
+        code=tag.code,
+        title=tag.title,
+        meaning=spec.meaning,
+        type=str(tag.type),
+        unit=spec.unit,
+        kind=tag.kind,
+        sources=tuple(lineage_texts(setting.resolved, tag)),
+        layer=spec.layer,
+        refresh=refresh,
+        access=spec.access,
+        owner=owner,
+        used_for=spec.used_for,
+        as_of=snapshot.as_of.isoformat() if snapshot and snapshot.as_of else None,
+        data_age_days=age,
+        coverage=seen.get("coverage"),
+        held=snapshot is not None and tag.code in snapshot.held,
+    )
+
+
+def _line(row: TagRow) -> list[object]:
+    covered = Text("held", style="red") if row.held else share(row.coverage)
+    return [
+        row.group, row.code, row.title.zh, row.title.en, row.type, row.unit, row.kind,
+        "\n".join(row.sources), row.layer, row.access, row.used_for, covered,
+    ]  # fmt: skip
+
+
+def _said(row: TagRow) -> list[str]:
+    return [row.code, row.title.zh, row.title.en, row.meaning or "", row.category, str(row.category_title)]
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()

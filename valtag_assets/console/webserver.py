@@ -1,0 +1,68 @@
+"""``valtag ui``: Dagster's web server and daemon as children that end when the command does."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import resources
+from types import FrameType
+
+from valtag_assets.console.mistake import Mistake
+
+HOST = "127.0.0.1"
+_GRACE = 15.0
+
+
+def serve(port: int, environment: Mapping[str, str]) -> int:
+    """Run ``dagster dev`` until it ends or we are told to; its exit code. Raises Mistake for a taken port."""
+    _refuse_taken(port)
+    workspace = resources.files("valtag_assets.graph") / "workspace.yaml"
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", HOST, "-p", str(port)]
+    # A session of its own: the web server, the daemon and the code server are ended together, by us alone.
+    child = subprocess.Popen(command, env=dict(environment), start_new_session=True)
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return child.wait()
+    except _Stopped:
+        return 0
+    finally:
+        # A second Ctrl-C must not leave children behind.
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        _end(child)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Stopped(BaseException):
+    """We were told to end."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Ask the whole group to end as Ctrl-C does, then make it."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            child.wait(timeout=_GRACE)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the server will: a port that only waits for its last connections to die is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            message = f"port {port} is taken ({error.strerror}): end what uses it, or choose another with --port"
+            raise Mistake(message) from error
