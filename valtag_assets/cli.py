@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from valtag_assets.console.failing import exit_code_of
@@ -28,6 +27,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+# What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
+# is taken: a gate held something.
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 
 
 def _date(text: str) -> date:
@@ -287,9 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         return int(code or Exit.DONE)
-    except click.exceptions.Abort:
+    except typer.Abort:
         return Exit.STOPPED
-    except click.ClickException as error:
+    except _USAGE_ERROR as error:
         error.show()
         return Exit.WRONG
     except BaseException as error:

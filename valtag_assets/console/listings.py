@@ -16,7 +16,7 @@ _WELL = ("ok", "warned", "never published")
 
 def health_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """The rows of graph.health.table_health as dicts."""
-    columns = ["table", "state", "as-of", ">rows", "data until", ">age d", "policy", "last tried", "reason"]
+    columns = ["!table", "state", "!as-of", ">rows", "data until", ">age d", "policy", "last tried", "reason"]
     lines = [
         [row["table"], state(row["state"]), row["as_of"], count(row["rows"]), row["data_until"],
          row["data_age_days"], row["policy"], row["last_tried"], row["reason"]]

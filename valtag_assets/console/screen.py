@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from rich import box
@@ -26,11 +26,15 @@ def screen(*, errors: bool = False) -> Console:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; a column whose name starts with ``>`` is set right. Cells are plain text, never markup."""
+    """A table. A column called ``>name`` is set right, one called ``!name`` (a code) is never folded.
+
+    Cells are plain text, never markup.
+    """
     made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        right = name.startswith(">")
-        made.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+        right, whole = name.startswith(">"), name.startswith("!")
+        justify: Literal["left", "right"] = "right" if right else "left"
+        made.add_column(name.lstrip(">!"), justify=justify, no_wrap=right or whole, overflow="fold")
     for row in rows:
         made.add_row(*[cell if isinstance(cell, Text) else Text(_cell(cell)) for cell in row])
     return made

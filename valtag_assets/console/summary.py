@@ -1,5 +1,6 @@
 """What a run amounts to, gathered from the warehouse and from what the run told."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from valtag_assets.spec.block import Title
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 NOT_TRIED = "not tried"
+_ERROR = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Failure|Interrupt)\b.*")
 _STOPPED = ("refused", "failed")
 
 
@@ -117,7 +119,6 @@ class Summary:
     held: tuple[HeldTag, ...]
     stopped: tuple[Stopped, ...]
     unreadable: Mapping[str, str]
-    faults: tuple[str, ...]
     seconds: Mapping[str, float]
     exit: Exit
 
@@ -160,7 +161,6 @@ class _Summing:
             held=held,
             stopped=stopped,
             unreadable=ran.unreadable,
-            faults=tuple(sorted(ran.faults)),
             seconds=self._seconds(),
             exit=self._exit(stopped, held),
         )
@@ -249,10 +249,11 @@ class _Summing:
                 yield Stopped(item.table, item.outcome, item.reason or "", self._instead(item.table))
         if self.ran.new:
             for table in sorted(self.ran.tables - self.outcomes.keys()):
-                reason = "a table it reads was not published"
                 if table in self.ran.faults:
-                    reason = "an error of valtag"
-                yield Stopped(table, NOT_TRIED, reason, self._instead(table))
+                    yield Stopped(table, "failed", _last_line(self.ran.faults[table]), self._instead(table))
+                else:
+                    reason = "a table it reads was not published"
+                    yield Stopped(table, NOT_TRIED, reason, self._instead(table))
 
     def _instead(self, table: str) -> str:
         good = self.setting.warehouse.latest(TableRef.parse(table))
@@ -289,3 +290,10 @@ def _counted(verdicts: Sequence[Verdict]) -> Checks:
     failed = [verdict for verdict in verdicts if not verdict.passed]
     warned = sum(verdict.severity == "warn" for verdict in failed)
     return Checks(len(verdicts) - len(failed), warned, len(failed) - warned)
+
+
+def _last_line(trace: str) -> str:
+    """The error itself, out of the trace of a step that Dagster wrapped: the cause is told last."""
+    lines = trace.partition("\n\nThe above exception")[2] or trace
+    named = [line for line in lines.splitlines() if _ERROR.match(line)]
+    return named[0] if named else "an error of valtag"

@@ -38,7 +38,7 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
                  share(tier.revenue_share)]
                 for tier in score.tiers
             ]  # fmt: skip
-            columns = ["tier", "zh", "en", ">persons", ">share", ">revenue share"]
+            columns = ["!tier", "zh", "en", ">persons", ">share", ">revenue share"]
             yield table(f"{score.title.zh} · {score.title.en}", columns, rows)
     if summary.segments:
         yield _segments(summary)
@@ -56,7 +56,7 @@ def _sources(summary: Summary) -> RenderableType:
         numbers = (source.rows_in, source.clean, source.quarantined, source.merged, source.filtered)
         counts = [count(number) for number in numbers]
         rows.append([source.code, source.title.zh, *counts, ", ".join(top + more), state(source.state)])
-    columns = ["source", "zh", ">rows in", ">clean", ">quarantined", ">merged", ">filtered", "top rules", "state"]
+    columns = ["!source", "zh", ">rows in", ">clean", ">quarantined", ">merged", ">filtered", "top rules", "state"]
     return table("Sources 数据源", columns, rows)
 
 
@@ -66,7 +66,7 @@ def _categories(summary: Summary) -> RenderableType:
          f"{c.lowest} {share(c.lowest_coverage)}" if c.lowest else "", state(c.state)]
         for c in summary.categories
     ]  # fmt: skip
-    columns = ["category", "zh", ">tags", ">persons", ">mean coverage", "lowest coverage", "state"]
+    columns = ["!category", "zh", ">tags", ">persons", ">mean coverage", "lowest coverage", "state"]
     return table("Tags 标签", columns, rows)
 
 
@@ -76,7 +76,7 @@ def _segments(summary: Summary) -> RenderableType:
          state(s.state)]
         for s in summary.segments
     ]  # fmt: skip
-    columns = ["segment", "zh", "en", ">size", ">share", ">entries", ">exits", "state"]
+    columns = ["!segment", "zh", "en", ">size", ">share", ">entries", ">exits", "state"]
     return table("Segments 人群", columns, rows)
 
 

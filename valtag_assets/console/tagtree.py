@@ -55,7 +55,20 @@ def tag_rows(setting: Setting, text: str | None = None) -> list[TagRow]:
 
 def print_tags(console: Console, setting: Setting, rows: list[TagRow]) -> None:
     """One table per category."""
-    columns = ["group", "tag", "zh", "en", "type", "unit", "kind", "from", "layer", "access", "used for", ">coverage"]
+    columns = [
+        "group",
+        "!tag",
+        "zh",
+        "en",
+        "type",
+        "unit",
+        "kind",
+        "from",
+        "layer",
+        "access",
+        "used for",
+        ">coverage",
+    ]
     for code in dict.fromkeys(row.category for row in rows):
         own = [row for row in rows if row.category == code]
         first = own[0]
@@ -117,8 +130,17 @@ def _line(row: TagRow) -> list[object]:
     covered = Text("held", style="red") if row.held else share(row.coverage)
     return [
         row.group, row.code, row.title.zh, row.title.en, row.type, row.unit, row.kind,
-        "\n".join(row.sources), row.layer, row.access, row.used_for, covered,
+        _from(row.sources), row.layer, row.access, row.used_for, covered,
     ]  # fmt: skip
+
+
+def _from(sources: tuple[str, ...]) -> str:
+    """transactions.amount, transactions.bought_at → transactions: amount, bought_at."""
+    found: dict[str, list[str]] = {}
+    for text in sources:
+        source, _, field = text.partition(".")
+        found.setdefault(source, []).append(field)
+    return "\n".join(f"{source}: {', '.join(fields)}" for source, fields in found.items())
 
 
 def _said(row: TagRow) -> list[str]:

@@ -48,10 +48,11 @@ def fact_columns(source: ResolvedSource, tags: Iterable[ResolvedTag], as_of: dat
         assert aggregate is not None
         group = "" if aggregate.agg in SIMPLE or aggregate.of is None else meaning(aggregate.of)
         groups[group].append((tag, aggregate))
-    return [
-        _over_values(_Rows.of(source, group, as_of), group) if value else _simple(_Rows.of(source, group, as_of), group)
-        for value, group in groups.items()
-    ]
+    tables = []
+    for value, members in groups.items():
+        rows = _Rows.of(source, members, as_of)
+        tables.append(_over_values(rows, members) if value else _simple(rows, members))
+    return tables
 
 
 def window_dates(window: Window, as_of: date) -> tuple[date | None, date]:
@@ -79,9 +80,7 @@ class _Rows:
     table: ibis.Table
 
     @classmethod
-    def of(
-        cls, source: ResolvedSource, group: Sequence[tuple[ResolvedTag, Aggregate]], as_of: date
-    ) -> "_Rows":
+    def of(cls, source: ResolvedSource, group: Sequence[tuple[ResolvedTag, Aggregate]], as_of: date) -> "_Rows":
         aggregates = [aggregate for _, aggregate in group]
         dates = [window_dates(aggregate.window, as_of) for aggregate in aggregates]
         starts = [first for first, _ in dates if first is not None]
@@ -91,8 +90,7 @@ class _Rows:
         shared = next(iter(wheres)) if len(wheres) == 1 else None
 
         read = {_time_of(source)}.union(*(_names(source, aggregate) for aggregate in aggregates))
-        table = keyed(source)
-        table = table.select(OWNER, *[name for name in source.columns if name in read])
+        table = keyed(source, read)
         moment = table[_time_of(source)]
         kept = [table[OWNER].notnull(), *_between(moment, first, last)]
         if shared is not None:
@@ -168,7 +166,7 @@ def _reduce(rows: _Rows, aggregate: Aggregate, wanted: DataType) -> ir.Value:
         return convert(days, INTEGER, wanted)
     assert aggregate.of is not None and aggregate.of.type is not None
     value, kind = compile_value(aggregate.of, rows.table, rows.as_of), aggregate.of.type
-    if agg in ("first", "last") and not aggregate.of == Name(_time_of(rows.source), kind):
+    if agg in ("first", "last") and aggregate.of != Name(_time_of(rows.source), kind):
         return convert(_by_time(rows, value, where, agg), kind, wanted)
     if agg in ("min", "max", "first", "last"):
         return convert(value.min(where=where) if agg in ("min", "first") else value.max(where=where), kind, wanted)
@@ -210,9 +208,7 @@ def _least(kind: DataType) -> ir.Value:
     return constant(least[kind.kind], kind)
 
 
-def _quantile(
-    value: ir.Value, kind: DataType, q: float, where: ir.BooleanValue | None, wanted: DataType
-) -> ir.Value:
+def _quantile(value: ir.Value, kind: DataType, q: float, where: ir.BooleanValue | None, wanted: DataType) -> ir.Value:
     """Linear interpolation between the two nearest ranks (Hyndman & Fan 1996, type 7), to six decimals."""
     if kind.kind == "decimal":
         # Whole minor units: engines agree on quantiles of integers, not on those of decimals.
@@ -232,9 +228,7 @@ def _over_values(rows: _Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) ->
     of = group[0][1].of
     assert of is not None
     table = rows.table.mutate(**{_VALUE: compile_value(of, rows.table, rows.as_of)})
-    rows = _Rows(
-        rows.source, rows.as_of, rows.first, rows.last, rows.where, table.filter(table[_VALUE].notnull())
-    )
+    rows = _Rows(rows.source, rows.as_of, rows.first, rows.last, rows.where, table.filter(table[_VALUE].notnull()))
     # Tags with the same rows and measure share one column.
     measures: dict[str, ir.Value] = {}
     seen = {tag.code: _seen(rows, aggregate, measures) for tag, aggregate in group}

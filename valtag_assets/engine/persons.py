@@ -4,6 +4,8 @@ A clean table keeps the key its source uses; which person a key stands for is de
 At present the declared key *is* the person: ``person_id`` is its text.
 """
 
+from collections.abc import Collection
+
 import ibis
 
 from valtag_assets.engine.session import unbound
@@ -28,26 +30,29 @@ def clean_table(source: ResolvedSource) -> ibis.Table:
     return unbound(clean_name(source.code), schema)
 
 
-def keyed(source: ResolvedSource) -> ibis.Table:
-    """The clean rows of ``source`` with the person each belongs to in the column ``OWNER``."""
+def keyed(source: ResolvedSource, fields: Collection[str] | None = None) -> ibis.Table:
+    """The clean rows of ``source``, ``fields`` of them or all, with the person each belongs to as ``OWNER``."""
     table = clean_table(source)
     assert source.spec.person is not None
-    return table.mutate(**{OWNER: table[source.spec.person].cast("string")})
+    person = table[source.spec.person].cast("string").name(OWNER)
+    return table.select(person, *[name for name in source.columns if fields is None or name in fields])
 
 
 def population(resolved: Resolved) -> ibis.Table:
     """Every person once, sorted: (person_id)."""
-    rows = [keyed(resolved.sources[code]) for code in resolved.catalog.person_sources()]
+    rows = [keyed(resolved.sources[code], ()) for code in resolved.catalog.person_sources()]
     found = [table.select(**{PERSON: table[OWNER]}) for table in rows]
     persons = ibis.union(*found, distinct=True) if len(found) > 1 else found[0].distinct()
     return persons.filter(persons[PERSON].notnull()).order_by(PERSON)
 
 
-def strangers(resolved: Resolved, source: ResolvedSource) -> ibis.Table:
-    """One row: how many rows of ``source`` belong to nobody in the population, and to how many keys."""
-    rows, persons = keyed(source), persons_table()
+def strangers(source: ResolvedSource) -> ibis.Table:
+    """One row (source, rows, strangers, keys): how many rows, and of how many keys, belong to nobody."""
+    rows, persons = keyed(source, ()), persons_table()
     missing = rows.anti_join(persons, rows[OWNER] == persons[PERSON])
-    return missing.aggregate(rows=missing.count(), keys=missing[OWNER].nunique())
+    counted = missing.aggregate(strangers=missing.count(), keys=missing[OWNER].nunique())
+    table = rows.aggregate(rows=rows.count()).cross_join(counted)
+    return table.select(source=ibis.literal(source.code), rows="rows", strangers="strangers", keys="keys")
 
 
 def persons_table() -> ibis.Table:

@@ -24,6 +24,7 @@ from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolved import Resolved, ResolvedScore
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.score import MEASURES, QUADRANTS, Rfm
+from valtag_assets.spec.types import FLOAT, DataType
 
 LETTERS = dict(zip(MEASURES, "rfm", strict=True))
 
@@ -159,9 +160,7 @@ def _thresholds(scored: ibis.Table, rfm: Rfm, kinds: Mapping[str, DataType]) -> 
         return one.select(**{f"{name}_high": ibis.literal(float(fixed[name])) for name in MEASURES})  # type: ignore[index]
     if fixed == "mean":
         persons = scored.count().nullif(0).cast("float64")
-        sums = {
-            name: convert(total(scored[name], kind), summed(kind), FLOAT) for name, kind in kinds.items()
-        }
+        sums = {name: convert(total(scored[name], kind), summed(kind), FLOAT) for name, kind in kinds.items()}
         return scored.aggregate(**{f"{name}_high": found / persons for name, found in sums.items()})
     halves = [_middle(scored, name) for name in MEASURES]
     return halves[0].cross_join(halves[1]).cross_join(halves[2])

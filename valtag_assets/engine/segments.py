@@ -40,9 +40,7 @@ def segment_expression(resolved: Resolved, segment: ResolvedSegment, as_of: date
     parts += [score_table(resolved.scores[code]) for code in scores]
     read = segment.tags | segment.scores
     for part in parts:
-        chosen = part.select(
-            **{f"_{PERSON}": part[PERSON]}, **{n: part[n] for n in part.columns if n in read}
-        )
+        chosen = part.select(**{f"_{PERSON}": part[PERSON]}, **{n: part[n] for n in part.columns if n in read})
         table = table.left_join(chosen, table[PERSON] == chosen[f"_{PERSON}"]).drop(f"_{PERSON}")
     return table.filter(_satisfied(segment.rule, table, as_of)).select(PERSON).order_by(PERSON)
 

@@ -1,7 +1,7 @@
 """A category's table: one row per person of the population, one column per tag, at an as-of date."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import date
 
 import ibis

@@ -8,9 +8,10 @@ the written code.
 import re
 from collections.abc import Iterator
 
+from valtag_assets.expression.resolved import PERSON
 from valtag_assets.spec.tag import Tag
 
-_WINDOW_SUFFIX = re.compile(r"(_\d+d|_mtd|_ytd)$")
+_WINDOW_SUFFIX = re.compile(r"_(before_\d+d|\d+d|mtd|ytd)$", re.ASCII)
 
 
 def naming_faults(tag: Tag) -> Iterator[str]:
@@ -29,13 +30,14 @@ def naming_faults(tag: Tag) -> Iterator[str]:
         yield f"'{code}' is a count, so its code ends in _count (or _days); call it '{code}_count'"
     if agg in ("days_since_first", "days_since_last") and not code.startswith("days_since_"):
         yield f"'{code}' is a distance in days, so its code starts with days_since_"
-    if tag.value and tag.value.fact and _WINDOW_SUFFIX.search(code):
-        found = _WINDOW_SUFFIX.search(code)
-        assert found is not None
+    window = _WINDOW_SUFFIX.search(code) if tag.value and tag.value.fact else None
+    if window:
         yield (
-            f"'{code}' carries its window; write code: {code[: found.start()]} with "
-            f"windows: [{found.group(1).lstrip('_')}], and the suffix follows"
+            f"'{code}' carries its window; write code: {code[: window.start()]} with "
+            f"windows: [{window.group(1).replace('_', ' ')}], and the suffix follows"
         )
+    if code == PERSON:
+        yield f"'{code}' is the key of every table of tags and can't be a tag; call it otherwise"
 
 
 def _with_end(code: str, end: str) -> str:

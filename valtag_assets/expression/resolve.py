@@ -13,7 +13,8 @@ from valtag_assets.expression.parse import ExpressionError, parse
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
     concrete_codes,
-    declared_values,
+    declared_symbol,
+    empty_faults,
     tag_over_tags,
     tag_symbol,
     value_tags,
@@ -29,7 +30,7 @@ from valtag_assets.expression.resolved import (
     ResolvedTag,
 )
 from valtag_assets.expression.scope import Scope, Symbol
-from valtag_assets.spec.catalog import Catalog, Entry, load_catalog
+from valtag_assets.spec.catalog import Catalog, Entry, read_catalog
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
 from valtag_assets.spec.score import MEASURES, QUADRANTS, Rfm
 from valtag_assets.spec.segment import Rule, Segment
@@ -38,22 +39,33 @@ from valtag_assets.spec.types import BOOLEAN, INTEGER, TEXT
 
 
 def resolve_catalog(root: Path) -> Resolved:
-    """Load and resolve the catalog folder ``root``. Raises CatalogError with every mistake."""
-    return resolve(load_catalog(root))
+    """Load and resolve the catalog folder ``root``. Raises CatalogError with every mistake of every file."""
+    reading = read_catalog(root)
+    resolved, problems = _resolve(reading.catalog)
+    problems = [*reading.problems, *(p for p in problems if not reading.blames_lost(p))]
+    if problems:
+        raise CatalogError(problems)
+    return resolved
 
 
 def resolve(catalog: Catalog) -> Resolved:
     """Resolve ``catalog``. Raises CatalogError with every mistake."""
+    resolved, problems = _resolve(catalog)
+    if problems:
+        raise CatalogError(problems)
+    return resolved
+
+
+def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     problems: list[Problem] = []
     sources = _sources(catalog, problems)
     tags = _tags(catalog, sources, problems)
-    _stop_if(problems)
-    categories = _categories(catalog, tags, problems)
-    scores = {code: _score(entry, tags, problems) for code, entry in catalog.scores.items()}
-    _score_columns_are_new(catalog, tags, scores, problems)
-    segments = _segments(catalog, tags, scores, problems)
-    _stop_if(problems)
-    return Resolved(catalog, sources, tags, categories, scores, segments)
+    symbols = _symbols(catalog, tags)
+    categories = _categories(catalog, tags, Scope(symbols, "tag"), problems)
+    scores = {code: _score(entry, Scope(symbols, "tag"), problems) for code, entry in catalog.scores.items()}
+    _score_columns_are_new(catalog, symbols, scores, problems)
+    segments = _segments(catalog, tags, symbols, scores, problems)
+    return Resolved(catalog, sources, tags, categories, scores, segments), problems
 
 
 def tag_scope(tags: Iterable[ResolvedTag]) -> Scope:
@@ -61,9 +73,13 @@ def tag_scope(tags: Iterable[ResolvedTag]) -> Scope:
     return Scope([tag_symbol(tag) for tag in tags], "tag")
 
 
-def _stop_if(problems: list[Problem]) -> None:
-    if problems:
-        raise CatalogError(problems)
+def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:
+    """Every tag that is written down. A tag at fault keeps its name, so that its readers are not blamed for it."""
+    found = {}
+    for entry in catalog.tags.values():
+        for code in concrete_codes(entry.spec):
+            found[code] = tag_symbol(tags[code]) if code in tags else declared_symbol(entry.spec, code)
+    return list(found.values())
 
 
 def _sources(catalog: Catalog, problems: list[Problem]) -> dict[str, ResolvedSource]:
@@ -75,59 +91,49 @@ def _sources(catalog: Catalog, problems: list[Problem]) -> dict[str, ResolvedSou
     return {code: found[code] for code in catalog.sources}
 
 
-def _tags(
-    catalog: Catalog, sources: Mapping[str, ResolvedSource], problems: list[Problem]
-) -> dict[str, ResolvedTag]:
-    """Every tag column of the catalog; tags over tags are typed in the order they rest on each other."""
+def _tags(catalog: Catalog, sources: Mapping[str, ResolvedSource], problems: list[Problem]) -> dict[str, ResolvedTag]:
+    """Every tag column of the catalog that is sound, in the order of the files."""
     category_of = {tag.code: code for code, entry in catalog.categories.items() for tag in entry.spec.tags}
     found: dict[str, ResolvedTag] = {}
-    waiting: dict[str, Entry[Tag]] = {}
     for code, entry in catalog.tags.items():
         problems.extend(entry.problem(fault, "code") for fault in naming_faults(entry.spec))
-        if entry.spec.kind != "value":
-            waiting[code] = entry
-            continue
-        for tag in value_tags(entry, category_of[code], sources, problems):
-            if tag.code in found:
-                problems.append(entry.problem(f"tag '{tag.code}' is defined twice", "code"))
-            found[tag.code] = tag
-    _tags_over_tags(catalog, waiting, category_of, found, problems)
+        problems.extend(empty_faults(entry))
+        if entry.spec.kind == "value":
+            own = value_tags(entry, category_of.get(code, ""), sources, problems)
+            found |= {tag.code: tag for tag in own}
+    _columns_are_new(catalog, problems)
+    waiting = {code: entry for code, entry in catalog.tags.items() if entry.spec.kind != "value"}
+    scope = Scope(_symbols(catalog, found), "tag")
+    for code, entry in waiting.items():
+        tag = tag_over_tags(entry, category_of.get(code, ""), scope, problems)
+        if tag is not None:
+            found[code] = tag
+    cycle = _cycle({code: found[code].tags for code in waiting if code in found})
+    if cycle:
+        chain = " → ".join(cycle)
+        problems.append(waiting[cycle[0]].problem(f"tags rest on each other in a circle: {chain}", "value"))
     written = [name for entry in catalog.tags.values() for name in concrete_codes(entry.spec)]
     return {name: found[name] for name in written if name in found}
 
 
-def _tags_over_tags(
-    catalog: Catalog,
-    waiting: dict[str, Entry[Tag]],
-    category_of: Mapping[str, str],
-    found: dict[str, ResolvedTag],
-    problems: list[Problem],
-) -> None:
-    """Resolve bands and computed tags until none is left; what waits for itself is a cycle."""
-    symbols = [tag_symbol(tag) for tag in found.values()]
-    symbols += [_waiting_symbol(entry.spec) for code, entry in waiting.items() if code not in found]
-    # A value tag that is itself at fault keeps its name, so that its readers are not blamed for it.
-    known = {symbol.code for symbol in symbols}
+def _columns_are_new(catalog: Catalog, problems: list[Problem]) -> None:
+    """Refuse a column that two tags would give, as a window may (spend with 30d, and spend_30d)."""
+    first: dict[str, Entry[Tag]] = {}
     for entry in catalog.tags.values():
-        symbols += [Symbol(code, entry.spec.type) for code in concrete_codes(entry.spec) if code not in known]
-    scope = Scope(symbols, "tag")
-    for code, entry in waiting.items():
-        tag = tag_over_tags(entry, category_of[code], scope, problems)
-        if tag is not None:
-            if code in found:
-                problems.append(entry.problem(f"tag '{code}' is defined twice", "code"))
-            found[code] = tag
-    graph = {code: found[code].tags for code in waiting if code in found}
-    cycle = _cycle(graph)
-    if cycle:
-        chain = " → ".join(cycle)
-        problems.append(waiting[cycle[0]].problem(f"tags rest on each other in a circle: {chain}", "value"))
+        for code, window in concrete_codes(entry.spec).items():
+            if code in first:
+                other = first[code].problem("", "code")
+                at = f"already at {other.file.name}:{other.line} (tag '{first[code].spec.code}')"
+                wide = f" by its window {window.suffix.lstrip('_')}" if window.suffix else ""
+                message = f"tag '{entry.spec.code}' gives the column '{code}'{wide}, which is defined {at}"
+                problems.append(entry.problem(message, "windows" if window.suffix else "code"))
+            first.setdefault(code, entry)
 
 
 def _categories(
-    catalog: Catalog, tags: Mapping[str, ResolvedTag], problems: list[Problem]
+    catalog: Catalog, tags: Mapping[str, ResolvedTag], scope: Scope, problems: list[Problem]
 ) -> dict[str, ResolvedCategory]:
-    found = {code: _category(catalog, code, tags, problems) for code in catalog.categories}
+    found = {code: _category(catalog, code, tags, scope, problems) for code in catalog.categories}
     cycle = _cycle({code: frozenset(item.categories) for code, item in found.items()})
     if cycle:
         message = (
@@ -139,18 +145,17 @@ def _categories(
 
 
 def _category(
-    catalog: Catalog, code: str, tags: Mapping[str, ResolvedTag], problems: list[Problem]
+    catalog: Catalog, code: str, tags: Mapping[str, ResolvedTag], scope: Scope, problems: list[Problem]
 ) -> ResolvedCategory:
     own = {name: tag for name, tag in tags.items() if tag.category == code}
-    order = TopologicalSorter({name: sorted(tag.tags & own.keys()) for name, tag in own.items()})
-    laws = _laws(catalog, code, tags, problems)
-    read = {tags[name].category for tag in own.values() for name in tag.tags}
-    read |= {tags[name].category for law in laws for name in law.tags}
+    laws = _laws(catalog, code, scope, problems)
+    named: set[str] = set().union(*(tag.tags for tag in own.values()), *(law.tags for law in laws))
+    read = {tags[name].category for name in named if name in tags}
     fields = {source for tag in own.values() for source, _ in tag.fields}
     fields |= {tag.aggregate.fact for tag in own.values() if tag.aggregate}
     return ResolvedCategory(
         code=code,
-        tags=tuple(own[name] for name in order.static_order()),
+        tags=tuple(_in_order(own)),
         laws=laws,
         sources=tuple(sorted(fields)),
         categories=tuple(sorted(read - {code})),
@@ -158,36 +163,48 @@ def _category(
     )
 
 
-def _laws(
-    catalog: Catalog, code: str, tags: Mapping[str, ResolvedTag], problems: list[Problem]
-) -> tuple[ResolvedLaw, ...]:
+def _in_order(own: Mapping[str, ResolvedTag]) -> list[ResolvedTag]:
+    """The tags as written, but each after those it reads. The same in every process: columns keep their order."""
+    ordered: dict[str, ResolvedTag] = {}
+
+    def place(tag: ResolvedTag, above: frozenset[str]) -> None:
+        for name in sorted(tag.tags & own.keys() - ordered.keys() - above):
+            place(own[name], above | {name})
+        ordered.setdefault(tag.code, tag)
+
+    for tag in own.values():
+        place(tag, frozenset({tag.code}))
+    return list(ordered.values())
+
+
+def _laws(catalog: Catalog, code: str, scope: Scope, problems: list[Problem]) -> tuple[ResolvedLaw, ...]:
     entry, found = catalog.categories[code], []
-    scope = tag_scope(tags.values())
+    own = {name for tag in entry.spec.tags for name in concrete_codes(tag)}
     for number, law in enumerate(entry.spec.laws):
         try:
             node = parse(law.law, scope, expect=BOOLEAN)
         except ExpressionError as error:
             problems.append(entry.problem(str(error), "laws", number, "law"))
             continue
-        if not any(tags[name].category == code for name in names_read(node)):
+        if not names_read(node) & own:
             problems.append(entry.problem(f"law '{law.law}' reads no tag of {code}", "laws", number, "law"))
         found.append(ResolvedLaw(law.name, node, law.severity, names_read(node), law.law))
     return tuple(found)
 
 
-def _score(entry: Entry[Rfm], tags: Mapping[str, ResolvedTag], problems: list[Problem]) -> ResolvedScore:
+def _score(entry: Entry[Rfm], scope: Scope, problems: list[Problem]) -> ResolvedScore:
     rfm, code = entry.spec, entry.spec.score
     for name in MEASURES:
-        tag = tags.get(getattr(rfm, name))
+        tag = scope.get(getattr(rfm, name))
         if tag is None:
-            message = f"'{getattr(rfm, name)}' is no tag{did_you_mean(getattr(rfm, name), list(tags))}"
+            known = [symbol.code for symbol in scope]
+            message = f"'{getattr(rfm, name)}' is no tag{did_you_mean(getattr(rfm, name), known)}"
             problems.append(entry.problem(message, name))
         elif not tag.type.numeric:
             problems.append(entry.problem(f"'{tag.code}' is a {tag.type}; RFM needs numbers", name))
     where = None
     if rfm.where is not None:
         try:
-            scope = tag_scope(tags.values())
             where = parse(rfm.where, scope, expect=BOOLEAN)
         except ExpressionError as error:
             problems.append(entry.problem(str(error), "where"))
@@ -205,10 +222,11 @@ def _score(entry: Entry[Rfm], tags: Mapping[str, ResolvedTag], problems: list[Pr
 
 def _score_columns_are_new(
     catalog: Catalog,
-    tags: Mapping[str, ResolvedTag],
+    symbols: list[Symbol],
     scores: Mapping[str, ResolvedScore],
     problems: list[Problem],
 ) -> None:
+    tags = {symbol.code for symbol in symbols}
     for code, score in scores.items():
         for column in score.columns:
             if column in tags:
@@ -219,16 +237,16 @@ def _score_columns_are_new(
 def _segments(
     catalog: Catalog,
     tags: Mapping[str, ResolvedTag],
+    symbols: list[Symbol],
     scores: Mapping[str, ResolvedScore],
     problems: list[Problem],
 ) -> dict[str, ResolvedSegment]:
-    symbols = [tag_symbol(tag) for tag in tags.values()]
-    symbols += [
+    columns = [
         Symbol(column, kind, score.values.get(column))
         for score in scores.values()
         for column, kind in score.columns.items()
     ]
-    scope = Scope(symbols, "tag or score")
+    scope = Scope([*symbols, *columns], "tag or score")
     found = {}
     for code, entry in catalog.segments.items():
         rule = _rule(entry, entry.spec.rule, scope, ("rule",), problems)
@@ -270,8 +288,3 @@ def _cycle(graph: Mapping[str, frozenset[str]]) -> list[str]:
     except CycleError as error:
         return list(reversed(error.args[1]))
     return []
-
-
-def _waiting_symbol(tag: Tag) -> Symbol:
-    """A tag over tags, before its own expression is read: its declared type is enough to type its readers."""
-    return Symbol(tag.code, tag.type, declared_values(tag), (tag.title.zh, tag.title.en))

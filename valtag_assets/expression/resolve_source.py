@@ -1,6 +1,6 @@
 """A source's clean columns, and its lookups, computed fields and row rules as typed trees."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.parse import ExpressionError, parse
@@ -36,8 +36,7 @@ def resolve_source(
     refuse = _row_rules(entry, "refuse", source.refuse, scope, problems)
     drop = _row_rules(entry, "drop", source.drop, scope, problems)
     trees = [meaning(node) for _, node in (*compute, *refuse, *drop)]
-    if source.time and columns.get(source.time) and not columns[source.time].temporal:
-        problems.append(entry.problem(f"'{source.time}' is a {columns[source.time]}, no time", "time"))
+    problems.extend(_role_faults(entry, columns))
     taken = "".join(sorted(lookups[look.source].meaning for look in source.lookups if look.source in lookups))
     return ResolvedSource(
         code=source.source,
@@ -50,6 +49,21 @@ def resolve_source(
         drop=drop,
         meaning=repr((_without_words(source.model_dump(mode="python")), trees, taken)),
     )
+
+
+def _role_faults(entry: Entry[Source], columns: Mapping[str, DataType]) -> Iterator[Problem]:
+    """A time that is no time, a person that is no key, a master that would hold a person twice."""
+    source = entry.spec
+    time = columns.get(source.time or "")
+    if time is not None and not time.temporal:
+        yield entry.problem(f"'{source.time}' is a {time}, no time: give it type timestamp or date", "time")
+    person = columns.get(source.person or "")
+    if person is not None and person.kind not in ("text", "integer"):
+        yield entry.problem(f"'{source.person}' is a {person}: a person's key is text or integer", "person")
+    merged = source.deduplicate.key if source.deduplicate else (source.person,)
+    if source.kind == "master" and merged != (source.person,):
+        message = f"a master has one row per person: deduplicate by [{source.person}], or make it a fact"
+        yield entry.problem(message, "deduplicate", "key")
 
 
 def field_scope(source: ResolvedSource) -> Scope:
@@ -69,8 +83,10 @@ def _declared(
     }
     for lookup in source.lookups:
         other = lookups.get(lookup.source)
-        for name in lookup.take if other else ():
-            assert other is not None
+        if other is None:
+            continue
+        # A name the lookup does not have is refused where references are checked (spec.catalog).
+        for name in (taken for taken in lookup.take if taken in other.columns):
             columns[name], titles[name] = other.columns[name], other.titles[name]
             if name in other.values:
                 values[name] = other.values[name]
@@ -84,8 +100,7 @@ def _scope(
     values: Mapping[str, tuple[str, ...]],
 ) -> Scope:
     symbols = [
-        Symbol(name, kind, values.get(name), (titles[name].zh, titles[name].en))
-        for name, kind in columns.items()
+        Symbol(name, kind, values.get(name), (titles[name].zh, titles[name].en)) for name, kind in columns.items()
     ]
     return Scope(symbols, f"field of {source.source}")
 

@@ -20,11 +20,15 @@ from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Entry
+from valtag_assets.spec.constant import read_constant
 from valtag_assets.spec.problem import Problem, did_you_mean
 from valtag_assets.spec.tag import Band, Tag, Value
 from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, DataType, list_of
 
-_MEASURE = re.compile(r"^\s*(count|sum)\s*\((.*)\)\s*(asc|desc)?\s*$", re.DOTALL)
+_MEASURE = re.compile(r"\s*(count|sum)\s*\((.*)\)\s*(asc|desc)?\s*", re.DOTALL | re.IGNORECASE)
+_VALUE_LAST = re.compile(r"(.*\S)\s+asc\s*", re.DOTALL | re.IGNORECASE)
+# Full-width forms of what a measure is written with around its expression.
+_HALF_WIDTH = str.maketrans("（）　", "() ")
 _DAYS = re.compile(r"(before )?(\d+)d")
 
 
@@ -42,16 +46,25 @@ def concrete_codes(tag: Tag) -> dict[str, Window]:
     return {tag.code + window.suffix: window for window in windows}
 
 
-def declared_values(tag: Tag) -> tuple[str, ...] | None:
-    """The closed list of values a tag block states itself: band steps or its domain."""
+def declared_values(tag: Tag, of_field: tuple[str, ...] | None = None) -> tuple[str, ...] | None:
+    """The closed list of values a tag may have: its band's steps, its domain, or ``of_field``, those of the
+    field it holds; with what stands for nothing."""
+    values = tuple(tag.domain.values) if tag.domain.values else of_field
     if tag.band is not None:
-        return tuple(step.code for step in tag.band.steps)
-    return tuple(tag.domain.values) if tag.domain.values else None
+        values = tuple(step.code for step in tag.band.steps)
+    if values is None or tag.empty is None or isinstance(tag.empty, tuple):
+        return values
+    return tuple(dict.fromkeys((*values, str(tag.empty))))
 
 
 def tag_symbol(tag: ResolvedTag) -> Symbol:
     """The tag as a name that expressions may use."""
     return Symbol(tag.code, tag.type, tag.values, (tag.title.zh, tag.title.en))
+
+
+def declared_symbol(tag: Tag, code: str) -> Symbol:
+    """A column of a tag as its block declares it: enough to type its readers."""
+    return Symbol(code, tag.type, declared_values(tag), (tag.title.zh, tag.title.en))
 
 
 def read_window(text: str) -> Window:
@@ -77,9 +90,17 @@ def value_tags(
         problems.append(entry.problem(str(fault), *fault.place))
 
 
-def tag_over_tags(
-    entry: Entry[Tag], category: str, scope: Scope, problems: list[Problem]
-) -> ResolvedTag | None:
+def empty_faults(entry: Entry[Tag]) -> Iterator[Problem]:
+    """An ``empty`` that is no value of the tag's type."""
+    tag = entry.spec
+    try:
+        if tag.empty is not None:
+            read_constant(tag.empty, tag.type)
+    except ValueError as error:
+        yield entry.problem(f"empty: {error}", "empty")
+
+
+def tag_over_tags(entry: Entry[Tag], category: str, scope: Scope, problems: list[Problem]) -> ResolvedTag | None:
     """A band or computed tag; ``scope`` holds every tag it may read."""
     tag = entry.spec
     try:
@@ -144,8 +165,6 @@ def _from_master(entry: Entry[Tag], category: str, sources: Mapping[str, Resolve
     assert value is not None and value.master is not None and value.of is not None
     source = _source(sources, value.master, "master")
     node = _parse(value.of, field_scope(source), "value", "of", expect=None)
-    if value.where:
-        raise TagFault("where is for facts; of a master write if(condition, value, null)", "value", "where")
     _fits(tag.type, node.type, "type")
     return ResolvedTag(
         tag.code,
@@ -158,7 +177,7 @@ def _from_master(entry: Entry[Tag], category: str, sources: Mapping[str, Resolve
         fields=frozenset((source.code, name) for name in names_read(node)),
         master=source.code,
         node=node,
-        values=declared_values(tag) or source.values.get(value.of.strip()),
+        values=declared_values(tag, source.values.get(value.of.strip())),
     )
 
 
@@ -171,21 +190,21 @@ def _from_fact(
     scope = field_scope(source)
     of = _parse(value.of, scope, "value", "of", expect=None) if value.of else None
     where = _parse(value.where, scope, "value", "where", expect=BOOLEAN) if value.where else None
-    by, _ = _measure(value.by, scope, "by")
-    ties = tuple(
-        Tie(measure, descending)
-        for number, text in enumerate(value.ties)
-        for measure, descending in [_measure(text, scope, "ties", number)]
-    )
+    by, descending = _measure(value.by, scope, "by")
+    if not descending:
+        raise TagFault(f"by '{value.by}': the largest comes first; write it without asc", "value", "by")
+    ties = _ties(value, of, scope)
     _check_aggregate(tag, value, of)
-    aggregate = Aggregate(source.code, value.agg, window, of, where, by, ties, value.k, value.q, value.equals)
+    equals = _equals(value, of, source.values.get((value.of or "").strip()))
+    aggregate = Aggregate(source.code, value.agg, window, of, where, by, ties, value.k, value.q, equals)
     nodes = [node for node in (of, where, by.of, *(tie.measure.of for tie in ties)) if node is not None]
     fields: set[Field] = {(source.code, name) for node in nodes for name in names_read(node)}
     assert source.spec.time is not None
     fields.add((source.code, source.spec.time))
-    keeps = value.agg in ("first", "last", "top", "min", "max")  # the tag is one of the field's own values
+    # The tag holds the field's own values.
+    keeps = value.agg in ("first", "last", "top", "top_k", "list", "min", "max")
     text = repr((value.fact, value.agg, window, [meaning(node) for node in nodes], bool(of), bool(where)))
-    rest = repr((by.agg, [(tie.measure.agg, tie.descending) for tie in ties], value.k, value.q, value.equals))
+    rest = repr((by.agg, [(tie.measure.agg, tie.descending) for tie in ties], value.k, value.q, equals))
     return ResolvedTag(
         code,
         category,
@@ -196,8 +215,34 @@ def _from_fact(
         _tag_meaning(tag, text + rest),
         fields=frozenset(fields),
         aggregate=aggregate,
-        values=declared_values(tag) or (source.values.get((value.of or "").strip()) if keeps else None),
+        values=declared_values(tag, source.values.get((value.of or "").strip()) if keeps else None),
     )
+
+
+def _ties(value: Value, of: Node | None, scope: Scope) -> tuple[Tie, ...]:
+    """The tie rules; ``<of> asc`` at the end is what holds anyway: the smaller value."""
+    found = []
+    for number, text in enumerate(value.ties):
+        by_value = _VALUE_LAST.fullmatch(text)
+        if by_value and of is not None and not _MEASURE.fullmatch(text.translate(_HALF_WIDTH)):
+            node = _parse(by_value.group(1), scope, "value", "ties", number, expect=None)
+            if node == of and number == len(value.ties) - 1:
+                continue
+        found.append(Tie(*_measure(text, scope, "ties", number)))
+    return tuple(found)
+
+
+def _equals(value: Value, of: Node | None, values: tuple[str, ...] | None) -> str | int | None:
+    """The value whose share is wanted, of the field's own type and one of its values."""
+    if value.equals is None or of is None or of.type is None:
+        return None
+    try:
+        found: str | int = read_constant(value.equals, of.type)
+    except ValueError as error:
+        raise TagFault(f"{error}, and '{value.of}' is one", "value", "equals") from error
+    if values is not None and str(found) not in values:
+        raise TagFault(f"'{found}' is no value of {value.of}{did_you_mean(str(found), values)}", "value", "equals")
+    return found
 
 
 def _check_aggregate(tag: Tag, value: Value, of: Node | None) -> None:
@@ -239,14 +284,15 @@ def _fits(declared: DataType, actual: DataType | None, *place: str | int) -> Non
 
 
 def _measure(text: str, scope: Scope, *place: str | int) -> tuple[Measure, bool]:
-    found = _MEASURE.match(text)
-    if not found or (found.group(1) == "count") != (not found.group(2).strip()):
+    found = _MEASURE.fullmatch(text.translate(_HALF_WIDTH))
+    agg = found.group(1).lower() if found else ""
+    if not found or (agg == "count") != (not found.group(2).strip()):
         message = f"'{text}' is no measure; write count() or sum(field), for ties with asc or desc"
         raise TagFault(message, "value", *place)
-    descending = (found.group(3) or "desc") == "desc"
-    if found.group(1) == "count":
+    descending = (found.group(3) or "desc").lower() == "desc"
+    if agg == "count":
         return Measure("count", type=INTEGER), descending
-    node = _parse(found.group(2), scope, "value", *place, expect=None)
+    node = _parse(text[found.start(2) : found.end(2)], scope, "value", *place, expect=None)
     if node.type is None or not node.type.numeric:
         raise TagFault(f"'{text}': sum needs a number", "value", *place)
     return Measure("sum", node, node.type), descending
@@ -272,4 +318,4 @@ def _windowed(title: Title, window: Window) -> Title:
 
 
 def _tag_meaning(tag: Tag, how: str) -> str:
-    return repr((tag.code, str(tag.type), how, tag.empty, tag.null_policy))
+    return repr((tag.code, str(tag.type), how, tag.empty_value, tag.null_policy))

@@ -1,10 +1,11 @@
-"""Stage *identity*: who the persons are."""
+"""Stage *identity*: who the persons are, and which rows belong to nobody among them."""
 
 from pathlib import Path
 
 import dagster as dg
+import ibis
 
-from valtag_assets.engine.persons import PERSON, clean_name, population
+from valtag_assets.engine.persons import PERSON, clean_name, population, strangers
 from valtag_assets.engine.session import Engine
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Wanted, ask
@@ -13,16 +14,22 @@ from valtag_assets.graph.publishing import Plan, Results, Written, build, meanin
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
-from valtag_assets.quality.plan import population_expectations
-from valtag_assets.spec.types import TEXT
+from valtag_assets.quality.plan import population_expectations, stranger_expectations
+from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_assets.warehouse.snapshot import TableRef
 
 GROUP = "3_identity"
 TABLE = TableRef("identity", "persons")
+STRANGERS = TableRef("identity", "strangers")
+STRANGER_COLUMNS = {"source": TEXT, "rows": INTEGER, "strangers": INTEGER, "keys": INTEGER}
 
 
 def identity_assets(setting: Setting) -> list[dg.AssetsDefinition]:
-    """The population."""
+    """The population, and the strangers."""
+    return [_persons_asset(setting), *([_strangers_asset(setting)] if _facts(setting) else [])]
+
+
+def _persons_asset(setting: Setting) -> dg.AssetsDefinition:
     resolved = setting.resolved
     sources = resolved.catalog.person_sources()
     title = resolved.catalog.project.persons.title
@@ -46,7 +53,7 @@ def identity_assets(setting: Setting) -> list[dg.AssetsDefinition]:
     def persons(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
         yield from build(context, setting, engine, persons_plan(setting))
 
-    return [persons]
+    return persons
 
 
 def persons_plan(setting: Setting) -> Plan:
@@ -70,4 +77,57 @@ def persons_plan(setting: Setting) -> Plan:
         private=frozenset({PERSON}),
         write=write,
         expectations=lambda written, previous: population_expectations(resolved, previous),
+    )
+
+
+def _facts(setting: Setting) -> list[str]:
+    return [code for code, source in setting.resolved.sources.items() if source.spec.kind == "fact"]
+
+
+def _strangers_asset(setting: Setting) -> dg.AssetsDefinition:
+    """Rows of facts whose person is not in the population count for nobody: they are counted here."""
+    resolved, facts = setting.resolved, _facts(setting)
+    key = asset_key(STRANGERS.key)
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(TABLE.key), *[asset_key(clean_name(code)) for code in facts]],
+        group_name=GROUP,
+        description="**总体之外的行 · Strangers**\n\n行为与交易中不属于总体的人 · "
+        "Rows of facts that belong to nobody in the population; no tag counts them",
+        owners=[resolved.catalog.project.owner],
+        kinds={"duckdb", "parquet"},
+        code_version=meaning_of("strangers", facts),
+        automation_condition=dg.AutomationCondition.eager(),
+        check_specs=check_specs(key, lambda _: stranger_expectations(resolved), STRANGER_COLUMNS),
+        output_required=False,
+    )
+    def strangers_table(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
+        yield from build(context, setting, engine, strangers_plan(setting))
+
+    return strangers_table
+
+
+def strangers_plan(setting: Setting) -> Plan:
+    """How the rows of nobody are counted."""
+    resolved, facts = setting.resolved, _facts(setting)
+    gate = ask(setting.warehouse, [Wanted(TABLE.key), *[Wanted(clean_name(code)) for code in facts]])
+
+    def write(engine: Engine, into: Path) -> Written:
+        inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
+        counted = [strangers(resolved.sources[code]) for code in facts]
+        table = ibis.union(*counted) if len(counted) > 1 else counted[0]
+        engine.write(table.order_by("source"), inputs, into / "part-0.parquet")
+        return Written()
+
+    return Plan(
+        table=STRANGERS,
+        as_of=None,
+        meaning=meaning_of("strangers", facts),
+        gate=gate,
+        key=("source",),
+        columns=STRANGER_COLUMNS,
+        private=frozenset(),
+        write=write,
+        expectations=lambda _, __: stranger_expectations(resolved),
     )

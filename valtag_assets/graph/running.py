@@ -143,7 +143,11 @@ class _Run:
             table = (event.step_key or "").replace("__", "/", 1)
             if event.event_type == dg.DagsterEventType.STEP_FAILURE and table not in told:
                 error = event.step_failure_data.error
-                self.faults[table] = error.to_string() if error else "no error was recorded"
+                text = error.to_string() if error else "no error was recorded"
+                if dg.DagsterExecutionInterruptedError.__name__ in text:
+                    # Dagster takes Ctrl-C for a failure of the step it hit, and would have us go on.
+                    raise KeyboardInterrupt
+                self.faults[table] = text
 
 
 def _flow(table: str) -> tuple[int, str]:

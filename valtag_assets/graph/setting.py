@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
+from valtag_assets.graph.catalog import checked_catalog
 from valtag_assets.warehouse.store import Warehouse
 
 SHIPPED = Path(__file__).parent.parent / "catalogs"
@@ -95,4 +95,4 @@ def data_folder(environment: Mapping[str, str]) -> Path:
 def setting_from(environment: Mapping[str, str]) -> Setting:
     """The setting of a code location. Raises CatalogError with every mistake of the catalog."""
     root = catalog_folder(environment.get("VALTAG_CATALOG", DEFAULT_CATALOG))
-    return Setting(resolve_catalog(root), data_folder(environment))
+    return Setting(checked_catalog(root), data_folder(environment))

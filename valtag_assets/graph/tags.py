@@ -31,11 +31,11 @@ from valtag_assets.graph.stages import (
     is_partitioned,
     run_as_of,
 )
-from valtag_assets.quality.column import HIDDEN_LEVELS
+from valtag_assets.quality.column import HIDDEN_LEVELS, rule_at
 from valtag_assets.quality.plan import category_expectations
 from valtag_assets.spec.block import Refresh
 from valtag_assets.spec.types import TEXT
-from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 GROUP = "4_tags"
 
@@ -84,6 +84,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
             key,
             lambda previous: category_expectations(resolved, category, setting.last_as_of(), previous),
             {tag.code: tag.type for tag in category.tags},
+            _age_verdicts(setting, category, setting.last_as_of(), Written()),
         ),
         output_required=False,
     )
@@ -132,10 +133,35 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         private=frozenset(t.code for t in category.tags if t.spec.access in HIDDEN_LEVELS) | {PERSON},
         write=write,
         expectations=lambda written, previous: category_expectations(resolved, category, as_of, previous),
+        verdicts=lambda written: _age_verdicts(setting, category, as_of, written),
         fingerprint=before.content_hash if before else "",
         joined={tags_name(code): gate.snapshots[tags_name(code)].files for code in others if gate.open},
         picture=picture,
     )
+
+
+def _age_verdicts(
+    setting: Setting, category: ResolvedCategory, as_of: date, written: Written
+) -> list[Verdict]:
+    """Whether the data are young enough for the category's ``max_age``; no verdict when it states none."""
+    entry = setting.resolved.catalog.categories[category.code]
+    refresh = refresh_of(setting, category.code)
+    if refresh.max_age is None:
+        return []
+    age = None if written.data_until is None else max(0, (as_of - written.data_until.date()).days)
+    detail = {
+        "title": {
+            "zh": f"数据年龄不超过 {refresh.max_age} 天",
+            "en": f"the data are at most {refresh.max_age} days old",
+        },
+        "rule": rule_at(entry, setting.resolved.catalog.root, "refresh", "max_age"),
+        "observed": age,
+        "expected": refresh.max_age,
+        "sample": [],
+    }
+    # A category of masters alone has no events, and so no age.
+    passed = age is None or age <= refresh.max_age
+    return [Verdict("data_age", None, "error", passed, "table", detail=detail)]
 
 
 def _read_from(setting: Setting, category: ResolvedCategory, other: str) -> frozenset[str]:

@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 
 from valtag_assets.graph.clean import clean_plan
-from valtag_assets.graph.identity import persons_plan
+from valtag_assets.graph.identity import persons_plan, strangers_plan
 from valtag_assets.graph.publishing import Plan, unchanged
 from valtag_assets.graph.scores import score_plan
 from valtag_assets.graph.segments import segment_plan
@@ -17,8 +17,8 @@ from valtag_assets.graph.tags import category_plan
 
 def nothing_to_do(setting: Setting, instance: dg.DagsterInstance, as_of: date, tables: Collection[str]) -> bool:
     """Is every one of ``tables`` served as a run for ``as_of`` would make it, and known to this Dagster?"""
-    plans = (plan for plan in _plans(setting, as_of) if plan.table.key in tables)
-    if not all(unchanged(setting, plan) for plan in plans):
+    plans = {plan.table.key: plan for plan in _plans(setting, as_of)}
+    if not all(table in plans and unchanged(setting, plans[table]) for table in tables):
         return False
     # A new DAGSTER_HOME over an old warehouse: the run fills the pages of its UI.
     records = instance.get_asset_records([asset_key(table) for table in tables])
@@ -32,6 +32,7 @@ def _plans(setting: Setting, as_of: date) -> Iterator[Plan]:
     for source in resolved.sources.values():
         yield clean_plan(setting, source, run_id="")
     yield persons_plan(setting)
+    yield strangers_plan(setting)
     for category in resolved.categories.values():
         yield category_plan(setting, category, as_of)
     for score in resolved.scores.values():

@@ -24,7 +24,7 @@ from valtag_assets.quality.column import (
     present,
     rule_at,
 )
-from valtag_assets.quality.expectation import ROWS, Expectation, with_unique_names
+from valtag_assets.quality.expectation import BETWEEN, ROWS, Expectation, with_unique_names
 from valtag_assets.quality.table import KEY, key_expectations, row_count, schema
 from valtag_assets.spec.block import Severity, Title
 from valtag_assets.spec.types import TEXT, DataType
@@ -63,6 +63,14 @@ def population_expectations(resolved: Resolved, previous: Snapshot | None) -> li
     """Each person once, none without a key, and at least half as many as before."""
     entry = resolved.catalog.sources[resolved.catalog.person_sources()[0]]
     return [*key_expectations(entry, resolved, "person"), row_count(entry, resolved, 1, 0.5, previous)]
+
+
+def stranger_expectations(resolved: Resolved) -> list[Expectation]:
+    """A warning for every fact with rows that belong to nobody in the population."""
+    entry = resolved.catalog.sources[resolved.catalog.person_sources()[0]]
+    title = Title(zh="每一行都属于总体中的人", en="every row belongs to a person of the population")
+    rule = rule_at(entry, resolved.catalog.root, "person")
+    return [Expectation("strangers", BETWEEN, "strangers", {"max_value": 0}, "warn", "nothing", title, rule)]
 
 
 def score_expectations(

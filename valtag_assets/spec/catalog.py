@@ -1,12 +1,14 @@
 """A catalog folder as one object: every file read, every name unique, every reference met."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from valtag_assets.spec.block import Block
+from valtag_assets.spec.block import Block, Title
 from valtag_assets.spec.loading import CatalogFile, Place, problem_at, read_file
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
 from valtag_assets.spec.project import AccessRules, Project
@@ -23,6 +25,12 @@ FOLDERS: Mapping[str, type[Block]] = {
     "scores": Rfm,
     "segments": SegmentFile,
 }
+
+
+_DEFINED = re.compile(r"\b(?:code|source|category|score|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
+_QUOTED = re.compile(r"'([a-z][a-z0-9_]*)'")
+# Stands in for a project.yaml that can't be read, so that the other files are checked all the same.
+_UNREADABLE = Project(name="unreadable", title=Title(zh="", en=""), start=date.min)
 
 
 @dataclass(frozen=True)
@@ -54,9 +62,7 @@ class Catalog:
 
     def category_of(self, tag: str) -> str:
         return next(
-            code
-            for code, entry in self.categories.items()
-            if any(item.code == tag for item in entry.spec.tags)
+            code for code, entry in self.categories.items() if any(item.code == tag for item in entry.spec.tags)
         )
 
     def owner_of(self, spec: Source | Category | Rfm | Segment) -> str:
@@ -73,39 +79,70 @@ class Catalog:
         return ()
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A catalog folder as far as it could be read, and every mistake found on the way.
+
+    ``lost`` are the names that files which could not be read define: what refers to them is not at fault.
+    """
+
+    catalog: Catalog
+    problems: tuple[Problem, ...]
+    lost: frozenset[str]
+
+    def blames_lost(self, problem: Problem) -> bool:
+        """Whether ``problem`` quotes a name that an unreadable file would have defined."""
+        quoted = _QUOTED.findall(problem.message)
+        return any(word == name or word.startswith(f"{name}_") for word in quoted for name in self.lost)
+
+
 def load_catalog(root: Path) -> Catalog:
     """Read and check the catalog folder ``root``. Raises CatalogError with every mistake of every file."""
+    reading = read_catalog(root)
+    if reading.problems:
+        raise CatalogError(reading.problems)
+    return reading.catalog
+
+
+def read_catalog(root: Path) -> Reading:
+    """Read what can be read of the catalog folder ``root``. Raises CatalogError when it is none."""
     if not (root / "project.yaml").is_file():
         raise CatalogError([Problem(root, 1, "", "is no catalog folder: project.yaml is missing")])
-    problems: list[Problem] = list(_unknown_files(root))
+    problems: list[Problem] = []
     project = _read(root / "project.yaml", Project, problems)
     access_path = root / "access.yaml"
     access = _read(access_path, AccessRules, problems) if access_path.is_file() else None
     files = {folder: _read_folder(root / folder, model, problems) for folder, model in FOLDERS.items()}
+    lost = frozenset(name for file in {problem.file for problem in problems} for name in _names_in(file))
+    problems.extend(_unknown_files(root))
     sources = _index(files["sources"], "source", problems)
     tables = project.model.code_tables if project else {}
     sources = {code: _with_code_tables(entry, tables, problems) for code, entry in sources.items()}
-    categories = _index(files["tags"], "category", problems)
-    scores = _index(files["scores"], "score", problems)
-    tags = _nested(files["tags"], "tags", "tag", problems)
-    segments = _nested(files["segments"], "segments", "segment", problems)
-    if project is None or problems:
-        raise CatalogError(problems)
     catalog = Catalog(
         root=root,
-        project=project.model,
+        project=project.model if project else _UNREADABLE,
         access=access.model if access else AccessRules(),
         sources=sources,
-        categories=categories,
-        tags=tags,
-        scores=scores,
-        segments=segments,
+        categories=_index(files["tags"], "category", problems),
+        tags=_nested(files["tags"], "tags", "tag", problems),
+        scores=_index(files["scores"], "score", problems),
+        segments=_nested(files["segments"], "segments", "segment", problems),
         digest=_digest(root),
     )
-    problems = list(_references(catalog, project))
-    if problems:
-        raise CatalogError(problems)
-    return catalog
+    references = list(_person_references(catalog, project)) if project else []
+    for source in sources.values():
+        references.extend(_source_references(catalog, source))
+    reading = Reading(catalog, tuple(problems), lost)
+    return replace(reading, problems=(*problems, *(p for p in references if not reading.blames_lost(p))))
+
+
+def _names_in(file: Path) -> Iterator[str]:
+    """The names a catalog file defines, as far as its text shows them, whether it is valid YAML or not."""
+    try:
+        text = file.read_bytes().decode("utf-8", errors="replace")
+    except OSError:
+        return
+    yield from _DEFINED.findall(text)
 
 
 def catalog_files(root: Path) -> list[Path]:
@@ -157,9 +194,7 @@ def _index(files: list[CatalogFile[Any]], key: str, problems: list[Problem]) -> 
     return found
 
 
-def _nested(
-    files: list[CatalogFile[Any]], many: str, word: str, problems: list[Problem]
-) -> dict[str, Entry[Any]]:
+def _nested(files: list[CatalogFile[Any]], many: str, word: str, problems: list[Problem]) -> dict[str, Entry[Any]]:
     found: dict[str, Entry[Any]] = {}
     for file in files:
         for number, item in enumerate(getattr(file.model, many)):
@@ -168,9 +203,7 @@ def _nested(
     return found
 
 
-def _add(
-    found: dict[str, Entry[Any]], code: str, entry: Entry[Any], word: str, problems: list[Problem]
-) -> None:
+def _add(found: dict[str, Entry[Any]], code: str, entry: Entry[Any], word: str, problems: list[Problem]) -> None:
     if code in found:
         other = found[code]
         at = other.problem("", "code" if other.place else word)
@@ -194,16 +227,16 @@ def _with_code_tables(
     return replace(entry, spec=entry.spec.model_copy(update={"fields": tuple(fields)}))
 
 
-def _references(catalog: Catalog, project: CatalogFile[Project]) -> Iterator[Problem]:
+def _person_references(catalog: Catalog, project: CatalogFile[Project]) -> Iterator[Problem]:
     for number, code in enumerate(catalog.project.persons.sources):
         if code not in catalog.sources or catalog.sources[code].spec.kind == "lookup":
             known = [name for name, entry in catalog.sources.items() if entry.spec.kind != "lookup"]
             message = f"'{code}' is no master or fact{did_you_mean(code, known)}"
             yield project.problem(("persons", "sources", number), message)
-    if not catalog.person_sources():
+    if not catalog.person_sources() and not any((catalog.root / "sources").glob("*.yaml")):
+        yield project.problem((), "there is no sources/*.yaml, so there are no persons")
+    elif not catalog.person_sources() and catalog.sources:
         yield project.problem((), "the catalog has no master and no fact, so there are no persons")
-    for entry in catalog.sources.values():
-        yield from _source_references(catalog, entry)
 
 
 def _source_references(catalog: Catalog, entry: Entry[Source]) -> Iterator[Problem]:

@@ -4,9 +4,10 @@ from datetime import date, datetime, time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import ibis
+import ibis.expr.datatypes as dt
 from ibis.expr.types import BooleanValue, NumericValue, Table, Value
 
-from valtag_assets.engine.cleaning.numbers import number_literal
+from valtag_assets.engine.cleaning.numbers import number_literal, rescaled
 from valtag_assets.engine.cleaning.plan import FieldPlan
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.block import Title
@@ -75,8 +76,9 @@ def median_of_absolutes(plan: FieldPlan, table: Table) -> NumericValue:
     value = plan.inside(table) if plan.inside else table[plan.column_at("outlier")]
     if plan.field.type.kind == "float":
         return value.abs().median()
-    units = value.abs() * ibis.literal(10 ** (plan.field.type.scale or 0), type="int64")
-    return units.try_cast("int64").median()
+    scale = plan.field.type.scale or 0
+    units = value.abs() * ibis.literal(10**scale, type="int64")
+    return rescaled(units, scale, dt.int64).median()
 
 
 def in_units(plan: FieldPlan, median: float | None) -> Decimal | float | None:

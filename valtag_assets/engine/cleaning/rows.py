@@ -21,7 +21,7 @@ from valtag_assets.spec.types import DataType
 
 # A clean row holds at any as-of; what depends on one belongs to a tag.
 _TIMELESS = date.min
-_TIMED = ("as_of", "days_since", "years_since")
+TIMED = ("as_of", "days_since", "years_since")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _holds(node: Node, table: Table) -> BooleanValue:
 
 def _check_timeless(name: str, node: Node) -> None:
     for part in walk(node):
-        if isinstance(part, Call) and part.function in _TIMED:
+        if isinstance(part, Call) and part.function in TIMED:
             raise ValueError(f"'{name}' uses {part.function}(), but a clean row must not depend on the as-of date")
 
 

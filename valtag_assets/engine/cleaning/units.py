@@ -11,9 +11,9 @@ from decimal import Decimal
 
 import ibis
 import ibis.expr.datatypes as dt
-import ibis.expr.operations as ops
 from ibis.expr.types import NumericValue, Table, Value
 
+from valtag_assets.engine.cleaning.numbers import WIDEST, rescaled
 from valtag_assets.engine.cleaning.plan import FieldPlan
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.block import Title
@@ -21,7 +21,6 @@ from valtag_assets.spec.source import Field
 from valtag_assets.spec.types import DataType, decimal
 
 _MORE_DECIMALS = 6
-_WIDEST = 38
 _BIGINT_DIGITS = 19
 
 
@@ -40,14 +39,14 @@ class Conversion:
             return self.field.type
         precision = self.field.type.precision or _BIGINT_DIGITS
         scale = self.field.type.scale or 0
-        widest = _WIDEST - self._factor_type.precision
+        widest = WIDEST - self._factor_type.precision
         return decimal(min(precision + _MORE_DECIMALS, widest), min(scale + _MORE_DECIMALS, widest))
 
     @property
     def _factor_type(self) -> dt.Decimal:
         whole = max(max(factor.adjusted() + 1, 1) for factor in self.factors.values())
         scale = max(max(0, -int(factor.as_tuple().exponent)) for factor in self.factors.values())
-        if whole + scale > _WIDEST // 2:
+        if whole + scale > WIDEST // 2:
             raise ValueError(f"field '{self.field.name}': a unit factor has too many digits")
         return dt.Decimal(whole + scale, scale)
 
@@ -67,10 +66,8 @@ class Conversion:
         product = value * factor
         if self.field.type.kind == "float":
             return product
-        if self.field.type.kind == "integer":
-            product = ops.TryCast(product, dt.Decimal(_WIDEST, 0)).to_expr()
-        # By hand, since Ibis drops a cast to the type that it (but not the engine) thinks a product has.
-        return ops.TryCast(product, to_ibis_type(self.field.type)).to_expr()
+        scale = (self.working.scale or 0) + self._factor_type.scale
+        return rescaled(product, scale, to_ibis_type(self.field.type))
 
     def _literal(self, factor: Decimal) -> NumericValue:
         if self.field.type.kind == "float":
@@ -113,10 +110,8 @@ def plan_unit(plan: FieldPlan, unit: Conversion, plans: Mapping[str, FieldPlan])
     """Add the conversion, and its rules, to the plan of a field."""
     field, source = plan.field, plan.column
 
-    def factor(t: Table) -> NumericValue:
-        return unit.factor({by: t[plans[by].column_at("unit")] for by in unit.by})
-
-    plan.add("unit", lambda t: unit.apply(t[source], factor(t)))
+    factor = plan.add_aside("factor", lambda t: unit.factor({by: t[plans[by].column_at("unit")] for by in unit.by}))
+    plan.add("unit", lambda t: unit.apply(t[source], t[factor]))
     result = plan.column
     if unit.by:
         named = " × ".join(unit.by)
@@ -124,5 +119,5 @@ def plan_unit(plan: FieldPlan, unit: Conversion, plans: Mapping[str, FieldPlan])
             en=f"{field.name} is in a unit ({named}) without a factor",
             zh=f"{field.name} 的单位（{named}）没有换算系数",
         )
-        plan.add_rule("unit", "quarantine", reason, lambda t: t[source].notnull() & factor(t).isnull())
-    plan.also_invalid(lambda t: t[source].notnull() & t[result].isnull() & factor(t).notnull())
+        plan.add_rule("unit", "quarantine", reason, lambda t: t[source].notnull() & t[factor].isnull())
+    plan.also_invalid(lambda t: t[source].notnull() & t[result].isnull() & t[factor].notnull())
