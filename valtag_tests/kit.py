@@ -60,7 +60,7 @@ fields:
   - {name: ratio, type: float}
   - {name: quantity, type: integer}
   - {name: brand, type: text}
-  - {name: channel, type: text, values: [app, web, store]}
+  - {name: channel, type: text, values: {app: app, web: web, 门店: store}}
   - {name: gift, type: boolean}
   - {name: due, type: date}
 """

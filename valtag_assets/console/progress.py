@@ -31,7 +31,7 @@ class TableLines:
 
     def done(self, item: TableDone) -> None:
         self.number += 1
-        self.console.print(self._line(item))
+        self.console.print(self._line(item), soft_wrap=True)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=self.number, description=item.table)
 

@@ -31,4 +31,4 @@ def tag_sql(setting: Setting, code: str, as_of: date | None, engine: str) -> str
     ]
     # A title is free text: whatever it holds, it stays inside its comment.
     comment = "\n".join(f"-- {' '.join(note.split())}" for note in notes)
-    return f"{comment}\n{compile_sql(tag_expression(resolved, code, as_of), engine)}"
+    return f"{comment}\n{compile_sql(tag_expression(resolved, code, as_of), engine, fused=True)}"

@@ -20,7 +20,7 @@ class Engine(Protocol):
     name: str
 
     def sql(self, expression: ibis.Table) -> str:
-        """The engine's SQL text of ``expression``, as people may read it."""
+        """The engine's SQL text of ``expression``, as it runs."""
 
     def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
         """Run ``expression`` and write its rows to one Parquet file ``into``, in the expression's order."""
@@ -29,18 +29,19 @@ class Engine(Protocol):
         """Run ``expression`` and bring its (few) rows into memory."""
 
 
-def compile_sql(expression: ibis.Table, dialect: str) -> str:
+def compile_sql(expression: ibis.Table, dialect: str, *, fused: bool = False) -> str:
     """The SQL text of ``expression``, one SELECT per step of it.
 
-    Fused into one SELECT, as Ibis does by default, a value is copied into each place that uses it: long chains
-    of steps would grow exponentially, and would be worked out again and again.
+    ``fused`` folds steps into one SELECT, as Ibis does by default: short to read for a few steps. But a value
+    is then copied into each place that uses it; long chains would grow exponentially, and be worked out again
+    and again. So what runs is never fused.
     """
-    fused = ibis.options.sql.fuse_selects
-    ibis.options.sql.fuse_selects = False
+    before = ibis.options.sql.fuse_selects
+    ibis.options.sql.fuse_selects = fused
     try:
         return str(ibis.to_sql(expression, dialect=dialect))
     finally:
-        ibis.options.sql.fuse_selects = fused
+        ibis.options.sql.fuse_selects = before
 
 
 def unbound(name: str, schema: Mapping[str, str] | ibis.Schema) -> ibis.Table:

@@ -87,5 +87,8 @@ def _session_of(parent: int) -> int:
 
 
 def _members(session: int) -> list[str]:
-    found = subprocess.run(["ps", "-o", "pid=", "-s", str(session)], capture_output=True, text=True, check=False)
-    return found.stdout.split()
+    """The processes of a session that are at work; the dead wait for init, which is not ours."""
+    listed = subprocess.run(
+        ["ps", "-o", "stat=,cmd=", "-s", str(session)], capture_output=True, text=True, check=False
+    )
+    return [line for line in listed.stdout.splitlines() if not line.startswith("Z")]

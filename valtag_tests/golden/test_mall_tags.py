@@ -4,25 +4,23 @@ Each query gives (member_no, value); a member it leaves out has no value. The as
 30 days begin on 2026-06-01, the last 90 on 2026-04-02, the last 365 on 2025-07-01.
 """
 
-from typing import LiteralString
-
 import duckdb
 import pytest
 
 from valtag_tests.golden.published import Published, differences
 
 
-def count_of(rows: LiteralString, what: LiteralString = "count(*)") -> str:
+def count_of(rows: str, what: str = "count(*)") -> str:
     """Counted per member; 0 for those without rows."""
     return f"""SELECT member_no, coalesce(n, 0) FROM members
         LEFT JOIN (SELECT member_no, {what} AS n FROM {rows} GROUP BY member_no) USING (member_no)"""
 
 
-def sum_of(rows: LiteralString) -> str:
+def sum_of(rows: str) -> str:
     return count_of(rows, "sum(amount)")
 
 
-def first_of(rows: LiteralString, value: LiteralString, order: LiteralString) -> str:
+def first_of(rows: str, value: str, order: str) -> str:
     """The value that comes first in the order, of all that a member has."""
     return f"""SELECT member_no, {value} FROM (
             SELECT member_no, {value}, row_number() OVER (PARTITION BY member_no ORDER BY {order}) AS place

@@ -48,7 +48,7 @@ def parse_number(text: StringValue, data_type: DataType) -> NumericValue:
     target = to_ibis_type(data_type)
     return ibis.cases(
         (text.re_search(plain), _cast_text(text, target)),
-        (text.re_search(amount), _cast_text(bare, target)),
+        (text.re_search(amount), _cast_amount(bare, target)),
         else_=ibis.null(target),
     )
 
@@ -59,6 +59,16 @@ def _cast_text(text: StringValue, target: dt.DataType) -> NumericValue:
         return text.try_cast(target)
     narrow = text.try_cast(dt.Decimal(NARROW, target.scale))
     return ibis.coalesce(narrow.cast(target), text.try_cast(target))
+
+
+def _cast_amount(text: StringValue, target: dt.DataType) -> NumericValue:
+    """As ``_cast_text``, of a text that may have an exponent."""
+    number = _cast_text(text, target)
+    if not target.is_decimal():
+        return number
+    # DuckDB rounds away from zero what lies wholly below the last decimal: 9e-10 would be 0.01.
+    nothing = text.re_search("[eE]-") & (text.try_cast("float64").abs() < float(Decimal("0.5").scaleb(-target.scale)))
+    return nothing.ifelse(number_literal(Decimal(0), target), number)
 
 
 def rescaled(number: NumericValue, scale: int, target: dt.DataType) -> NumericValue:

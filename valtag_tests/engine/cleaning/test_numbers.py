@@ -21,6 +21,9 @@ MONEY = "decimal(18,2)"
         ("+7", "7"),
         ("−3.5", "-3.5"),
         ("1.36e3", "1360"),
+        ("5e-3", "0.01"),
+        ("9e-10", "0"),
+        ("-8.881784e-16", "0"),
         ("1 234 567.891", "1234567.89"),
         (".5", "0.5"),
         ("12.", "12"),
@@ -85,8 +88,8 @@ def test_a_typed_float_is_a_whole_number_exactly_or_refused():
 
 
 def test_a_typed_float_becomes_the_decimal_people_read():
-    cleaned = clean_values(pa.array([0.1 + 0.2, 1.005, 1e15, -2.675, 1e20]), "DOUBLE", type=MONEY)
-    expected = [Decimal("0.30"), Decimal("1.01"), Decimal(10**15), Decimal("-2.68"), REFUSED]
+    cleaned = clean_values(pa.array([0.1 + 0.2, 1.005, 1e15, -2.675, 8.9e-16, 1e20]), "DOUBLE", type=MONEY)
+    expected = [Decimal("0.30"), Decimal("1.01"), Decimal(10**15), Decimal("-2.68"), Decimal(0), REFUSED]
     assert list(cleaned.values()) == expected
 
 
