@@ -200,14 +200,14 @@ def status(catalog: Catalog = None, data: Data = None, as_json: Json = False) ->
     """Show the health of every table; exit code 2 when something is refused or held."""
     from dataclasses import asdict
 
-    from valtag_assets.console.listings import health_table, holds_something
+    from valtag_assets.console.listings import holds_something, print_health
 
     setting = open_setting(catalog, data)
     rows = [asdict(row) for row in _graph("health").table_health(setting)]
     if as_json:
         print_json(rows)
     else:
-        screen().print(health_table(rows))
+        print_health(screen(), rows)
     raise typer.Exit(Exit.HELD if holds_something(rows) else Exit.DONE)
 
 
@@ -290,7 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         return int(code or Exit.DONE)
     except typer.Abort:
-        return Exit.STOPPED
+        # What Typer makes of Ctrl-C.
+        return exit_code_of(KeyboardInterrupt())
     except _USAGE_ERROR as error:
         error.show()
         return Exit.WRONG

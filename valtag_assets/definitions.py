@@ -30,7 +30,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *segment_assets(setting),
             *health_assets(setting),
         ],
-        jobs=jobs(),
+        jobs=jobs(setting),
         schedules=schedules(setting),
         sensors=sensors(setting),
         resources={

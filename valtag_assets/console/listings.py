@@ -14,15 +14,20 @@ from valtag_assets.spec.problem import Problem
 _WELL = ("ok", "warned", "never published")
 
 
-def health_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """The rows of graph.health.table_health as dicts."""
-    columns = ["!table", "state", "!as-of", ">rows", "data until", ">age d", "policy", "last tried", "reason"]
+def print_health(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rows of graph.health.table_health as dicts, then the reasons of those that are not well."""
+    columns = ["!table", "state", "!as-of", ">rows", "!data until", ">age d", "policy", "!last tried"]
     lines = [
         [row["table"], state(row["state"]), row["as_of"], count(row["rows"]), row["data_until"],
-         row["data_age_days"], row["policy"], row["last_tried"], row["reason"]]
+         row["data_age_days"], row["policy"], row["last_tried"]]
         for row in rows
     ]  # fmt: skip
-    return table("Health 健康状况", columns, lines)
+    console.print(table("Health 健康状况", columns, lines))
+    for row in rows:
+        if row["reason"]:
+            console.print(
+                Text.assemble(f"{row['table']}: ", state(row["state"]), f": {row['reason']}"), soft_wrap=True
+            )
 
 
 def holds_something(rows: Iterable[Mapping[str, Any]]) -> bool:

@@ -1,6 +1,10 @@
 """The summary of a run, printed."""
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -107,14 +111,28 @@ def _verdict(summary: Summary) -> Text:
 
 
 def _next_steps(summary: Summary, catalog: str | None) -> Iterator[str]:
-    option = f" --catalog {catalog}" if catalog else ""
-    first = next((c.code for c in summary.categories if c.state != NOT_TRIED), None)
+    command, option = _command(), f" --catalog {catalog}" if catalog else ""
+    steps = [(f"{command} ui{option}", "the graph, its checks and plots")]
+    published = [c.code for c in summary.categories if c.state != NOT_TRIED]
+    if published:
+        steps.append((f"{command} show tags/{published[0]}{option}", "rows of a published table"))
+    steps.append((f"{command} tags{option}", "the tag tree; with a text, only tags that hold it"))
+    refused = [source.code for source in summary.sources if source.quarantined]
+    if refused:
+        steps.append((f"{command} show quarantine/{refused[0]}{option}", "refused rows, with rule and reason"))
+    if summary.exit is not Exit.DONE:
+        steps.append((f"{command} status{option}", "the health of every table"))
+    width = max(len(step) for step, _ in steps)
     yield "\nnext:"
-    yield f"  make ui  or  valtag ui{option}".ljust(52) + "the graph, its checks and plots"
-    if first:
-        yield f"  valtag show tags/{first}{option}".ljust(52) + "rows of a published table"
-    yield f"  valtag tags{option}".ljust(52) + "the tag tree; valtag tags TEXT filters it"
-    if any(source.quarantined for source in summary.sources):
-        refused = next(source.code for source in summary.sources if source.quarantined)
-        yield f"  valtag show quarantine/{refused}{option}".ljust(52) + "refused rows, with rule and reason"
-    yield "  add a tag: one block in a file of the catalog's tags/, then valtag run again"
+    yield from (f"  {step:<{width}}  {what}" for step, what in steps)
+    yield "  add a tag: one block in a file of the catalog's tags/, then run again"
+
+
+def _command() -> str:
+    """The command as it can be typed here: by name where that finds it, else by its path."""
+    called = Path(sys.argv[0])
+    found = shutil.which("valtag")
+    if called.name != "valtag" or (found is not None and Path(found).resolve() == called.resolve()):
+        return "valtag"
+    near = os.path.relpath(called)
+    return near if not near.startswith("..") else str(called)

@@ -213,7 +213,8 @@ def _quantile(value: ir.Value, kind: DataType, q: float, where: ir.BooleanValue 
     if kind.kind == "decimal":
         # Whole minor units: engines agree on quantiles of integers, not on those of decimals.
         assert kind.scale is not None
-        minor = convert(value * ibis.literal(10**kind.scale, "int64"), kind, INTEGER)
+        wide = convert(value, kind, summed(kind))
+        minor = convert(wide * ibis.literal(10**kind.scale, "int64"), kind, INTEGER)
         found = minor.quantile(q, where=where).cast("float64") / float(10**kind.scale)
     else:
         found = value.quantile(q, where=where).cast("float64")

@@ -15,7 +15,7 @@ from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.reading.read import fingerprint
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.health import Health, table_health
-from valtag_assets.graph.jobs import HEALTH, REFRESH
+from valtag_assets.graph.jobs import DAILY, HEALTH
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of, source_name
 from valtag_assets.graph.stages import asset_key
@@ -47,7 +47,7 @@ def _daily(setting: Setting) -> dg.ScheduleDefinition:
 
     @dg.schedule(
         name="daily_refresh",
-        job_name=REFRESH,
+        job_name=DAILY,
         cron_schedule=f"{minute} {(hour - LEAD.seconds // 3600) % 24} * * *",
         execution_timezone=project.timezone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
@@ -66,7 +66,7 @@ def _landing(setting: Setting) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="landing",
-        job_name=REFRESH,
+        job_name=DAILY,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="源文件到达或变化时刷新 · Refresh when source files arrive or change",

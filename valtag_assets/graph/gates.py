@@ -53,8 +53,8 @@ def ask(warehouse: Warehouse, wanted: Sequence[Wanted]) -> Gate:
             faults.append(f"{want.table} was {blocked.outcome}: {blocked.reason}")
             continue
         if snapshot is None:
-            when = f" for {want.as_of}" if want.as_of else ""
-            faults.append(f"{want.table} has no published snapshot{when}")
+            when = f" {'at or before' if want.or_before else 'for'} {want.as_of}" if want.as_of else ""
+            faults.append(f"{want.table} has no published snapshot{when}; compute it first")
             continue
         red = sorted(want.columns & snapshot.held)
         held.update(red)

@@ -27,15 +27,15 @@ class Health:
 
     table: str
     state: str
-    as_of: str
-    rows: int | None
-    data_until: str
-    data_age_days: int | None
-    policy: str
-    last_good: str
-    last_tried: str
     held: str
     reason: str
+    as_of: str
+    data_age_days: int | None
+    policy: str
+    rows: int | None
+    data_until: str
+    last_good: str
+    last_tried: str
 
 
 def served_tables(setting: Setting) -> Iterator[tuple[str, str]]:

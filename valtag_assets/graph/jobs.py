@@ -1,35 +1,39 @@
-"""The jobs: everything for one as-of, and its two halves."""
+"""The jobs: everything for one as-of, its two halves, what runs every day, and the health page."""
 
 from typing import Any
 
 import dagster as dg
 
+from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph import clean, health, identity, sources
+from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import asset_key
+from valtag_assets.graph.tags import refresh_of
 
+REFRESH = "refresh"
+DAILY = "daily"
 INTAKE = "intake"
 DERIVE = "derive"
-REFRESH = "refresh"
 HEALTH = "health"
 
 _INTAKE_GROUPS = (sources.GROUP, clean.GROUP, identity.GROUP)
 
 
-def jobs() -> list[Any]:
-    """``refresh`` is the daily job; ``intake`` needs no as-of, ``derive`` is all that follows from it."""
-    every = dg.AssetSelection.all(include_sources=True)
+def jobs(setting: Setting) -> list[Any]:
+    """``daily`` is what the schedule runs: everything but the categories that are computed on demand."""
+    everything = dg.AssetSelection.all(include_sources=True) - dg.AssetSelection.groups(health.GROUP)
     intake = dg.AssetSelection.groups(*_INTAKE_GROUPS, include_sources=True)
-    page = dg.AssetSelection.groups(health.GROUP)
-    return [
-        dg.define_asset_job(
-            REFRESH, every - page, description="每日刷新：全部阶段 · Everything for one as-of"
-        ),
-        dg.define_asset_job(
-            INTAKE, intake, description="读取、清洗、人群 · Read, clean, identify: no as-of needed"
-        ),
-        dg.define_asset_job(
-            DERIVE,
-            every - intake - page,
-            description="标签、得分、人群 · Tags, scores, segments of one as-of",
-        ),
-        dg.define_asset_job(HEALTH, page, description="健康表 · The table of health"),
+    on_demand = [
+        asset_key(tags_name(code))
+        for code in setting.resolved.categories
+        if refresh_of(setting, code).schedule == "on_demand"
     ]
+    daily = everything - dg.AssetSelection.assets(*on_demand) if on_demand else everything
+    chosen = {
+        REFRESH: (everything, "全部阶段 · Everything for one as-of"),
+        DAILY: (daily, "每日刷新，不含按需类目 · Every day: all but what is computed on demand"),
+        INTAKE: (intake, "读取、清洗、人群总体 · Read, clean, identify: no as-of needed"),
+        DERIVE: (everything - intake, "标签、得分、人群 · Tags, scores and segments of one as-of"),
+        HEALTH: (dg.AssetSelection.groups(health.GROUP), "健康表 · The table of health"),
+    }
+    return [dg.define_asset_job(name, selection, description=says) for name, (selection, says) in chosen.items()]

@@ -49,7 +49,7 @@ def test_the_summary_is_read_by_people_too(valtag: Valtag, served: Shop) -> None
     assert "入门小店 · Starter shop (shop), as-of 2025-12-31" in said.out
     assert re.search(r"orders\s+订单表\s+30\s+26\s+2\s+1\s+1\s+amount", said.out)
     assert "上海年轻未复购" in said.out
-    assert "valtag show quarantine/orders" in said.out
+    assert "show quarantine/orders" in said.out
 
 
 def test_an_as_of_that_is_not_over_is_refused_with_the_range(valtag: Valtag, served: Shop) -> None:

@@ -1,9 +1,11 @@
 """Wrong data never reaches an audience; the last good data stay served."""
 
+from datetime import timedelta
+
 import pandas as pd
 
-from valtag_assets.graph.jobs import DERIVE, REFRESH
-from valtag_tests.graph.shop import FILES, Shop, customers, orders, results_of
+from valtag_assets.graph.jobs import DAILY, DERIVE, REFRESH
+from valtag_tests.graph.shop import AS_OF, FILES, Shop, customers, orders, results_of
 
 
 def poisoned_orders() -> pd.DataFrame:
@@ -195,3 +197,18 @@ def test_the_gate_says_in_dagster_which_input_is_at_fault(shop: Shop) -> None:
     sample = city.metadata["sample (masked)"].value
     assert "C004" not in sample
     assert sample
+
+
+def test_the_daily_job_leaves_on_demand_categories_alone_and_reads_their_newest(shop: Shop) -> None:
+    shop.run()
+    next_day = AS_OF + timedelta(days=1)
+
+    outcomes = shop.run(next_day, job=DAILY)
+
+    assert "tags/attribute" not in outcomes
+    assert outcomes["segments/quiet_women"] == "published"
+    quiet = shop.served("segments/quiet_women", next_day)
+    attribute = shop.served("tags/attribute", AS_OF)
+    assert quiet is not None
+    assert attribute is not None
+    assert quiet.inputs["tags/attribute"] == attribute.id

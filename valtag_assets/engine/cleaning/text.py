@@ -7,7 +7,7 @@ Regular expressions are written in the part of RE2 and Java that means the same 
 of the text, explicit character classes for spaces. A replacement refers to groups as ``\\1``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -15,6 +15,8 @@ import ibis
 from ibis.expr.types import BooleanValue, NumericValue, StringValue, Value
 
 from valtag_assets.spec.source import Field
+
+_MANY = 30
 
 # What trim removes at both ends: ASCII and Unicode spaces, zero-width characters, direction marks, BOM.
 _SPACE_RANGES = (
@@ -89,7 +91,17 @@ def missing_spellings(field: Field, project_missing: Iterable[str]) -> tuple[str
 def without_missing(text: StringValue, spellings: Iterable[str]) -> StringValue:
     """Null where the text is one of the missing spellings, exactly."""
     spellings = list(spellings)
-    return text.isin(spellings).ifelse(ibis.null("string"), text) if spellings else text
+    return one_of(text, spellings).ifelse(ibis.null("string"), text) if spellings else text
+
+
+def one_of(text: StringValue, spellings: Sequence[str]) -> BooleanValue:
+    """Is the text one of these? A few are compared one by one.
+
+    DuckDB makes a join of a longer IN list, and then works out every column below it, wanted or not.
+    """
+    if len(spellings) > _MANY:
+        return text.isin(spellings)
+    return ibis.or_(*(text == spelling for spelling in spellings))
 
 
 def without_missing_times(moment: Value, spellings: Iterable[str]) -> Value:
@@ -136,5 +148,5 @@ def coded(text: StringValue, table: Mapping[str, str], keep_unknown: bool) -> St
     spellings: dict[str, list[str]] = {}
     for spelling, code in table.items():
         spellings.setdefault(code, []).append(spelling)
-    branches = [(text.isin(many), ibis.literal(code)) for code, many in spellings.items()]
+    branches = [(one_of(text, many), ibis.literal(code)) for code, many in spellings.items()]
     return ibis.cases(*branches, else_=text if keep_unknown else ibis.null("string"))
