@@ -287,14 +287,17 @@ def _graph(name: str) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code. No fault ends in a traceback on the screen."""
     try:
-        code = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
-        return int(code or Exit.DONE)
+        code = int(app(args=list(arguments) if arguments is not None else None, standalone_mode=False) or Exit.DONE)
+        # Typer makes this code of Ctrl-C, or an Abort, as its version goes.
+        return exit_code_of(KeyboardInterrupt()) if code == Exit.STOPPED else code
     except typer.Abort:
-        # What Typer makes of Ctrl-C.
         return exit_code_of(KeyboardInterrupt())
     except _USAGE_ERROR as error:
         error.show()
         return Exit.WRONG
+    except SystemExit:
+        # rich ends so when nobody reads our output any more (`valtag tags | head`).
+        return Exit.DONE
     except BaseException as error:
         # The one place where every error ends: a message for people, the trace in a log.
         return exit_code_of(error)

@@ -36,6 +36,7 @@ from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.spec.types import BOOLEAN, DataType, parse_type
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
+_ANY_WIDTH = 100_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
 
@@ -123,7 +124,7 @@ def find_snapshot(setting: Setting, name: str, as_of: date | None) -> Snapshot:
 
 
 def print_rows(console: Console, found: Rows) -> None:
-    """A header that says what is shown, then the rows."""
+    """A header that says what is shown, then the rows; each row below the other where they are too wide."""
     snapshot = found.snapshot
     as_of = f"as-of {snapshot.as_of}" if snapshot.as_of else "independent of time"
     known = f"known at {snapshot.known_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -132,7 +133,14 @@ def print_rows(console: Console, found: Rows) -> None:
         console.print(Text(f"held tags: {', '.join(sorted(snapshot.held))}", style="red"))
     if found.masked:
         console.print(Text(f"masked for this role: {', '.join(found.masked)}", style="yellow"))
-    console.print(table("", found.columns, [[row[name] for name in found.columns] for row in found.rows]))
+    cells = [[row[name] for name in found.columns] for row in found.rows]
+    wide = table("", [f"!{name}" for name in found.columns], cells)
+    room = console.measure(wide, options=console.options.update(width=_ANY_WIDTH)).maximum
+    if room <= console.width:
+        console.print(wide)
+    else:
+        for row in cells:
+            console.print(table("", ["!column", "value"], zip(found.columns, row, strict=True)))
     console.print(Text(f"{len(found.rows):,} of {found.total:,} rows", style="dim"))
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 
@@ -118,7 +119,7 @@ def _result(name: str, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
     errors = [verdict for verdict in failed if verdict.severity == "error"]
     severity = dg.AssetCheckSeverity.WARN if failed and not errors else dg.AssetCheckSeverity.ERROR
     unexpected = [verdict.unexpected for verdict in verdicts if verdict.unexpected is not None]
-    metadata: dict[str, object] = {"checks": dg.MetadataValue.table(_rows(verdicts))}
+    metadata: dict[str, Any] = {"checks": dg.MetadataValue.table(_rows(verdicts))}
     if unexpected:
         metadata["unexpected_count"] = sum(unexpected)
     samples = [str(key) for verdict in failed for key in verdict.detail.get("sample", [])]

@@ -30,7 +30,8 @@ def category_plot(resolved: object, category: ResolvedCategory, snapshot: Snapsh
     drawn = [tag for tag in shown if columns[tag.code].get("histogram")][:MOST_PANELS]
     rows = (len(drawn) + 2) // 3
     figure = Figure(figsize=(11, 0.6 + 0.26 * len(shown) + 1.9 * rows), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[0.6 + 0.26 * len(shown), max(1.9 * rows, 0.1)])
+    parts: Any = figure.subfigures(2, 1, height_ratios=[0.6 + 0.26 * len(shown), max(1.9 * rows, 0.1)])
+    upper, lower = parts
     _coverage(upper.subplots(), shown, columns, snapshot.held)
     if drawn:
         panels = lower.subplots(rows, 3, squeeze=False)
@@ -132,7 +133,7 @@ def _plain(axes: Axes) -> None:
 def _as_image(figure: Figure, alt: str) -> dg.MetadataValue:
     """The figure as an inline image; text stays text, so no font has to be shipped."""
     buffer = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "valtag", "font.family": ["sans-serif"]}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "valtag", "font.family": ["sans-serif"]}
     with mpl.rc_context(settings), warnings.catch_warnings():
         # Its own font only measures the text here; the reader's browser draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -149,7 +149,7 @@ def _age_verdicts(
     if refresh.max_age is None:
         return []
     age = None if written.data_until is None else max(0, (as_of - written.data_until.date()).days)
-    detail = {
+    detail: dict[str, Any] = {
         "title": {
             "zh": f"数据年龄不超过 {refresh.max_age} 天",
             "en": f"the data are at most {refresh.max_age} days old",

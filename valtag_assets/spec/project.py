@@ -35,7 +35,8 @@ class Project(Block):
     refresh: Refresh = Refresh()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
-        default={}, description="Code tables that several fields share (field: code_table): code → spellings, or spelling → code."
+        default={},
+        description="Code tables that several fields share (field: code_table): code → spellings, or spelling → code.",
     )
     day_complete_after: str = Field(
         default="22:00",

@@ -18,10 +18,15 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from valtag_tests.graph.shop import Shop
 
 # A browser that looks for nothing outside the machine.
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WORKSPACE = "load_from:\n  - python_module: {module_name: valtag_assets.definitions, location_name: valtag}\n"
 
 

@@ -247,5 +247,5 @@ def test_strangers_are_counted_by_rows_and_keys(tmp_path: Path) -> None:
         PERSONS: kit.write_persons(tmp_path, ["a"]),
         clean_name("orders"): kit.write_clean(tmp_path, resolved, "orders", [order("a"), order("x"), order("x"), order("y")]),
     }
-    found = kit.run(strangers(resolved, resolved.sources["orders"]), inputs, tmp_path / "out.parquet").to_pylist()
-    assert [(row["rows"], row["keys"]) for row in found] == [(3, 2)]
+    found = kit.run(strangers(resolved.sources["orders"]), inputs, tmp_path / "out.parquet").to_pylist()
+    assert found == [{"source": "orders", "rows": 4, "strangers": 3, "keys": 2}]

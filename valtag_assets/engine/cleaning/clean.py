@@ -22,9 +22,10 @@ from valtag_assets.engine.cleaning.rows import LookupTable, RowRules, lookup_inp
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import Engine, Inputs, unbound
 from valtag_assets.spec.project import Project
-from valtag_assets.spec.source import Source
+from valtag_assets.spec.source import Deduplicate, Source
 
 _JUDGED = "judged"
+_MERGED = "merged"
 
 
 def clean_source(
@@ -49,7 +50,8 @@ def clean_source(
     try:
         return _settle(engine, source, raw, judged, refusals, inputs, into)
     finally:
-        judged_file.unlink()
+        for passing in (_JUDGED, _MERGED):
+            (into / f"{passing}.parquet").unlink(missing_ok=True)
 
 
 def _settle(
@@ -63,11 +65,14 @@ def _settle(
 ) -> Cleaned:
     """Count, merge, sort and write what the judged table says."""
     table = unbound(_JUDGED, judged.schema())
-    files = {_JUDGED: [into / "judged.parquet"]}
+    files: dict[str, list[Path]] = {_JUDGED: [into / "judged.parquet"]}
     counts, repaired = _count(engine, table, rules, files)
     if sum(counts.values()) != raw.rows:
         raise AssertionError(f"{source.source}: {raw.rows} rows were read, but {sum(counts.values())} judged")
-    clean, quarantine = into / "clean.parquet", into / "quarantine.parquet"
+    clean, quarantine, merged = (into / f"{name}.parquet" for name in ("clean", "quarantine", _MERGED))
+    if source.merge:
+        engine.write(_merged(table, source.merge), files, merged)
+        files[_MERGED] = [merged]
     engine.write(_kept(table, source), files, clean)
     rows, until = _measure(engine, source, table, clean)
     accepted = counts.pop(None, 0)
@@ -111,21 +116,31 @@ def _clean_part(table: Table) -> Table:
 
 
 def _kept(table: Table, source: Source) -> Table:
-    """Rows that no rule caught, one per deduplication key, sorted for their readers."""
-    kept = _clean_part(table.filter(table["_rule"].isnull()))
+    """Rows that no rule caught, without those merged into another, sorted for their readers."""
+    kept = _accepted(table)
     if source.merge:
-        kept = _merged(kept, source.merge.key, source.merge.order)
+        merged = unbound(_MERGED, {name: kept[name].type() for name in ORIGIN})
+        kept = kept.anti_join(merged, list(ORIGIN))
     time_of_fact = source.time if source.kind == "fact" else None
     first = (source.person, time_of_fact, *source.key)
     return kept.order_by([name for name in dict.fromkeys((*first, *ORIGIN)) if name])
 
 
-def _merged(table: Table, key: tuple[str, ...], order: tuple[str, ...]) -> Table:
-    ranked = table.mutate(
-        _place=ibis.row_number().over(group_by=list(key), order_by=[_sorted(table, item) for item in order + ORIGIN])
-    )
-    alone = ibis.or_(*(ranked[name].isnull() for name in key))
-    return ranked.filter(alone | (ranked["_place"] == 0)).drop("_place")
+def _accepted(table: Table) -> Table:
+    return _clean_part(table.filter(table["_rule"].isnull()))
+
+
+def _merged(table: Table, merge: Deduplicate) -> Table:
+    """File and row of the rows that are merged into an equal one, which comes first in the order.
+
+    Only keys that occur more than once are ranked: to rank all rows would be to sort all of them.
+    """
+    key, rows = list(merge.key), _accepted(table)
+    counted = rows.aggregate(_rows=rows.count(), by=key)
+    repeated = rows.semi_join(counted.filter(counted["_rows"] > 1), key)
+    order = [_sorted(repeated, item) for item in (*merge.order, *ORIGIN)]
+    ranked = repeated.select(*ORIGIN, _place=ibis.row_number().over(group_by=key, order_by=order))
+    return ranked.filter(ranked["_place"] > 0).select(*ORIGIN)
 
 
 def _sorted(table: Table, written: str) -> Value:

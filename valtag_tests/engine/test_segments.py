@@ -1,0 +1,139 @@
+"""Audiences: who satisfies a rule, empty values and absent persons included."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from valtag_assets.engine.persons import PERSONS
+from valtag_assets.engine.rfm import scores_name
+from valtag_assets.engine.segments import (
+    changes_expression,
+    segment_expression,
+    segment_inputs,
+    segments_name,
+)
+from valtag_assets.expression.resolved import Resolved
+from valtag_assets.spec.types import DataType
+from valtag_tests import kit
+
+AS_OF = date(2024, 2, 29)
+FILES = {
+    "tags/who.yaml": kit.category(
+        "who",
+        kit.tag("city", "text", {"master": "members", "of": "city"}),
+        kit.tag("age", "integer", {"master": "members", "of": "years_since(born)"}),
+    ),
+    "tags/trade.yaml": kit.category(
+        "trade",
+        kit.tag("order_count", "integer", {"fact": "orders", "agg": "count"}, windows=["all", "30d"], empty=0),
+        kit.tag("days_since_last_order", "integer", {"fact": "orders", "agg": "days_since_last"}),
+        kit.tag("spend", "decimal(18,2)", {"fact": "orders", "agg": "sum", "of": "amount"}),
+        kit.tag("brands", "list(text)", {"fact": "orders", "agg": "list", "of": "brand"}),
+    ),
+    "scores/rfm.yaml": {
+        "score": "rfm",
+        "title": {"zh": "RFM", "en": "RFM"},
+        "recency": "days_since_last_order",
+        "frequency": "order_count",
+        "monetary": "spend",
+    },
+}
+# Someone of 20 in Shanghai who bought; the same who didn't; no city; nothing known, in no table at all.
+WHO = [
+    {"person_id": "buyer", "city": "上海", "age": 20},
+    {"person_id": "idle", "city": "上海", "age": 25},
+    {"person_id": "nowhere", "city": None, "age": 40},
+]
+TRADE = [
+    {"person_id": "buyer", "order_count": 3, "order_count_30d": 1, "brands": ["a", "b"]},
+    {"person_id": "idle", "order_count": 2, "order_count_30d": 0, "brands": None},
+    {"person_id": "nowhere", "order_count": 0, "order_count_30d": 0, "brands": []},
+]
+RFM = [{"person_id": "buyer", "rfm_r": 5, "rfm_tier": "champions"}]
+EVERYBODY = ["buyer", "idle", "nowhere", "absent"]
+
+
+def catalog(folder: Path, rule: Any) -> Resolved:
+    segments = {"segments": [{"code": "audience", "title": {"zh": "人群", "en": "Audience"}, "rule": rule}]}
+    return kit.make_catalog(folder, {**FILES, "segments/s.yaml": segments})
+
+
+def members(folder: Path, rule: Any) -> list[str]:
+    resolved = catalog(folder, rule)
+    score = {"person_id": DataType("text"), **resolved.scores["rfm"].columns}
+    inputs = {
+        PERSONS: kit.write_persons(folder, sorted(EVERYBODY)),
+        "tags/who": [kit.write_rows(folder / "who.parquet", kit.tag_columns(resolved, "who"), WHO)],
+        "tags/trade": [kit.write_rows(folder / "trade.parquet", kit.tag_columns(resolved, "trade"), TRADE)],
+        scores_name("rfm"): [kit.write_rows(folder / "rfm.parquet", score, RFM)],
+    }
+    expression = segment_expression(resolved, resolved.segments["audience"], AS_OF)
+    table = kit.run(expression, inputs, folder / "out.parquet")
+    assert table.column_names == ["person_id"]
+    found: list[str] = table["person_id"].to_pylist()
+    assert found == sorted(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("city = '上海'", "buyer idle"),
+        ("city != '上海'", "absent nowhere"),
+        ("not city = '上海'", "absent nowhere"),
+        ("city in ('北京')", ""),
+        ("city not in ('北京')", "absent buyer idle nowhere"),
+        ("city is null", "absent nowhere"),
+        ("age between 18 and 25", "buyer idle"),
+        ("age not between 18 and 25", "absent nowhere"),
+        ("order_count_30d = 0", "idle nowhere"),
+        ("coalesce(order_count_30d, 0) = 0", "absent idle nowhere"),
+        ("has(brands, 'a')", "buyer"),
+        ("not has(brands, 'a')", "absent idle nowhere"),
+        ("rfm_tier = 'champions'", "buyer"),
+        ("rfm_r < 5", ""),
+        ("not rfm_r = 5", "absent idle nowhere"),
+    ],
+)
+def test_a_condition_takes_the_persons_of_whom_it_is_known_to_hold(tmp_path: Path, rule: str, wanted: str) -> None:
+    assert members(tmp_path, rule) == wanted.split()
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ({"all": ["age between 18 and 25", "city = '上海'", "order_count_30d = 0"]}, "idle"),
+        ({"any": ["age > 30", "rfm_r = 5"]}, "buyer nowhere"),
+        ({"none": ["age > 30", "rfm_r = 5"]}, "absent idle"),
+        ({"all": ["city = '上海'", {"none": ["order_count_30d > 0"]}]}, "idle"),
+        ({"any": [{"all": ["age > 30", {"none": ["city is not null"]}]}, {"all": [{"any": ["rfm_r = 5"]}]}]}, "buyer nowhere"),
+        ({"none": [{"none": ["age = 20"]}]}, "buyer"),
+        ({"none": [{"all": ["age > 10", {"any": ["city is null", "order_count > 2"]}]}]}, "absent idle"),
+    ],
+)
+def test_all_any_and_none_nest(tmp_path: Path, rule: Any, wanted: str) -> None:
+    assert members(tmp_path, rule) == wanted.split()
+
+
+def test_a_rule_of_a_thousand_parts_is_computed(tmp_path: Path) -> None:
+    assert members(tmp_path, {"any": [f"age = {n}" for n in range(1000, 2000)] + ["age = 40"]}) == ["nowhere"]
+
+
+def test_a_segment_reads_only_the_tables_its_rule_names(tmp_path: Path) -> None:
+    resolved = catalog(tmp_path, {"all": ["age > 1", {"none": ["rfm_r = 1"]}]})
+    assert segment_inputs(resolved, resolved.segments["audience"]) == (("who",), ("rfm",))
+
+
+def test_quotes_in_a_rule_are_data(tmp_path: Path) -> None:
+    assert members(tmp_path, "has(brands, 'x'') or true --')") == []
+
+
+def test_changes_are_the_entries_and_exits_since_the_previous_members(tmp_path: Path) -> None:
+    inputs = {
+        segments_name("audience"): kit.write_persons(tmp_path / "now", ["a", "b", "陈"]),
+        "previous": kit.write_persons(tmp_path / "before", ["b", "x"]),
+    }
+    table = kit.run(changes_expression("audience"), inputs, tmp_path / "out.parquet")
+    assert table.to_pylist() == [{"entries": 2, "exits": 1}]
