@@ -119,7 +119,7 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         return Written({"sql": engine.sql(expression)}, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
-        found: dict[str, Any] = {"plot 分布": category_plot(resolved, category, snapshot)}
+        found: dict[str, Any] = {"plot 分布": category_plot(category, snapshot)}
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```")
         return found
 

@@ -206,8 +206,9 @@ def _nested(files: list[CatalogFile[Any]], many: str, word: str, problems: list[
 def _add(found: dict[str, Entry[Any]], code: str, entry: Entry[Any], word: str, problems: list[Problem]) -> None:
     if code in found:
         other = found[code]
-        at = other.problem("", "code" if other.place else word)
-        problems.append(entry.problem(f"{word} '{code}' is defined already at {at.file.name}:{at.line}"))
+        key = "code" if entry.place else word
+        at = other.problem("", key)
+        problems.append(entry.problem(f"{word} '{code}' is defined already at {at.file.name}:{at.line}", key))
     else:
         found[code] = entry
 

@@ -1,5 +1,6 @@
 """A YAML file read into its pydantic model, with the line of every mistake."""
 
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
-from valtag_assets.spec.problem import Problem, did_you_mean
+from valtag_assets.spec.problem import Problem, did_you_mean, near
 
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[str | int, ...]
@@ -139,6 +140,9 @@ def _explain(path: Path, raw: Any, model: type[BaseModel], error: ErrorDetails) 
         name = str(place[-1])
         message = f"'{_WRITTEN.get(name, name)}' is missing"
         place = place[:-1]
+    elif kind == "literal_error":
+        known = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        message = f"{error['input']!r} is none of {', '.join(known)}{near(str(error['input']), known)}"
     else:
         said = error["msg"].removeprefix("Value error, ")
         value = error.get("input")

@@ -33,8 +33,13 @@ class CatalogError(Exception):
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """`` ; did you mean 'x'?`` for the nearest known word, or what there is when nothing is near."""
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean '{near[0]}'?"
+    if found := near(word, known):
+        return found
     shown = ", ".join(sorted(known)[:12])
     return f"; there is {shown}{', …' if len(known) > 12 else ''}" if known else "; there is none"
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """`` ; did you mean 'x'?`` for the nearest known word, or nothing."""
+    found = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean '{found[0]}'?" if found else ""

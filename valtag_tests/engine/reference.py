@@ -29,7 +29,14 @@ def in_window(day: date, window: str, as_of: date) -> bool:
 
 
 def expected(
-    rows: Sequence[Row], value: Row, window: str, as_of: date, time: str, key: str, where: Callable[[Row], bool], of: Any
+    rows: Sequence[Row],
+    value: Row,
+    window: str,
+    as_of: date,
+    time: str,
+    key: str,
+    where: Callable[[Row], bool],
+    of: Any,
 ) -> Any:
     """The tag ``value`` (its YAML block) over one person's rows; before ``empty`` and the declared type."""
     rows = [row for row in rows if row[time] is not None and in_window(local_date(row[time]), window, as_of)]

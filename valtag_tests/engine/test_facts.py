@@ -216,9 +216,7 @@ def test_every_aggregation_in_every_window_equals_plain_python(category: str, as
     expression(category, as_of)
 
     @given(rows=histories(as_of))
-    @settings(
-        max_examples=4, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=4, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=list(HealthCheck))
     def agrees(rows: list[dict[str, Any]]) -> None:
         with TemporaryDirectory() as name:
             table = computed(Path(name), category, "orders", as_of, rows, 1, 1)
@@ -282,7 +280,9 @@ def test_parquet_columns_have_exactly_the_declared_types(tmp_path: Path, categor
     assert table.column_names == list(wanted)
     for name, kind in wanted.items():
         got = table.schema.field(name).type
-        assert got == kit.arrow_type(kind) or (pa.types.is_list(got) and got.value_type == kit.arrow_type(kind).value_type)
+        assert got == kit.arrow_type(kind) or (
+            pa.types.is_list(got) and got.value_type == kit.arrow_type(kind).value_type
+        )
 
 
 def test_every_person_has_one_row_in_order_and_strangers_have_none(tmp_path: Path) -> None:
@@ -294,7 +294,12 @@ def test_every_person_has_one_row_in_order_and_strangers_have_none(tmp_path: Pat
 def test_huge_sums_stay_exact(tmp_path: Path) -> None:
     rows = [
         {"member": "a", "paid_at": datetime(2024, 2, 1), "amount": Decimal("9999999999999999.99"), "quantity": 2**62},
-        {"member": "a", "paid_at": datetime(2024, 2, 1), "amount": Decimal("-9999999999999999.98"), "quantity": -(2**62)},
+        {
+            "member": "a",
+            "paid_at": datetime(2024, 2, 1),
+            "amount": Decimal("-9999999999999999.98"),
+            "quantity": -(2**62),
+        },
         {"member": "a", "paid_at": datetime(2024, 2, 2), "quantity": 2**62 + 1},
     ]
     (row,) = [

@@ -139,7 +139,9 @@ def test_fewer_days_score_higher(tmp_path: Path) -> None:
 
 
 def test_a_value_on_a_cut_has_the_lower_score(tmp_path: Path) -> None:
-    resolved = model(tmp_path, cuts={"recency": [7, 30, 90, 180], "frequency": [1, 2, 5, 10], "monetary": [0, 0.1, 1, 9]})
+    resolved = model(
+        tmp_path, cuts={"recency": [7, 30, 90, 180], "frequency": [1, 2, 5, 10], "monetary": [0, 0.1, 1, 9]}
+    )
     people: list[Person] = [
         (6, 1, "0.00"),
         (7, 2, "0.10"),
@@ -218,4 +220,10 @@ def test_customers_with_one_order_are_never_champions(tmp_path: Path) -> None:
     people: list[Person] = [(n, 1, n) for n in range(20)]
     rows, _ = scored(tmp_path, model(tmp_path), people)
     assert {row["rfm_f"] for row in rows} == {1}
-    assert {row["rfm_tier"] for row in rows} == {"new_customers", "promising", "about_to_sleep", "hibernating", "lost"}
+    assert {row["rfm_tier"] for row in rows} == {
+        "new_customers",
+        "promising",
+        "about_to_sleep",
+        "hibernating",
+        "lost",
+    }

@@ -108,7 +108,10 @@ def test_a_condition_takes_the_persons_of_whom_it_is_known_to_hold(tmp_path: Pat
         ({"any": ["age > 30", "rfm_r = 5"]}, "buyer nowhere"),
         ({"none": ["age > 30", "rfm_r = 5"]}, "absent idle"),
         ({"all": ["city = '上海'", {"none": ["order_count_30d > 0"]}]}, "idle"),
-        ({"any": [{"all": ["age > 30", {"none": ["city is not null"]}]}, {"all": [{"any": ["rfm_r = 5"]}]}]}, "buyer nowhere"),
+        (
+            {"any": [{"all": ["age > 30", {"none": ["city is not null"]}]}, {"all": [{"any": ["rfm_r = 5"]}]}]},
+            "buyer nowhere",
+        ),
         ({"none": [{"none": ["age = 20"]}]}, "buyer"),
         ({"none": [{"all": ["age > 10", {"any": ["city is null", "order_count > 2"]}]}]}, "absent idle"),
     ],

@@ -88,7 +88,11 @@ def kept(folder: Path, previous: list[Any] | None, orders: list[Any], **more: An
 
 
 def test_a_kept_tag_takes_its_last_value_where_it_would_lose_it(tmp_path: Path) -> None:
-    before = [{"person_id": "a", "brand": "old"}, {"person_id": "b", "brand": "old"}, {"person_id": "gone", "brand": "x"}]
+    before = [
+        {"person_id": "a", "brand": "old"},
+        {"person_id": "b", "brand": "old"},
+        {"person_id": "gone", "brand": "x"},
+    ]
     assert kept(tmp_path, before, [order("a", brand="new")]) == {"a": "new", "b": "old", "c": None}
 
 
@@ -211,7 +215,11 @@ def test_computed_tags_chain_across_categories_in_any_order_of_writing(tmp_path:
     }
     resolved = make_catalog(tmp_path, files)
     rows = compute(tmp_path, resolved, "a", AS_OF, {"orders": [order("b", amount=Decimal(10))]})
-    assert [(row["spend"], row["doubled"], row["is_rich"]) for row in rows] == [(0, 0, False), (10, 20, True), (0, 0, False)]
+    assert [(row["spend"], row["doubled"], row["is_rich"]) for row in rows] == [
+        (0, 0, False),
+        (10, 20, True),
+        (0, 0, False),
+    ]
     labels = compute(tmp_path, resolved, "b", AS_OF, {}, others={"a": rows[:2]})
     assert [row["label"] for row in labels] == ["poor", "rich", "poor"]
 
@@ -235,7 +243,9 @@ def test_the_population_is_every_key_once_as_text_in_binary_order(tmp_path: Path
     resolved = make_catalog(tmp_path, {"project.yaml": project})
     inputs = {
         clean_name("members"): kit.write_clean(tmp_path, resolved, "members", [{"member": "b"}, {"member": None}]),
-        clean_name("orders"): kit.write_clean(tmp_path, resolved, "orders", [order(m) for m in ["b", "B", "陈 😀", "'x'"]]),
+        clean_name("orders"): kit.write_clean(
+            tmp_path, resolved, "orders", [order(m) for m in ["b", "B", "陈 😀", "'x'"]]
+        ),
     }
     found = kit.run(population(resolved), inputs, tmp_path / "out.parquet")
     assert found["person_id"].to_pylist() == ["'x'", "B", "b", "陈 😀"]
@@ -245,7 +255,9 @@ def test_strangers_are_counted_by_rows_and_keys(tmp_path: Path) -> None:
     resolved = make_catalog(tmp_path, {})
     inputs = {
         PERSONS: kit.write_persons(tmp_path, ["a"]),
-        clean_name("orders"): kit.write_clean(tmp_path, resolved, "orders", [order("a"), order("x"), order("x"), order("y")]),
+        clean_name("orders"): kit.write_clean(
+            tmp_path, resolved, "orders", [order("a"), order("x"), order("x"), order("y")]
+        ),
     }
     found = kit.run(strangers(resolved.sources["orders"]), inputs, tmp_path / "out.parquet").to_pylist()
     assert found == [{"source": "orders", "rows": 4, "strangers": 3, "keys": 2}]

@@ -34,13 +34,20 @@ def test_a_name_defined_in_two_files_names_both(tmp_path: Path) -> None:
             "sources/zz.yaml": kit.ORDERS,
         },
     )
-    assert any(line.startswith("tags/b.yaml:1: category: category 'a' is defined already at a.yaml:1") for line in found), found
-    assert any("tags[x_count]" in line and "tag 'x_count' is defined already at a.yaml:" in line for line in found), found
+    assert any(
+        line.startswith("tags/b.yaml:1: category: category 'a' is defined already at a.yaml:1") for line in found
+    ), found
+    assert any("tags[x_count]" in line and "tag 'x_count' is defined already at a.yaml:" in line for line in found), (
+        found
+    )
     assert any("source 'orders' is defined already at orders.yaml:1" in line for line in found), found
 
 
 def test_a_lookup_that_does_not_exist_or_lacks_the_field(tmp_path: Path) -> None:
-    orders = kit.ORDERS + "lookups:\n  - {source: product, on: brand, take: [maker]}\n  - {source: products, on: brnd, take: [makr]}\n"
+    orders = (
+        kit.ORDERS
+        + "lookups:\n  - {source: product, on: brand, take: [maker]}\n  - {source: products, on: brnd, take: [makr]}\n"
+    )
     found = problems(tmp_path, {"sources/products.yaml": LOOKUP, "sources/orders.yaml": orders})
     assert found == [
         "sources/orders.yaml:20: lookups[product].source: 'product' is no lookup source; did you mean 'products'?",
@@ -52,16 +59,30 @@ def test_a_lookup_that_does_not_exist_or_lacks_the_field(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("person: member", "person: membr", "sources/orders.yaml:4: person: 'membr' is no field; did you mean 'member'?"),
-        ("person: member", "person: ratio", "sources/orders.yaml:4: person: 'ratio' is a float: a person's key is text or integer"),
-        ("time: paid_at", "time: payd_at", "sources/orders.yaml:5: time: 'payd_at' is no field; did you mean 'paid_at'?"),
+        (
+            "person: member",
+            "person: membr",
+            "sources/orders.yaml:4: person: 'membr' is no field; did you mean 'member'?",
+        ),
+        (
+            "person: member",
+            "person: ratio",
+            "sources/orders.yaml:4: person: 'ratio' is a float: a person's key is text or integer",
+        ),
+        (
+            "time: paid_at",
+            "time: payd_at",
+            "sources/orders.yaml:5: time: 'payd_at' is no field; did you mean 'paid_at'?",
+        ),
         ("time: paid_at", "time: amount", "sources/orders.yaml:5: time: 'amount' is a decimal(18,2), no time"),
         ("time: paid_at\n", "", "a fact needs time"),
         ("key: [number]", "key: [nr]", "'nr' is no field"),
         ("name: due", "name: gift", "field 'gift' is defined twice"),
     ],
 )
-def test_the_roles_of_a_source_are_fields_that_can_carry_them(tmp_path: Path, old: str, new: str, expected: str) -> None:
+def test_the_roles_of_a_source_are_fields_that_can_carry_them(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
     found = problems(tmp_path, {"sources/orders.yaml": kit.ORDERS.replace(old, new)})
     assert any(expected in line for line in found), found
 
@@ -69,7 +90,7 @@ def test_the_roles_of_a_source_are_fields_that_can_carry_them(tmp_path: Path, ol
 def test_a_master_with_several_rows_per_person_is_refused(tmp_path: Path) -> None:
     members = kit.MEMBERS + "deduplicate: {key: [member, city]}\n"
     (line,) = problems(tmp_path, {"sources/members.yaml": members})
-    assert line.startswith("sources/members.yaml:12: deduplicate.key: a master has one row per person")
+    assert line.startswith("sources/members.yaml:13: deduplicate.key: a master has one row per person")
 
 
 def test_persons_come_from_masters_or_facts_that_exist(tmp_path: Path) -> None:
@@ -119,7 +140,13 @@ def test_a_band_has_ascending_steps_with_names_of_their_own(tmp_path: Path, step
     ],
 )
 def test_an_rfm_model_names_every_cell_once(tmp_path: Path, options: Any, expected: str) -> None:
-    rfm = {"score": "rfm", "title": {"zh": "R", "en": "R"}, "recency": "x_count", "frequency": "x_count", "monetary": "x_count"}
+    rfm = {
+        "score": "rfm",
+        "title": {"zh": "R", "en": "R"},
+        "recency": "x_count",
+        "frequency": "x_count",
+        "monetary": "x_count",
+    }
     tags = category("t", tag("x_count", "integer", COUNT))
     found = problems(tmp_path, {"tags/t.yaml": tags, "scores/rfm.yaml": {**rfm, **options}})
     assert any(line.startswith("scores/rfm.yaml:") and expected in line for line in found), found

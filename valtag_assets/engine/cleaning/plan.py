@@ -14,7 +14,9 @@ from ibis.expr.types import BooleanValue, Table, Value
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.source import Field
 
-Stage = Literal["text", "missing", "rewrite", "code", "parse", "rest", "zone", "local", "factor", "unit", "bounds", "outlier"]
+Stage = Literal[
+    "text", "missing", "rewrite", "code", "parse", "rest", "zone", "local", "factor", "unit", "bounds", "outlier"
+]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Build = Callable[[Table], Value]
 

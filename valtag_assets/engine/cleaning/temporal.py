@@ -179,7 +179,7 @@ def _by_pattern(text: StringValue, pattern: Pattern) -> TimestampValue:
 
 
 def _epoch(text: StringValue, units: tuple[str, ...]) -> TimestampValue:
-    branches = []
+    whole, broken = [], []
     shorter = 0
     for unit in units:
         longest = EPOCHS[unit]
@@ -187,7 +187,7 @@ def _epoch(text: StringValue, units: tuple[str, ...]) -> TimestampValue:
         shorter = longest
         each = _MICROSECONDS[unit]
         exact = text.try_cast("decimal(30,6)") * ibis.literal(each, type="decimal(7,0)")
-        branches.append((text.re_search(rf"{digits}\z"), text.try_cast("int64") * each))
-        branches.append((text.re_search(rf"{digits}\.\d+\z"), exact.try_cast("decimal(37,0)").try_cast("int64")))
-    elapsed = ibis.cases(*branches, else_=ibis.null("int64"))
+        whole.append((text.re_search(rf"{digits}\z"), text.try_cast("int64") * each))
+        broken.append((text.re_search(rf"{digits}\.\d+\z"), exact.try_cast("decimal(37,0)").try_cast("int64")))
+    elapsed = ibis.cases(*whole, *broken, else_=ibis.null("int64"))
     return ibis.timestamp("1970-01-01 00:00:00") + elapsed.as_interval("us")

@@ -38,6 +38,7 @@ _SPACE = "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in _SPACE_RA
 # Full-width forms of the printable ASCII characters and the ideographic space.
 _FULL = "".join(chr(code) for code in range(0xFF01, 0xFF5F)) + "\u3000"
 _HALF = "".join(chr(code) for code in range(0x21, 0x7F)) + " "
+_FULL_CLASS = r"[\x{ff01}-\x{ff5e}\x{3000}]"
 _TO_HALF = str.maketrans(_FULL, _HALF)
 
 
@@ -79,8 +80,9 @@ def normalise(text: StringValue, field: Field) -> StringValue:
         needs += [rf"^[{_SPACE}]", rf"[{_SPACE}]\z"]
         result = result.re_replace(rf"^[{_SPACE}]+|[{_SPACE}]+\z", "")
     if field.half_width:
-        needs.append(r"[\x{ff01}-\x{ff5e}\x{3000}]")
-        result = result.translate(_FULL, _HALF)
+        needs.append(_FULL_CLASS)
+        # Looked for once more, since to translate a value costs as much as to look at sixty.
+        result = text.re_search(_FULL_CLASS).ifelse(result.translate(_FULL, _HALF), result)
     return text.re_search("|".join(needs)).ifelse(result, text) if needs else text
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import ibis
 import ibis.expr.datatypes as dt
-from ibis.expr.types import NumericValue, Table, Value
+from ibis.expr.types import NumericValue, Value
 
 from valtag_assets.engine.cleaning.numbers import WIDEST, rescaled
 from valtag_assets.engine.cleaning.plan import FieldPlan
@@ -109,7 +109,6 @@ def _exact(field: Field, factor: float | str | None) -> Decimal:
 def plan_unit(plan: FieldPlan, unit: Conversion, plans: Mapping[str, FieldPlan]) -> None:
     """Add the conversion, and its rules, to the plan of a field."""
     field, source = plan.field, plan.column
-
     factor = plan.add_aside("factor", lambda t: unit.factor({by: t[plans[by].column_at("unit")] for by in unit.by}))
     plan.add("unit", lambda t: unit.apply(t[source], t[factor]))
     result = plan.column

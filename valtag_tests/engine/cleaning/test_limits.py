@@ -1,8 +1,10 @@
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pyarrow as pa
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from valtag_tests.engine.cleaning.cleaned import clean, clean_values, source
 
@@ -58,6 +60,21 @@ def test_another_field_of_the_row_may_name_the_unit():
 def test_a_unit_named_by_a_field_may_be_followed_by_a_fixed_one():
     chain = [{"to": "元", "by": "unit", "factors": {"分": "0.01", "元": 1}}, {"to": "USD", "factor": "0.14"}]
     assert amounts([("分", "1000"), ("元", "10")], unit=chain) == [Decimal("1.40"), Decimal("1.40")]
+
+
+CENTS = st.integers(-(10**16), 10**16) | st.integers(-(10**9), 10**9) | st.integers(-1000, 1000)
+
+
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(
+    st.lists(CENTS, min_size=20, max_size=60), st.sampled_from(["0.5", "7.1", "0.0092", "1", "0.00000005", "12345"])
+)
+def test_a_product_of_any_size_is_rounded_once_and_half_away_from_zero(cents, factor):
+    texts = [str(Decimal(each).scaleb(-2)) for each in dict.fromkeys(cents)]
+    cleaned = clean_values(texts, type=MONEY, unit={"to": "x", "factor": factor})
+    for text in texts:
+        exact = (Decimal(text) * Decimal(factor)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        assert cleaned[text] == (exact if abs(exact) < 10**16 else "[x.invalid]")
 
 
 def test_a_product_that_does_not_fit_is_invalid():

@@ -38,6 +38,17 @@ def test_an_amount_is_read_in_its_usual_spellings(text, amount):
     assert clean_values([text], type=MONEY) == {text: Decimal(amount)}
 
 
+@pytest.mark.parametrize("scale", [8, 17, 20])
+def test_a_wide_decimal_is_exact_on_both_sides_of_what_fits_64_bits(scale):
+    step = Decimal(1).scaleb(-scale)
+    edge = 10 ** max(18 - scale, 0)
+    texts = [str(edge), f"-{edge}", f"{edge - 1}.{'9' * scale}", f"-{edge - 1}.{'9' * scale}5", f"0.{'0' * scale}5"]
+    texts += [f"{edge - 1}.{'9' * scale}4", f"{edge}.{'0' * scale}5", "9" * (38 - scale)]
+    rounded = [Decimal(edge), Decimal(-edge), edge - step, Decimal(-edge), step, edge - step, edge + step]
+    cleaned = clean_values(texts, type=f"decimal(38,{scale})")
+    assert list(cleaned.values()) == [*rounded, Decimal("9" * (38 - scale))]
+
+
 def test_what_is_no_plain_number_is_refused():
     wrong = [
         "1,5",

@@ -37,6 +37,11 @@ def test_the_project_says_what_is_missing_everywhere():
     assert clean_values(["NA", "没有"], missing_everywhere=["没有"]) == {"NA": "NA", "没有": None}
 
 
+def test_a_list_of_missing_spellings_may_be_long():
+    many = [f"none{n}" for n in range(100)]
+    assert clean_values([*many, "some", ""], missing=many) == dict.fromkeys(many) | {"some": "some", "": None}
+
+
 def test_a_missing_number_may_be_written_as_minus_one_in_text_and_in_typed_columns():
     assert clean_values(["-1", "1"], type="integer", missing=["-1"]) == {"-1": None, "1": 1}
     assert clean_values(pa.array([-1, 1]), "BIGINT", type="integer", missing=["-1"]) == {-1: None, 1: 1}

@@ -1,0 +1,172 @@
+"""The past stays as it was: any as-of can be computed again, late data make new snapshots, kills leave no ruin."""
+
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import pytest
+
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_tests.graph.shop import AS_OF, Shop, customers, orders
+
+DAYS = [AS_OF - timedelta(days=n) for n in (3, 2, 1, 0)]
+DERIVED = ("tags", "scores", "segments")
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["valtag_tests.graph.shop"])
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Shop]:
+    """A second shop with the same tables in a warehouse of its own."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = Shop(tmp_path / "other", instance)
+        made.write()
+        yield made
+
+
+def contents(shop: Shop, days: list[date]) -> dict[tuple[str, date | None], str]:
+    """The content hash of everything derived, by table and as-of."""
+    warehouse = shop.setting.warehouse
+    found: dict[tuple[str, date | None], str] = {}
+    for table in warehouse.tables():
+        for day in (None,) if table.key in ("tags/attribute", "identity/persons") else days:
+            snapshot = warehouse.current(table, day) if day else warehouse.latest(table)
+            if table.stage in (*DERIVED, "identity") and snapshot is not None:
+                found[table.key, day] = snapshot.content_hash
+    return found
+
+
+def rows_of(snapshot: Snapshot) -> int:
+    with duckdb.connect() as connection:
+        return len(connection.read_parquet([str(file) for file in snapshot.files]).fetchall())
+
+
+def test_an_as_of_computed_again_in_another_order_from_shuffled_files_is_the_same(shop: Shop, other: Shop) -> None:
+    for day in DAYS:
+        shop.run(day)
+
+    chance = random.Random(20260901)
+    rows = orders().sample(frac=1, random_state=7)
+    other.write(customers().sample(frac=1, random_state=8), rows.iloc[:20])
+    rows.iloc[20:60].to_csv(other.root / "catalog/data/orders_more.csv", index=False)
+    rows.iloc[60:].to_csv(other.root / "catalog/data/orders_yet_more.csv", index=False)
+    shuffled = chance.sample(DAYS, len(DAYS))
+    assert shuffled != sorted(shuffled)
+    for day in shuffled:
+        other.run(day)
+
+    assert len(contents(shop, DAYS)) == 2 + 7 * len(DAYS) - len(DAYS)
+    assert contents(other, DAYS) == contents(shop, DAYS)
+
+
+def test_values_change_by_time_alone(shop: Shop) -> None:
+    shop.run(AS_OF)
+    shop.run(AS_OF + timedelta(days=5))
+    before, after = (shop.rows("tags/transaction", AS_OF + timedelta(days=n)) for n in (0, 5))
+    aged = after["days_since_last_order"] - before["days_since_last_order"]
+    assert (aged.dropna() == 5).all()
+    assert (after["total_spend"] == before["total_spend"]).all()
+    assert before["order_count_3d"].sum() > after["order_count_3d"].sum() == 0
+
+
+def test_late_data_make_a_new_snapshot_of_the_same_as_of(shop: Shop) -> None:
+    monday, tuesday = datetime(2024, 3, 11, 6, tzinfo=UTC), datetime(2024, 3, 12, 6, tzinfo=UTC)
+    shop.clock = lambda: monday
+    shop.run()
+    first = shop.served("tags/transaction")
+    late = pd.DataFrame(
+        [{"order_id": "LATE", "customer_id": "C055", "ordered_at": f"{AS_OF} 23:59:59", "amount": "150.00"}]
+    )
+    shop.write(order_rows=pd.concat([orders(), late]))
+    shop.clock = lambda: tuesday
+    shop.run()
+
+    warehouse, table = shop.setting.warehouse, TableRef("tags", "transaction")
+    now, then = warehouse.at(table, AS_OF, tuesday), warehouse.at(table, AS_OF, tuesday - timedelta(seconds=1))
+    assert now is not None and then is not None
+    assert then == first
+    assert [snapshot.known_at for snapshot in warehouse.snapshots(table)] == [monday, tuesday]
+    spend = [
+        pd.read_parquet(snapshot.files[0]).set_index("person_id").loc["C055", "total_spend"]
+        for snapshot in (then, now)
+    ]
+    assert [float(value) for value in spend] == [0.0, 150.0]
+    assert warehouse.at(table, AS_OF, monday - timedelta(seconds=1)) is None
+    spenders = [warehouse.at(TableRef("segments", "spenders"), AS_OF, moment) for moment in (monday, tuesday)]
+    members = [set(pd.read_parquet(found.files[0])["person_id"]) for found in spenders if found is not None]
+    assert members[1] - members[0] == {"C055"}
+
+
+def test_what_happens_after_the_as_of_is_invisible(shop: Shop, other: Shop) -> None:
+    shop.run(AS_OF - timedelta(days=2))
+    early = orders()
+    other.write(order_rows=early[early["ordered_at"] < str(AS_OF - timedelta(days=1))])
+    other.run(AS_OF - timedelta(days=2))
+    assert contents(other, [AS_OF - timedelta(days=2)]) == contents(shop, [AS_OF - timedelta(days=2)])
+
+
+def priced(version: int) -> pd.DataFrame:
+    """The orders with each amount a little higher per version: every table of money changes."""
+    rows = orders()
+    rows["amount"] = [f"{float(amount) + version / 100:.2f}" for amount in rows["amount"]]
+    return rows
+
+
+def run_and_tell(pipe: Connection, root: Path) -> None:
+    """Run the shop in ``root``; tell the parent when the first table is through."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        shop = Shop(root, instance)
+        pipe.send("started")
+        shop.run()
+        pipe.send("done")
+
+
+def assert_whole(shop: Shop) -> None:
+    """Every snapshot has its rows, and the views open."""
+    warehouse = shop.setting.warehouse
+    for table in warehouse.tables():
+        for snapshot in warehouse.snapshots(table):
+            assert rows_of(snapshot) == snapshot.rows, snapshot
+    views = warehouse.root / "valtag.duckdb"
+    if views.exists():
+        with duckdb.connect(str(views), read_only=True) as connection:
+            names = connection.execute("SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal")
+            for schema, name in names.fetchall():
+                connection.execute(f'SELECT count(*) FROM "{schema}"."{name}"')
+
+
+def test_a_run_killed_at_any_instant_leaves_a_warehouse_that_the_next_run_completes(
+    shop: Shop, other: Shop
+) -> None:
+    chance, finished = random.Random(7), 0
+    rounds = 6
+    for version in range(rounds):
+        shop.write(order_rows=priced(version))
+        ours, theirs = PROCESSES.Pipe()
+        child = PROCESSES.Process(target=run_and_tell, args=(theirs, shop.root))
+        child.start()
+        theirs.close()
+        assert ours.recv() == "started"
+        finished += ours.poll(chance.uniform(0.1, 4.0))
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        assert_whole(shop)
+    assert finished < rounds, "no run was killed in time"
+
+    outcomes = shop.run()
+    other.write(order_rows=priced(rounds - 1))
+    other.run()
+
+    assert set(outcomes.values()) <= {"published", "reused"}
+    assert_whole(shop)
+    assert contents(shop, [AS_OF]) == contents(other, [AS_OF])
+    assert shop.run() == dict.fromkeys(outcomes, "reused")
