@@ -31,7 +31,7 @@ lint: $(VENV)/.dev ## check style and types
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev ## measure stages against DuckDB's own time on the same columns
-	$(BIN)/python -m valtag_tests.bench
+	$(BIN)/python -m valtag_tests.bench.mall --into data/bench
 
 constraints: ## write constraints.txt anew: the newest versions pyproject.toml allows
 	rm -rf build/constraints

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from valtag_assets.console.screen import count, state
+from valtag_assets.engine.persons import PERSONS, STRANGERS
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.setting import TableDone
 from valtag_assets.spec.block import Title
@@ -68,7 +69,8 @@ def table_lines(console: Console, resolved: Resolved) -> Iterator[TableLines]:
 def table_titles(resolved: Resolved) -> dict[str, Title]:
     """The title of every warehouse table."""
     found = {f"clean/{code}": source.spec.title for code, source in resolved.sources.items()}
-    found["identity/persons"] = resolved.catalog.project.persons.title
+    found[PERSONS] = resolved.catalog.project.persons.title
+    found[STRANGERS] = Title(zh="总体之外的行", en="Rows of strangers")
     found |= {f"tags/{code}": entry.spec.title for code, entry in resolved.catalog.categories.items()}
     found |= {f"scores/{code}": score.spec.title for code, score in resolved.scores.items()}
     found |= {f"segments/{code}": segment.spec.title for code, segment in resolved.segments.items()}

@@ -13,6 +13,8 @@ from valtag_assets.console.mistake import Mistake
 
 HOST = "127.0.0.1"
 _GRACE = 15.0
+# Ctrl-C, a polite kill, a closed terminal.
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve(port: int, environment: Mapping[str, str]) -> int:
@@ -22,7 +24,7 @@ def serve(port: int, environment: Mapping[str, str]) -> int:
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", HOST, "-p", str(port)]
     # A session of its own: the web server, the daemon and the code server are ended together, by us alone.
     child = subprocess.Popen(command, env=dict(environment), start_new_session=True)
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, _stop) for number in _ENDINGS}
     try:
         return child.wait()
     except _Stopped:

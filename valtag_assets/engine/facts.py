@@ -9,7 +9,7 @@ Each group-by reads only the columns and the rows its tags need: an engine may k
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -229,7 +229,7 @@ def _over_values(rows: _Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) ->
     of = group[0][1].of
     assert of is not None
     table = rows.table.mutate(**{_VALUE: compile_value(of, rows.table, rows.as_of)})
-    rows = _Rows(rows.source, rows.as_of, rows.first, rows.last, rows.where, table.filter(table[_VALUE].notnull()))
+    rows = replace(rows, table=table.filter(table[_VALUE].notnull()))
     # Tags with the same rows and measure share one column.
     measures: dict[str, ir.Value] = {}
     seen = {tag.code: _seen(rows, aggregate, measures) for tag, aggregate in group}

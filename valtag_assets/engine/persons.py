@@ -14,6 +14,7 @@ from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import PERSON, Resolved, ResolvedSource
 
 PERSONS = "identity/persons"
+STRANGERS = "identity/strangers"
 # The person of a clean row. Not ``person_id``: a source may have a field of that name. No code starts with _.
 OWNER = "_person"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.persons import PERSONS, clean_name
+from valtag_assets.engine.persons import PERSONS, STRANGERS, clean_name
 from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.segments import segments_name
 from valtag_assets.engine.tags import tags_name
@@ -45,6 +45,8 @@ def served_tables(setting: Setting) -> Iterator[tuple[str, str]]:
     for code in resolved.sources:
         yield clean_name(code), "on_change"
     yield PERSONS, "on_change"
+    if any(source.spec.kind == "fact" for source in resolved.sources.values()):
+        yield STRANGERS, "on_change"
     for code in resolved.categories:
         refresh = refresh_of(setting, code)
         yield tags_name(code), _policy(refresh.schedule, refresh.deadline, refresh.max_age)

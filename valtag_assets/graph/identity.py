@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import ibis
 
-from valtag_assets.engine.persons import PERSON, clean_name, population, strangers
+from valtag_assets.engine.persons import PERSON, PERSONS, STRANGERS, clean_name, population, strangers
 from valtag_assets.engine.session import Engine
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Wanted, ask
@@ -19,8 +19,6 @@ from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_assets.warehouse.snapshot import TableRef
 
 GROUP = "3_identity"
-TABLE = TableRef("identity", "persons")
-STRANGERS = TableRef("identity", "strangers")
 STRANGER_COLUMNS = {"source": TEXT, "rows": INTEGER, "strangers": INTEGER, "keys": INTEGER}
 
 
@@ -33,7 +31,7 @@ def _persons_asset(setting: Setting) -> dg.AssetsDefinition:
     resolved = setting.resolved
     sources = resolved.catalog.person_sources()
     title = resolved.catalog.project.persons.title
-    key = asset_key(TABLE.key)
+    key = asset_key(PERSONS)
 
     @dg.asset(
         key=key,
@@ -68,7 +66,7 @@ def persons_plan(setting: Setting) -> Plan:
         return Written()
 
     return Plan(
-        table=TABLE,
+        table=TableRef.parse(PERSONS),
         as_of=None,
         meaning=meaning_of("persons", sources),
         gate=gate,
@@ -87,11 +85,11 @@ def _facts(setting: Setting) -> list[str]:
 def _strangers_asset(setting: Setting) -> dg.AssetsDefinition:
     """Rows of facts whose person is not in the population count for nobody: they are counted here."""
     resolved, facts = setting.resolved, _facts(setting)
-    key = asset_key(STRANGERS.key)
+    key = asset_key(STRANGERS)
 
     @dg.asset(
         key=key,
-        deps=[asset_key(TABLE.key), *[asset_key(clean_name(code)) for code in facts]],
+        deps=[asset_key(PERSONS), *[asset_key(clean_name(code)) for code in facts]],
         group_name=GROUP,
         description="**总体之外的行 · Strangers**\n\n行为与交易中不属于总体的人 · "
         "Rows of facts that belong to nobody in the population; no tag counts them",
@@ -111,7 +109,7 @@ def _strangers_asset(setting: Setting) -> dg.AssetsDefinition:
 def strangers_plan(setting: Setting) -> Plan:
     """How the rows of nobody are counted."""
     resolved, facts = setting.resolved, _facts(setting)
-    gate = ask(setting.warehouse, [Wanted(TABLE.key), *[Wanted(clean_name(code)) for code in facts]])
+    gate = ask(setting.warehouse, [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in facts]])
 
     def write(engine: Engine, into: Path) -> Written:
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
@@ -121,7 +119,7 @@ def strangers_plan(setting: Setting) -> Plan:
         return Written()
 
     return Plan(
-        table=STRANGERS,
+        table=TableRef.parse(STRANGERS),
         as_of=None,
         meaning=meaning_of("strangers", facts),
         gate=gate,

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, field_validator
 
 from valtag_assets.spec.types import DataType, parse_type
 
@@ -43,6 +43,13 @@ Code = Annotated[str, AfterValidator(_check_code)]
 Type = Annotated[DataType, BeforeValidator(_read_type, json_schema_input_type=str)]
 
 
+def check_time(text: str) -> str:
+    """A local time of day, as in 06:00."""
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ValueError(f"'{text}' is no time of day; write it as \"06:00\", 00:00 to 23:59")
+    return text
+
+
 class Title(Block):
     """The name people read, in both languages."""
 
@@ -64,6 +71,11 @@ class Refresh(Block):
     schedule: Literal["daily", "on_change", "on_demand"] = "daily"
     deadline: str = "06:00"
     max_age: int | None = None
+
+    @field_validator("deadline")
+    @classmethod
+    def _time_of_day(cls, text: str) -> str:
+        return check_time(text)
 
     @property
     def hour_minute(self) -> tuple[int, int]:

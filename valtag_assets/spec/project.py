@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator
 
-from valtag_assets.spec.block import Access, Block, Code, Refresh, Title
+from valtag_assets.spec.block import Access, Block, Code, Refresh, Title, check_time
 
 DEFAULT_MISSING = ("", "NA", "N/A", "NULL", "null", "None", "nan", "NaN", "-", "无", "未知", "空")
 
@@ -36,7 +36,7 @@ class Project(Block):
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},
-        description="Code tables that several fields share (field: code_table): code → spellings, or spelling → code.",
+        description="Code tables that fields share (code_table): code → spellings, or spelling → code.",
     )
     day_complete_after: str = Field(
         default="22:00",
@@ -54,6 +54,11 @@ class Project(Block):
     @classmethod
     def _owner(cls, owner: str) -> str:
         return check_owner(owner)
+
+    @field_validator("day_complete_after")
+    @classmethod
+    def _time_of_day(cls, text: str) -> str:
+        return check_time(text)
 
     @field_validator("missing", mode="before")
     @classmethod

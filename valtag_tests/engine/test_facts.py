@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import ibis
 import pyarrow as pa
@@ -110,7 +110,7 @@ VALUES: dict[str, tuple[dict[str, Any], str, Callable[[Any], Any]]] = {
 class Remembering(DuckDBEngine):
     """Compiles an expression once, however often Hypothesis runs it."""
 
-    texts: dict[int, str] = {}
+    texts: ClassVar[dict[int, str]] = {}
 
     def sql(self, expression: ibis.Table) -> str:
         if id(expression) not in self.texts:

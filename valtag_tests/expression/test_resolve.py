@@ -36,38 +36,77 @@ TOP = {"agg": "top", "of": "brand"}
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        (tag("x", MONEY, fact(agg="sum", of="amuont")), "tags[x].value.of: unknown field of orders 'amuont'; did you mean 'amount'?"),
-        (tag("x_count", "integer", {"fact": "order", "agg": "count"}), "tags[x_count].value.fact: 'order' is no fact; did you mean 'orders'?"),
+        (
+            tag("x", MONEY, fact(agg="sum", of="amuont")),
+            "tags[x].value.of: unknown field of orders 'amuont'; did you mean 'amount'?",
+        ),
+        (
+            tag("x_count", "integer", {"fact": "order", "agg": "count"}),
+            "tags[x_count].value.fact: 'order' is no fact; did you mean 'orders'?",
+        ),
         (tag("x_count", "integer", {"fact": "members", "agg": "count"}), "'members' is no fact"),
-        (tag("x", "text", {"master": "orders", "of": "brand"}), "tags[x].value.master: 'orders' is no master; there is members"),
-        (tag("x_count", "integer", {**COUNT, "where": "chanel = 'app'"}), "tags[x_count].value.where: unknown field of orders 'chanel'; did you mean 'channel'?"),
-        (tag("x_count", "integer", {**COUNT, "where": "channel = 'ap'"}), "'ap' is no value of channel; its values are 'app', 'web', 'store'; did you mean 'app'?"),
+        (
+            tag("x", "text", {"master": "orders", "of": "brand"}),
+            "tags[x].value.master: 'orders' is no master; there is members",
+        ),
+        (
+            tag("x_count", "integer", {**COUNT, "where": "chanel = 'app'"}),
+            "tags[x_count].value.where: unknown field of orders 'chanel'; did you mean 'channel'?",
+        ),
+        (
+            tag("x_count", "integer", {**COUNT, "where": "channel = 'ap'"}),
+            "'ap' is no value of channel; its values are 'app', 'web', 'store'; did you mean 'app'?",
+        ),
         (tag("x_count", "integer", {**COUNT, "where": "amount"}), "tags[x_count].value.where: "),
         (tag("x_count", "integer", {**COUNT, "where": "amount > 'a'"}), "cannot be compared"),
         (tag("x_count", "integer", {**COUNT, "where": "spend > 1"}), "unknown field of orders 'spend'"),
         (tag("x", MONEY, fact(agg="sum", of="brand")), "agg sum needs a number, and 'brand' is a text"),
         (tag("x", "text", fact(agg="top", of="amount")), "agg top needs text or integer values"),
-        (tag("x", "integer", fact(agg="sum", of="amount")), "tags[x].type: the tag is declared integer but its value is decimal(18,2); wrap it in round()"),
+        (
+            tag("x", "integer", fact(agg="sum", of="amount")),
+            "tags[x].type: the tag is declared integer but its value is decimal(18,2); wrap it in round()",
+        ),
         (tag("x", "text", fact(agg="last", of="quantity")), "the tag is declared text but its value is integer"),
-        (tag("x", "list(text)", fact(agg="list", of="quantity")), "declared list(text) but its value is list(integer)"),
-        (tag("x", "text", fact(**TOP, by="avg(amount)")), "tags[x].value.by: 'avg(amount)' is no measure; write count() or sum(field)"),
+        (
+            tag("x", "list(text)", fact(agg="list", of="quantity")),
+            "declared list(text) but its value is list(integer)",
+        ),
+        (
+            tag("x", "text", fact(**TOP, by="avg(amount)")),
+            "tags[x].value.by: 'avg(amount)' is no measure; write count() or sum(field)",
+        ),
         (tag("x", "text", fact(**TOP, by="sum(amount) asc")), "the largest comes first"),
         (tag("x", "text", fact(**TOP, by="sum(amuont)")), "did you mean 'amount'?"),
-        (tag("x", "text", fact(**TOP, ties=["sum(brand)"])), "tags[x].value.ties[1]: 'sum(brand)': sum needs a number"),
+        (
+            tag("x", "text", fact(**TOP, ties=["sum(brand)"])),
+            "tags[x].value.ties[1]: 'sum(brand)': sum needs a number",
+        ),
         (tag("x", "text", fact(**TOP, ties=["brand desc"])), "'brand desc' is no measure"),
         (tag("x", "float", fact(agg="quantile", of="amount", q=1.5)), "q is 1.5; a quantile lies between 0 and 1"),
         (tag("x", "list(text)", fact(agg="top_k", of="brand", k=0)), "k is 0; it must be at least 1"),
-        (tag("x", "float", fact(agg="share", of="channel", equals="ap")), "tags[x].value.equals: 'ap' is no value of channel; did you mean 'app'?"),
-        (tag("x", "float", fact(agg="share", of="quantity", equals="one")), "'one' is no integer, and 'quantity' is one"),
+        (
+            tag("x", "float", fact(agg="share", of="channel", equals="ap")),
+            "tags[x].value.equals: 'ap' is no value of channel; did you mean 'app'?",
+        ),
+        (
+            tag("x", "float", fact(agg="share", of="quantity", equals="one")),
+            "'one' is no integer, and 'quantity' is one",
+        ),
         (tag("x_count", "integer", COUNT, empty="无"), "tags[x_count].empty: empty: '无' is no integer"),
         (tag("is_x", "boolean", "no_such_tag"), "tags[is_x].value: unknown tag 'no_such_tag'"),
         (tag("x", "text", "amount"), "unknown tag 'amount'"),
-        (tag("x", "integer", "spend / 2"), "tags[x].value: the tag is declared integer but its value is float; wrap it in round()"),
+        (
+            tag("x", "integer", "spend / 2"),
+            "tags[x].value: the tag is declared integer but its value is float; wrap it in round()",
+        ),
         (tag("x", "text", "总消费"), "unknown tag '总消费'"),
         (tag("vip", "boolean", {"master": "members", "of": "is_vip"}), "tags[vip].code: 'vip' is a yes or no"),
-        (tag("person_id", "text", {"master": "members", "of": "member"}), "'person_id' is the key of every table of tags"),
+        (
+            tag("person_id", "text", {"master": "members", "of": "member"}),
+            "'person_id' is the key of every table of tags",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_tag_that_means_nothing_is_explained(tmp_path: Path, block: dict[str, Any], expected: str) -> None:
     found = of(tmp_path, SPEND, block)
     assert any(line.startswith("tags/t.yaml:") and expected in line for line in found), found
@@ -96,7 +135,9 @@ def test_every_mistake_of_every_file_comes_at_once_and_no_reader_is_blamed(tmp_p
     found = problems(
         tmp_path,
         {
-            "tags/a.yaml": category("a", tag("broken", MONEY, fact(agg="sum", of="amuont"), windows=["all", "7d"]), SPEND),
+            "tags/a.yaml": category(
+                "a", tag("broken", MONEY, fact(agg="sum", of="amuont"), windows=["all", "7d"]), SPEND
+            ),
             "tags/b.yaml": category(
                 "b",
                 tag("reader", MONEY, "broken_7d + broken"),
@@ -105,12 +146,22 @@ def test_every_mistake_of_every_file_comes_at_once_and_no_reader_is_blamed(tmp_p
                 laws=[{"name": "l", "law": "brokn <= spend"}],
             ),
             "scores/rfm.yaml": score,
-            "segments/s.yaml": {"segments": [
-                {"code": "ok", "title": {"zh": "a", "en": "a"}, "rule": {"all": ["broken > 1", "rfm_r = 5", "reader > 1"]}},
-                {"code": "bad", "title": {"zh": "a", "en": "a"}, "rule": {"all": ["city = '上 海'", {"none": ["rfm_tier = 'champion'"]}]}},
-            ]},
+            "segments/s.yaml": {
+                "segments": [
+                    {
+                        "code": "ok",
+                        "title": {"zh": "a", "en": "a"},
+                        "rule": {"all": ["broken > 1", "rfm_r = 5", "reader > 1"]},
+                    },
+                    {
+                        "code": "bad",
+                        "title": {"zh": "a", "en": "a"},
+                        "rule": {"all": ["city = '上 海'", {"none": ["rfm_tier = 'champion'"]}]},
+                    },
+                ]
+            },
         },
-    )  # fmt: skip
+    )
     wanted = [
         "'spned' is no tag; did you mean 'spend'?",
         "'city' is a text; RFM needs numbers",
@@ -152,10 +203,13 @@ def test_categories_that_read_each_other_in_a_circle(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        (tag("spend_30d", MONEY, "spend"), "tag 'spend_30d' gives the column 'spend_30d', which is defined already at t.yaml:3 (tag 'spend')"),
+        (
+            tag("spend_30d", MONEY, "spend"),
+            "tag 'spend_30d' gives the column 'spend_30d', which is defined already at t.yaml:3 (tag 'spend')",
+        ),
         (tag("spend_before_7d", MONEY, {"master": "members", "of": "rate"}), "by its window before_7d"),
     ],
-)  # fmt: skip
+)
 def test_a_window_that_collides_with_a_tag_names_both(tmp_path: Path, more: dict[str, Any], expected: str) -> None:
     wide = {**SPEND, "windows": ["30d", "before 7d"]}
     found = of(tmp_path, wide, more)
@@ -194,10 +248,17 @@ EVIL = "'; DROP TABLE x; --\" 😀 {zh} $1 \\"
 def test_quotes_sql_and_emoji_in_titles_and_values_are_only_data(tmp_path: Path) -> None:
     tags = category(
         "t",
-        tag("brand", "text", fact(agg="last", of="brand"), title={"zh": EVIL, "en": EVIL}, domain={"values": [EVIL, "x"]}, empty=EVIL),
+        tag(
+            "brand",
+            "text",
+            fact(agg="last", of="brand"),
+            title={"zh": EVIL, "en": EVIL},
+            domain={"values": [EVIL, "x"]},
+            empty=EVIL,
+        ),
         tag("is_evil", "boolean", "brand = '" + EVIL.replace("'", "''") + "'", empty=False),
         tag("evil_share", "float", fact(agg="share", of="brand", equals=EVIL)),
-    )  # fmt: skip
+    )
     members = kit.MEMBERS.replace("values: {沪: 上海, 京: 北京}", "values: {沪: \"a'b\", 京: '😀\"'}")
     resolved = make_catalog(tmp_path, {"tags/t.yaml": tags, "sources/members.yaml": members})
     rows = kit.compute(tmp_path, resolved, "t", date(2024, 2, 29), {})
@@ -210,8 +271,12 @@ def test_windows_expand_to_columns_with_suffix_and_title(tmp_path: Path) -> None
     assert list(resolved.tags) == ["spend", "spend_30d", "spend_before_30d", "spend_mtd", "spend_ytd"]
     assert str(resolved.tags["spend_before_30d"].title) == "spend（30天以前） · spend (before the last 30 days)"
     assert [item.aggregate.window.kind for item in resolved.tags.values() if item.aggregate] == [
-        "all", "last", "before", "month", "year"
-    ]  # fmt: skip
+        "all",
+        "last",
+        "before",
+        "month",
+        "year",
+    ]
     assert Window("all").suffix == ""
 
 

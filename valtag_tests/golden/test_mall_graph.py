@@ -10,7 +10,7 @@ def test_the_graph_is_the_one_that_was_kept(tmp_path: Path) -> None:
     kept = json.loads(PICTURE.read_text(encoding="utf-8"))
     found = mall_picture(tmp_path)
     how = "if this is meant: python -m valtag_tests.golden.graph_picture, and read the difference"
-    assert {key for key in kept["assets"]} == set(found["assets"]), how
+    assert set(kept["assets"]) == set(found["assets"]), how
     for key, asset in found["assets"].items():
         assert asset == kept["assets"][key], f"{key}: {how}"
     assert found == kept, how

@@ -73,9 +73,7 @@ TRANSACTION = {
     "order_count_365d": count_of("paid WHERE order_time >= '2025-07-01'", "count(DISTINCT order_id)"),
     "order_count_30d": count_of("paid WHERE order_time >= '2026-06-01'", "count(DISTINCT order_id)"),
     "last_order_at": "SELECT member_no, max(order_time) FROM paid GROUP BY member_no",
-    "top_brand": first_of(
-        "paid WHERE brand IS NOT NULL", "brand", "count(*) DESC, sum(amount) DESC, brand"
-    ),
+    "top_brand": first_of("paid WHERE brand IS NOT NULL", "brand", "count(*) DESC, sum(amount) DESC, brand"),
     "spend_tier": """SELECT member_no, CASE
             WHEN coalesce(spend, 0) < 0.01 THEN 'none'
             WHEN spend < 1000 THEN 'low'
@@ -103,9 +101,7 @@ LIFECYCLE = {
             FROM paid GROUP BY member_no) USING (member_no)""",
 }
 INTEREST = {
-    "category_preference": first_of(
-        "paid WHERE category IS NOT NULL", "category", "sum(amount) DESC, category"
-    ),
+    "category_preference": first_of("paid WHERE category IS NOT NULL", "category", "sum(amount) DESC, category"),
     "brand_preference": first_of("paid WHERE brand IS NOT NULL", "brand", "sum(amount) DESC, brand"),
     "campaign_preference": first_of(
         "responses JOIN campaigns USING (campaign_id) WHERE action IN ('clicked', 'redeemed')",
@@ -143,9 +139,7 @@ def test_every_tag_of_the_catalog_has_a_query_here(mall: Published) -> None:
 
 
 @pytest.mark.parametrize("category", ["attribute", "behavior", "transaction", "lifecycle", "interest"])
-def test_a_category_holds_every_person_once(
-    mall: Published, truth: duckdb.DuckDBPyConnection, category: str
-) -> None:
+def test_a_category_holds_every_person_once(mall: Published, truth: duckdb.DuckDBPyConnection, category: str) -> None:
     persons = f"SELECT person_id FROM {mall.scan(f'tags/{category}')}"
     assert differences(truth, persons, "SELECT member_no FROM members") == []
 

@@ -59,9 +59,7 @@ def asked_by_schedule(shop: Shop, definitions: dg.Definitions, due: datetime) ->
     """The run request of one evaluation of the daily schedule."""
     schedule = definitions.resolve_schedule_def("daily_refresh")
     repository = definitions.get_repository_def()
-    with dg.build_schedule_context(
-        shop.instance, scheduled_execution_time=due, repository_def=repository
-    ) as context:
+    with dg.build_schedule_context(shop.instance, scheduled_execution_time=due, repository_def=repository) as context:
         (request,) = schedule.evaluate_tick(context).run_requests
     return request
 
@@ -195,9 +193,7 @@ def test_daily_tables_are_partitioned_from_the_start_to_yesterday(definitions: d
 def test_everything_but_what_is_on_demand_is_automated(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     manual = {
-        "/".join(key.path)
-        for key in graph.materializable_asset_keys
-        if graph.get(key).automation_condition is None
+        "/".join(key.path) for key in graph.materializable_asset_keys if graph.get(key).automation_condition is None
     }
     assert manual == {"tags/attribute", "health/status"}
 

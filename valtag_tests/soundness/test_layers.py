@@ -44,7 +44,17 @@ EXCEPTIONS = {
     ("console/rows.py", "ibis"): "only the type of an expression is named",
 }
 
-DATA_SETS = (r"complete_?journey", r"\bmall\b", "household", "tmall", "jdata", "rees46", "superstore", "olist", "cdnow")
+DATA_SETS = (
+    r"complete_?journey",
+    r"\bmall\b",
+    "household",
+    "tmall",
+    "jdata",
+    "rees46",
+    "superstore",
+    "olist",
+    "cdnow",
+)
 """The shipped examples, and public data sets that catalogs were written for."""
 
 
@@ -115,5 +125,7 @@ def test_no_code_outside_the_catalogs_knows_a_data_set() -> None:
 
 def test_packages_are_empty_and_named_after_what_they_hold() -> None:
     vague = {"utils", "helpers", "manager", "misc", "common"}
-    assert [m.name for m in PRODUCT if m.path.name == "__init__.py" and m.text.strip() and m.name != "__init__.py"] == []
+    assert [
+        m.name for m in PRODUCT if m.path.name == "__init__.py" and m.text.strip() and m.name != "__init__.py"
+    ] == []
     assert [m.name for m in PRODUCT if m.path.stem in vague or m.path.parent.name in vague] == []

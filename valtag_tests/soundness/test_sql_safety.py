@@ -6,6 +6,7 @@ Every f-string, ``%``, ``+`` and ``format`` that reads like SQL is looked at. Wh
 
 import ast
 import re
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -106,10 +107,18 @@ def interpolated(module: Module) -> list[tuple[int, str, str]]:
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod | ast.Add):
             if is_sql(node.left):
                 found.append((node.lineno, ast.unparse(node.left), ast.unparse(node.right)))
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in ("format", "format_map", "replace") and is_sql(node.func.value):
-                found.append((node.lineno, ast.unparse(node.func.value), ast.unparse(node)))
+        elif is_call_of_format(node):
+            found.append((node.lineno, ast.unparse(node.func.value), ast.unparse(node)))
     return found
+
+
+def is_call_of_format(node: ast.AST) -> TypeGuard[Any]:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("format", "format_map", "replace")
+        and is_sql(node.func.value)
+    )
 
 
 def is_sql(node: ast.expr) -> bool:
@@ -147,7 +156,7 @@ def test_every_exception_is_still_needed() -> None:
         'con.execute("SELECT 1 FROM " + table)',
         'con.sql("CREATE SCHEMA {}".format(stage))',
         'query = f"select {value} from t"',
-        "connection.execute(f\"\"\"\n  COPY ({rows}) TO '{path}'\"\"\")",
+        'connection.execute(f"""\n  COPY ({rows}) TO \'{path}\'""")',
     ],
 )
 def test_a_name_put_into_sql_is_found(code: str) -> None:

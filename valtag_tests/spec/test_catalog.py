@@ -46,7 +46,8 @@ def test_a_name_defined_in_two_files_names_both(tmp_path: Path) -> None:
 def test_a_lookup_that_does_not_exist_or_lacks_the_field(tmp_path: Path) -> None:
     orders = (
         kit.ORDERS
-        + "lookups:\n  - {source: product, on: brand, take: [maker]}\n  - {source: products, on: brnd, take: [makr]}\n"
+        + "lookups:\n  - {source: product, on: brand, take: [maker]}\n"
+        + "  - {source: products, on: brnd, take: [makr]}\n"
     )
     found = problems(tmp_path, {"sources/products.yaml": LOOKUP, "sources/orders.yaml": orders})
     assert found == [

@@ -116,15 +116,22 @@ def test_a_mistake_is_told_with_line_place_and_a_way_out(tmp_path: Path, old: st
         ("just text\n", "it is a str"),
         (TAGS + "category: u\n", 'tags/t.yaml:8: is no valid YAML: found duplicate key "category"'),
         (TAGS.replace("    type: integer", "\ttype: integer"), "tags/t.yaml:6: is no valid YAML: "),
-        (TAGS.replace("{fact: orders, agg: count}", "{fact: orders, agg: count"), "tags/t.yaml:8: is no valid YAML: "),
+        (
+            TAGS.replace("{fact: orders, agg: count}", "{fact: orders, agg: count"),
+            "tags/t.yaml:8: is no valid YAML: ",
+        ),
         (TAGS + "---\n" + TAGS, "is no valid YAML: "),
         (TAGS.replace("订单数", "订单数\x00"), "tags/t.yaml:5: holds a character YAML does not allow (U+0000)"),
         ("[" * 1200, "tags/t.yaml:1: is nested too deep"),
         ("category: &a [*a]\n", "tags/t.yaml:"),
-        ("a: &a [x, x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)), "once its anchors are written out"),
+        (
+            "a: &a [x, x]\n"
+            + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)),
+            "once its anchors are written out",
+        ),
     ],
     ids=["empty", "comment", "list", "text", "duplicate", "tab", "open", "two", "nul", "deep", "itself", "bomb"],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_catalog_file_is_one_clear_line(tmp_path: Path, text: str, expected: str) -> None:
     found = in_tags(tmp_path, text)
     assert any(expected in line for line in found), found
@@ -161,15 +168,19 @@ def test_all_mistakes_of_all_files_come_at_once_in_order(tmp_path: Path) -> None
         tmp_path,
         {
             "project.yaml": kit.PROJECT + "timezon: UTC\n",
-            "sources/orders.yaml": kit.ORDERS.replace("type: float", "type: flaot").replace("kind: fact", "kindd: fact"),
+            "sources/orders.yaml": kit.ORDERS.replace("type: float", "type: flaot").replace(
+                "kind: fact", "kindd: fact"
+            ),
             "tags/t.yaml": TAGS.replace("type: integer", "type: int").replace("agg: count", "agg: cnt"),
             "tags/u.yaml": "category: [\n",
-            "tags/v.yaml": TAGS.replace("category: t", "category: v").replace("order_count", "gift_count").replace("agg: count", "agg: count, where: gifft"),
+            "tags/v.yaml": TAGS.replace("category: t", "category: v")
+            .replace("order_count", "gift_count")
+            .replace("agg: count", "agg: count, where: gifft"),
             "tags/w.yml": "",
             "extra/x.yaml": "a: 1\n",
             "segments/s.yaml": {"segments": [{"code": "a", "title": {"zh": "a", "en": "a"}, "rule": "nonsense > 1"}]},
         },
-    )  # fmt: skip
+    )
     places = [":".join(line.split(":")[:2]) for line in found]
     assert places == [
         "extra:1",
