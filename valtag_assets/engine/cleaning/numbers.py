@@ -74,14 +74,13 @@ def _cast_amount(text: StringValue, target: dt.DataType) -> NumericValue:
 def rescaled(number: NumericValue, scale: int, target: dt.DataType) -> NumericValue:
     """``number``, a decimal of this scale in the engine, rounded to ``target``; null when it does not fit.
 
-    Wide decimals divide slowly (128 bits), so those that fit 64 bits are brought there first.
+    Decimals of 128 bits divide slowly, so those that fit 64 bits are brought there first.
     """
-    # By hand, since Ibis drops a cast to the type that it (but not the engine) thinks a product has.
-    whole_number = target.is_integer()
 
-    def fitted(exact: Value, widest: int) -> NumericValue:
-        if whole_number:
-            exact = ops.TryCast(exact, dt.Decimal(widest, 0)).to_expr()
+    def fitted(exact: Value, digits: int) -> NumericValue:
+        # Casts by hand, since Ibis drops one to the type that it (but not the engine) thinks a product has.
+        if target.is_integer():
+            exact = ops.TryCast(exact, dt.Decimal(digits, 0)).to_expr()
         return ops.TryCast(exact, target).to_expr()
 
     if scale >= NARROW:
