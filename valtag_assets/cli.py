@@ -78,7 +78,8 @@ def run(
 
     setting = open_setting(catalog, data)
     home = dagster_home(setting)
-    running = _graph("running")
+    from valtag_assets.console import running
+
     with table_lines(screen(errors=True), setting.resolved) as lines:
         try:
             progress = running.Progress(lines.planned, lines.done)

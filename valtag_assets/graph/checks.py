@@ -57,9 +57,7 @@ def check_specs(
         said.setdefault(name, []).append(f"{_both(verdict.detail['title'])} ({verdict.detail['rule']})")
         blocking |= {name} if verdict.holds == "table" else set()
     for name, texts in said.items():
-        specs[name] = dg.AssetCheckSpec(
-            name, asset=key, blocking=name in blocking, description="\n\n".join(texts)
-        )
+        specs[name] = dg.AssetCheckSpec(name, asset=key, blocking=name in blocking, description="\n\n".join(texts))
     return list(specs.values())
 
 

@@ -139,9 +139,7 @@ def _lookup_table(setting: Setting, code: str, lookups: Mapping[str, Snapshot]) 
     return LookupTable(lookups[clean_name(code)].files, source.spec.key[0], source.columns)
 
 
-def _account(
-    setting: Setting, source: ResolvedSource, account: Mapping[str, Any] | None = None
-) -> list[Verdict]:
+def _account(setting: Setting, source: ResolvedSource, account: Mapping[str, Any] | None = None) -> list[Verdict]:
     """Whether every row read is accounted for; of no account, only what is going to be asked."""
     parts = ("rows_in", "clean", "quarantined", "merged", "filtered")
     numbers = {name: account[name] if account else 0 for name in parts}

@@ -14,7 +14,7 @@ import dagster as dg
 from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.reading.read import fingerprint
 from valtag_assets.expression.resolved import ResolvedSource
-from valtag_assets.graph.health import Health, table_health
+from valtag_assets.graph.health import WELL, Health, table_health
 from valtag_assets.graph.jobs import DAILY, HEALTH
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of, source_name
@@ -137,7 +137,7 @@ def troubles(rows: Sequence[Health], newest: date) -> dict[str, str]:
 
 
 def _why(row: Health, newest: date) -> str | None:
-    if row.state not in ("ok", "warned"):
+    if row.state not in WELL:
         return f"{row.state}: {row.reason or 'no reason recorded'}"
     if row.policy.startswith("daily") and row.as_of and date.fromisoformat(row.as_of) < newest:
         return f"stale: as-of {row.as_of} is served, {newest} is due"

@@ -1,6 +1,6 @@
 """Health: one table that says of every table what is served, how old its data are, and what is held and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -16,9 +16,11 @@ from valtag_assets.graph.metadata import data_age_days
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.tags import refresh_of
-from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef
 
 GROUP = "9_health"
+WELL = ("ok", "warned")
+HELD, STALE = "tags held", "stale"
 
 
 @dataclass(frozen=True)
@@ -63,56 +65,52 @@ def _policy(schedule: str, deadline: str, max_age: int | None) -> str:
 
 
 def table_health(setting: Setting) -> list[Health]:
-    """The health of every table."""
-    rows = [_health(setting, name, policy) for name, policy in served_tables(setting)]
-    return [row for row in rows if row is not None]
+    """The health of every table. What rests on a table that was refused since is stale, however well it was made."""
+    rows: list[Health] = []
+    sick: dict[str, str] = {}
+    for name, policy in served_tables(setting):
+        row = _health(setting, name, policy, sick)
+        if row.state not in WELL:
+            sick[name] = row.state
+        rows.append(row)
+    return rows
 
 
-def _health(setting: Setting, name: str, policy: str) -> Health:
+def _health(setting: Setting, name: str, policy: str, sick: Mapping[str, str]) -> Health:
     table = TableRef.parse(name)
-    warehouse = setting.warehouse
-    good = warehouse.latest(table)
-    tried = newest_attempt(setting, table)
-    blocked = tried is not None and tried.blocks and (good is None or tried.at > good.known_at)
-    reason = (tried.reason or "") if tried is not None and blocked else _held_reason(good)
+    good = setting.warehouse.latest(table)
+    tried = setting.warehouse.newest_attempt(table)
+    blocked = tried is not None and tried.blocks and (good is None or tried.at >= good.known_at)
+    state, reason = _state(good, tried if blocked else None)
+    upstream = [key for key in (good.inputs if good else ()) if sick.get(key, HELD) != HELD]
+    if state in WELL and upstream:
+        state, reason = STALE, f"rests on {', '.join(sorted(upstream))}"
     return Health(
         table=name,
-        state=_state(good, tried.outcome if tried is not None and blocked else None),
+        state=state,
         as_of=str(good.as_of) if good and good.as_of else "",
         rows=good.rows if good else None,
         data_until=good.data_until.isoformat(sep=" ", timespec="seconds") if good and good.data_until else "",
         data_age_days=data_age_days(good) if good else None,
         policy=policy,
         last_good=good.id if good else "",
-        last_tried=f"{tried.at:%Y-%m-%d %H:%M:%S}Z {tried.outcome} {tried.as_of or ''}".strip()
-        if tried
-        else "",
+        last_tried=f"{tried.at:%Y-%m-%d %H:%M:%S}Z {tried.outcome} {tried.as_of or ''}".strip() if tried else "",
         held=", ".join(sorted(good.held)) if good else "",
         reason=reason,
     )
 
 
-def newest_attempt(setting: Setting, table: TableRef) -> Any:
-    """The newest try of a table over all as-ofs."""
-    return setting.warehouse.newest_attempt(table)
-
-
-def _state(good: Snapshot | None, refused: str | None) -> str:
-    if refused is not None:
-        return refused if good is None else f"{refused}, last good served"
+def _state(good: Snapshot | None, blocked: Attempt | None) -> tuple[str, str]:
+    """The state of a table by itself, and the reason for it."""
+    if blocked is not None:
+        served = "" if good is None else ", last good served"
+        return f"{blocked.outcome}{served}", blocked.reason or ""
     if good is None:
-        return "never published"
+        return "never published", ""
     if good.held:
-        return "tags held"
-    return "warned" if any(not verdict.passed for verdict in good.verdicts) else "ok"
-
-
-def _held_reason(good: Snapshot | None) -> str:
-    if good is None:
-        return ""
-    if good.held:
-        return "; ".join(f"{code}: {why_held(good, code)}" for code in sorted(good.held))
-    return "; ".join(f"{v.check} (warn)" for v in good.verdicts if not v.passed)
+        return HELD, "; ".join(f"{code}: {why_held(good, code)}" for code in sorted(good.held))
+    failed = [verdict.check for verdict in good.verdicts if not verdict.passed]
+    return ("warned", "; ".join(f"{check} (warn)" for check in failed)) if failed else ("ok", "")
 
 
 def health_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -128,7 +126,7 @@ def health_assets(setting: Setting) -> list[dg.AssetsDefinition]:
     )
     def status(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         rows = table_health(setting)
-        sick = [row for row in rows if row.state not in ("ok", "warned")]
+        sick = [row for row in rows if row.state not in WELL]
         records = [dg.TableRecord(_printable(asdict(row))) for row in rows]
         return dg.MaterializeResult(
             metadata={

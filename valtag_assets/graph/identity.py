@@ -43,9 +43,7 @@ def _persons_asset(setting: Setting) -> dg.AssetsDefinition:
         code_version=meaning_of("persons", sources),
         metadata={"dagster/column_schema": dg.TableSchema([PERSON_COLUMN])},
         automation_condition=dg.AutomationCondition.eager(),
-        check_specs=check_specs(
-            key, lambda previous: population_expectations(resolved, previous), {PERSON: TEXT}
-        ),
+        check_specs=check_specs(key, lambda previous: population_expectations(resolved, previous), {PERSON: TEXT}),
         output_required=False,
     )
     def persons(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:

@@ -79,8 +79,7 @@ def category_lineage(resolved: Resolved, category: ResolvedCategory) -> dg.Table
     return dg.TableColumnLineage(
         {
             tag.code: [
-                dg.TableColumnDep(dg.AssetKey(["clean", source]), field)
-                for source, field in sorted(tag.fields)
+                dg.TableColumnDep(dg.AssetKey(["clean", source]), field) for source, field in sorted(tag.fields)
             ]
             + [
                 dg.TableColumnDep(dg.AssetKey(["tags", resolved.category_of(code)]), code)

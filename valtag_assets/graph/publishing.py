@@ -163,7 +163,8 @@ def _previous(setting: Setting, plan: Plan) -> Snapshot | None:
 
 
 def _events(
-    context: dg.AssetExecutionContext, setting: Setting, plan: Plan, snapshot: Snapshot, *, reused: bool) -> Results:
+    context: dg.AssetExecutionContext, setting: Setting, plan: Plan, snapshot: Snapshot, *, reused: bool
+) -> Results:
     metadata = {**plan.picture(snapshot), **materialization_metadata(setting, snapshot, reused=reused)}
     yield dg.MaterializeResult(data_version=dg.DataVersion(snapshot.content_hash[:32]), metadata=metadata)
     yield from check_results(snapshot.verdicts, _check_names(context))

@@ -87,9 +87,7 @@ def _convention(score: ResolvedScore) -> str:
 def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
     """How the score's table of ``as_of`` is made."""
     resolved = setting.resolved
-    wanted = [
-        wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()
-    ]
+    wanted = [wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()]
     gate = ask(setting.warehouse, wanted)
 
     def write(engine: Engine, into: Path) -> Written:

@@ -50,9 +50,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
         key=key,
         deps=[asset_key(table) for table in upstream],
         group_name=GROUP,
-        description=describe(
-            segment.spec.title, segment.spec.meaning, f"```\n{rule_text(segment.rule)}\n```"
-        ),
+        description=describe(segment.spec.title, segment.spec.meaning, f"```\n{rule_text(segment.rule)}\n```"),
         owners=[catalog.owner_of(segment.spec)],
         kinds={"duckdb", "parquet"},
         code_version=meaning_of(segment.meaning),
@@ -107,9 +105,7 @@ def segment_plan(setting: Setting, segment: ResolvedSegment, as_of: date) -> Pla
         share = snapshot.rows / metrics["population"] if metrics["population"] else 0.0
         found: dict[str, Any] = {"size 人数": snapshot.rows, "share 占比": f"{share:.1%}"}
         found |= {
-            f"{name} {zh}": metrics[name]
-            for name, zh in (("entries", "进入"), ("exits", "离开"))
-            if name in metrics
+            f"{name} {zh}": metrics[name] for name, zh in (("entries", "进入"), ("exits", "离开")) if name in metrics
         }
         found["size history 规模走势"] = size_history(setting.warehouse.snapshots(snapshot.table))
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{metrics.get('sql', '')}\n```")

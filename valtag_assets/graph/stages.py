@@ -43,9 +43,7 @@ def freshness(setting: Setting, refresh: Refresh) -> dg.FreshnessPolicy:
             timezone=setting.resolved.catalog.project.timezone,
         )
     days = refresh.max_age or ON_DEMAND_MAX_AGE_DAYS
-    return dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(days=days), warn_window=timedelta(days=days) / 2
-    )
+    return dg.FreshnessPolicy.time_window(fail_window=timedelta(days=days), warn_window=timedelta(days=days) / 2)
 
 
 def automation(refresh: Refresh) -> dg.AutomationCondition | None:

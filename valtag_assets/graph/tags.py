@@ -111,7 +111,8 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
     before = _before(setting, category, as_of)
 
     def write(engine: Engine, into: Path) -> Written:
-        expression = category_expression(resolved, category, as_of, previous=before is not None)
+        kept = [name for name, _ in before.columns] if before is not None else False
+        expression = category_expression(resolved, category, as_of, previous=kept)
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
         if before is not None:
             inputs[PREVIOUS] = before.files
@@ -140,9 +141,7 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
     )
 
 
-def _age_verdicts(
-    setting: Setting, category: ResolvedCategory, as_of: date, written: Written
-) -> list[Verdict]:
+def _age_verdicts(setting: Setting, category: ResolvedCategory, as_of: date, written: Written) -> list[Verdict]:
     """Whether the data are young enough for the category's ``max_age``; no verdict when it states none."""
     entry = setting.resolved.catalog.categories[category.code]
     refresh = refresh_of(setting, category.code)
@@ -166,9 +165,7 @@ def _age_verdicts(
 
 def _read_from(setting: Setting, category: ResolvedCategory, other: str) -> frozenset[str]:
     """The tags of ``other`` that ``category`` reads, in its tags or its laws."""
-    read = {name for tag in category.tags for name in tag.tags} | {
-        n for law in category.laws for n in law.tags
-    }
+    read = {name for tag in category.tags for name in tag.tags} | {n for law in category.laws for n in law.tags}
     return frozenset(name for name in read if setting.resolved.category_of(name) == other)
 
 

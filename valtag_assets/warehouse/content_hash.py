@@ -50,18 +50,14 @@ def read_content(files: Sequence[Path]) -> Content:
     return Content(columns=schema, rows=rows, hash=hashlib.sha256(text.encode()).hexdigest())
 
 
-def _one_schema(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Path]
-) -> tuple[list[str], list[DuckDBPyType]]:
+def _one_schema(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> tuple[list[str], list[DuckDBPyType]]:
     first = parquet(con, files[:1])
     wanted = list(zip(first.columns, map(str, first.types), strict=True))
     for file in files[1:]:
         other = parquet(con, [file])
         # DuckDB would read by the first file's schema and cast or drop the rest in silence.
         if list(zip(other.columns, map(str, other.types), strict=True)) != wanted:
-            raise WarehouseError(
-                f"{file.name} and {files[0].name} in {file.parent} differ in columns or types"
-            )
+            raise WarehouseError(f"{file.name} and {files[0].name} in {file.parent} differ in columns or types")
     return list(first.columns), list(first.types)
 
 
@@ -98,10 +94,7 @@ def _canonical(value: str, dtype: DuckDBPyType, depth: int = 0) -> str:
     if kind in _UNSUPPORTED:
         raise WarehouseError(f"columns of type {dtype} can't be published: no canonical text")
     if kind in ("float", "double"):
-        return (
-            f"CASE WHEN isnan({value}) THEN 'nan' WHEN {value} = 0 THEN '0.0'"
-            f" ELSE CAST({value} AS VARCHAR) END"
-        )
+        return f"CASE WHEN isnan({value}) THEN 'nan' WHEN {value} = 0 THEN '0.0' ELSE CAST({value} AS VARCHAR) END"
     if kind == "timestamp with time zone":
         return f"CAST(epoch_us({value}) AS VARCHAR)"  # as text it would depend on the session's zone
     if kind in ("list", "array", "struct", "map"):
@@ -115,15 +108,11 @@ def _nested(value: str, dtype: DuckDBPyType, depth: int) -> str:
     """Lists, structs and maps as JSON whose leaves are canonical texts."""
     item = quote(f"item{depth}")
     if dtype.id == "struct":
-        fields = (
-            _canonical(f"({value}).{quote(name)}", child, depth) for name, child in _children(dtype).items()
-        )
+        fields = (_canonical(f"({value}).{quote(name)}", child, depth) for name, child in _children(dtype).items())
         return f"CAST(to_json([{', '.join(fields)}]) AS VARCHAR)"
     children = _children(dtype)
     if dtype.id == "map":
-        pair = ", ".join(
-            _canonical(f'({item})."{part}"', children[part], depth + 1) for part in ("key", "value")
-        )
+        pair = ", ".join(_canonical(f'({item})."{part}"', children[part], depth + 1) for part in ("key", "value"))
         entries = f"list_transform(map_entries({value}), lambda {item}: CAST(to_json([{pair}]) AS VARCHAR))"
         return f"CAST(to_json(list_sort({entries})) AS VARCHAR)"
     inner = _canonical(item, children["child"], depth + 1)

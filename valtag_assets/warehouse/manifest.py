@@ -128,9 +128,7 @@ def read_manifest(path: Path, table: TableRef) -> Manifest:
         raise _damaged(path, error) from error
     data = _document(path, text)
     if data.get("table") != table.key:
-        raise ManifestError(
-            f"{path} belongs to table {data.get('table')!r}, not {table}: put it back in its folder"
-        )
+        raise ManifestError(f"{path} belongs to table {data.get('table')!r}, not {table}: put it back in its folder")
     try:
         return Manifest(
             table,
@@ -157,9 +155,7 @@ def read_details(path: Path) -> Details:
     try:
         data = _document(path, path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ManifestError(
-            f"{path} is missing: restore that folder from a backup, or publish again"
-        ) from None
+        raise ManifestError(f"{path} is missing: restore that folder from a backup, or publish again") from None
     except UnicodeDecodeError as error:
         raise _damaged(path, error) from error
     try:
@@ -206,8 +202,7 @@ def _document(path: Path, text: str) -> dict[str, Any]:
         raise _damaged(path, "no 'format' in it")
     if data["format"] > FORMAT:
         raise ManifestError(
-            f"{path} was written by a newer valtag (format {data['format']}; this one reads {FORMAT}):"
-            " upgrade valtag"
+            f"{path} was written by a newer valtag (format {data['format']}; this one reads {FORMAT}): upgrade valtag"
         )
     return data
 

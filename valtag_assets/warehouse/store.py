@@ -57,9 +57,7 @@ class Warehouse:
         self.root = Path(root).absolute()
         if "?" in str(self.root):
             # DuckDB takes what follows for a URL's query and looks for its log file in the wrong place.
-            raise ValueError(
-                f"{self.root}: DuckDB can't work in a folder with '?' in its path; choose another"
-            )
+            raise ValueError(f"{self.root}: DuckDB can't work in a folder with '?' in its path; choose another")
         self.lock_seconds = lock_seconds
 
     # Publishing
@@ -157,9 +155,7 @@ class Warehouse:
 
     def snapshots(self, table: TableRef) -> list[Snapshot]:
         """All snapshots, by as-of, then known-at."""
-        entries = sorted(
-            self._manifest(table).entries, key=lambda entry: (entry.as_of or date.min, entry.known_at)
-        )
+        entries = sorted(self._manifest(table).entries, key=lambda entry: (entry.as_of or date.min, entry.known_at))
         return [snapshot_of(table, entry, self.root) for entry in entries]
 
     def last_attempt(self, table: TableRef, as_of: date | None) -> Attempt | None:

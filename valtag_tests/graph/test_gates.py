@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pandas as pd
 
-from valtag_assets.graph.jobs import DAILY, DERIVE, REFRESH
+from valtag_assets.graph.health import table_health
+from valtag_assets.graph.jobs import DAILY, DERIVE, INTAKE, REFRESH
 from valtag_tests.graph.shop import AS_OF, FILES, Shop, customers, orders, results_of
 
 
@@ -212,3 +213,17 @@ def test_the_daily_job_leaves_on_demand_categories_alone_and_reads_their_newest(
     assert quiet is not None
     assert attribute is not None
     assert quiet.inputs["tags/attribute"] == attribute.id
+
+
+def test_what_rests_on_a_refused_table_is_stale_in_the_health_table(shop: Shop) -> None:
+    shop.run()
+    shop.write(order_rows=poisoned_orders())
+    shop.run(job=INTAKE)
+
+    states = {row.table: row for row in table_health(shop.setting)}
+
+    assert states["clean/orders"].state == "refused, last good served"
+    for table in ("tags/transaction", "scores/rfm", "segments/spenders", "segments/quiet_women"):
+        assert states[table].state == "stale", table
+    assert "clean/orders" in states["tags/transaction"].reason
+    assert states["segments/women"].state == "ok"

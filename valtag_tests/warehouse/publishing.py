@@ -98,9 +98,7 @@ def publish_until_step(pipe: Connection, root: Path, step: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(die)
-    publish(
-        Warehouse(root), version_query(step), known_at=MORNING + timedelta(seconds=step), run_id=f"run {step}"
-    )
+    publish(Warehouse(root), version_query(step), known_at=MORNING + timedelta(seconds=step), run_id=f"run {step}")
     pipe.send("published")
 
 
@@ -131,9 +129,7 @@ def read_views(pipe: Connection, root: Path) -> None:
     pipe.send([version for (version,) in seen])
 
 
-def publish_with_full_disk(
-    pipe: Connection, root: Path, limit: int, query: str, metrics: dict[str, Any]
-) -> None:
+def publish_with_full_disk(pipe: Connection, root: Path, limit: int, query: str, metrics: dict[str, Any]) -> None:
     """Publish while no file may grow beyond ``limit`` bytes; answers with the error's type and text."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:

@@ -29,9 +29,7 @@ def folders(warehouse):
 
 
 def published(warehouse):
-    return {
-        snapshot.files[0].parent for table in warehouse.tables() for snapshot in warehouse.snapshots(table)
-    }
+    return {snapshot.files[0].parent for table in warehouse.tables() for snapshot in warehouse.snapshots(table)}
 
 
 def number(snapshot):
@@ -95,9 +93,7 @@ def test_two_publishers_of_one_table_lose_nothing(warehouse):
         assert [progress.recv(), progress.recv()] == ["started", "done"]
         child.join()
     snapshots = warehouse.snapshots(TABLE)
-    assert [snapshot.run_id for snapshot in snapshots] == [
-        f"run {n}" for n in (*range(1, 7), *range(101, 107))
-    ]
+    assert [snapshot.run_id for snapshot in snapshots] == [f"run {n}" for n in (*range(1, 7), *range(101, 107))]
     assert warehouse.current(TABLE, DAY).run_id == "run 106"
     assert folders(warehouse) == published(warehouse)
 
@@ -132,9 +128,7 @@ def test_a_full_disk_is_named_and_the_old_snapshot_stays(warehouse, limit, query
 
 def test_a_disk_too_full_for_the_views_says_that_the_table_is_published(warehouse):
     publish(warehouse)
-    child, answers = start(
-        publish_with_full_disk, warehouse.root, 6_000, "SELECT 2 AS person_id, 5 AS spend", {}
-    )
+    child, answers = start(publish_with_full_disk, warehouse.root, 6_000, "SELECT 2 AS person_id, 5 AS spend", {})
     error, text = answers.recv()
     child.join()
     assert error == "ViewsError"

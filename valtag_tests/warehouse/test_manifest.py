@@ -26,9 +26,7 @@ def test_the_manifest_is_plain_json_with_relative_paths(warehouse):
     assert str(warehouse.root) not in text
 
 
-@pytest.mark.parametrize(
-    "damage", ["", "{", "[]", "{}", '{"format": 1, "table": "tags/transaction"}', "\x00\x00"]
-)
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"format": 1, "table": "tags/transaction"}', "\x00\x00"])
 def test_a_damaged_manifest_is_an_error_naming_file_and_remedy(warehouse, damage):
     publish(warehouse)
     path = manifest_path(warehouse)
@@ -88,9 +86,7 @@ def test_a_missing_snapshot_record_is_an_error_naming_it(warehouse):
 
 def test_attempts_are_bounded_but_a_standing_refusal_is_never_forgotten(warehouse):
     publish(warehouse)
-    warehouse.record_attempt(
-        TABLE, Attempt(DAY, MORNING + timedelta(hours=1), "r", "in", "refused", None, (HELD,))
-    )
+    warehouse.record_attempt(TABLE, Attempt(DAY, MORNING + timedelta(hours=1), "r", "in", "refused", None, (HELD,)))
     for number in range(60):
         day, at = date(2026, 1, 1) + timedelta(days=number), MORNING + timedelta(days=1, seconds=number)
         warehouse.record_attempt(TABLE, Attempt(day, at, "r", "in", "reused"))

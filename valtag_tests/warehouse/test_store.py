@@ -21,9 +21,7 @@ def refusal(at: datetime, as_of: date = DAY, outcome: str = "refused") -> Attemp
 
 
 def test_a_published_snapshot_reads_back_whole(warehouse):
-    published = publish(
-        warehouse, parts=["SELECT 1 AS person_id, 10 AS spend", "SELECT 2 AS person_id, 20 AS spend"]
-    )
+    published = publish(warehouse, parts=["SELECT 1 AS person_id, 10 AS spend", "SELECT 2 AS person_id, 20 AS spend"])
     assert warehouse.current(TABLE, DAY) == published
     assert rows(published) == [(1, 10), (2, 20)]
     assert published.rows == 2
@@ -133,9 +131,7 @@ def test_two_snapshots_of_one_instant_get_two_ids(warehouse):
 def test_the_same_content_from_the_same_inputs_is_reused(warehouse):
     parts = ["SELECT 1 AS person_id, 10 AS spend", "SELECT 2 AS person_id, 20 AS spend"]
     first = publish(warehouse, parts=parts)
-    again = publish(
-        warehouse, parts=["SELECT 2 AS person_id, 20 AS spend", parts[0]], known_at=LATER, run_id="b"
-    )
+    again = publish(warehouse, parts=["SELECT 2 AS person_id, 20 AS spend", parts[0]], known_at=LATER, run_id="b")
     assert again == first
     assert len(warehouse.snapshots(TABLE)) == 1
     attempt = warehouse.last_attempt(TABLE, DAY)
