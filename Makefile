@@ -23,7 +23,7 @@ ui: $(VENV)/.demo ## serve the Dagster UI on this machine (PORT=3000)
 	@$(BIN)/valtag ui --catalog $(CATALOG) --port $(PORT)
 
 test: lint ## run everything CI runs
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev ## check style and types
 	$(BIN)/ruff check .

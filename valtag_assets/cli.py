@@ -78,8 +78,7 @@ def run(
 
     setting = open_setting(catalog, data)
     home = dagster_home(setting)
-    from valtag_assets.console import running
-
+    running = _quiet("console.running")
     with table_lines(screen(errors=True), setting.resolved) as lines:
         try:
             progress = running.Progress(lines.planned, lines.done)
@@ -204,7 +203,7 @@ def status(catalog: Catalog = None, data: Data = None, as_json: Json = False) ->
     from valtag_assets.console.listings import holds_something, print_health
 
     setting = open_setting(catalog, data)
-    rows = [asdict(row) for row in _graph("health").table_health(setting)]
+    rows = [asdict(row) for row in _quiet("graph.health").table_health(setting)]
     if as_json:
         print_json(rows)
     else:
@@ -277,12 +276,12 @@ def functions(as_json: Json = False) -> None:
         screen().print(function_table())
 
 
-def _graph(name: str) -> Any:
-    """A module of graph/ that needs Dagster, without the warnings Dagster gives about its own future."""
+def _quiet(name: str) -> Any:
+    """A module that needs Dagster, without the warnings Dagster gives about its own future."""
     from importlib import import_module
 
     warnings.simplefilter("ignore")
-    return import_module(f"valtag_assets.graph.{name}")
+    return import_module(f"valtag_assets.{name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -174,7 +174,11 @@ def _reduce(rows: _Rows, aggregate: Aggregate, wanted: DataType) -> ir.Value:
         return convert(total(value, kind, where), summed(kind), wanted)
     if agg == "avg":
         counted = value.count(where=where).cast("float64")
-        return convert(convert(total(value, kind, where), summed(kind), FLOAT) / counted.nullif(0.0), FLOAT, wanted)
+        added = total(value, kind, where)
+        if kind.scale is not None and wanted.kind == "decimal":
+            minor = convert(added * ibis.literal(10**kind.scale, "int64"), summed(kind), FLOAT)
+            return _from_units(minor / counted.nullif(0.0), kind.scale, wanted)
+        return convert(convert(added, summed(kind), FLOAT) / counted.nullif(0.0), FLOAT, wanted)
     q = 0.5 if agg == "median" else aggregate.q
     assert q is not None
     return _quantile(value, kind, q, where, wanted)
@@ -209,16 +213,34 @@ def _least(kind: DataType) -> ir.Value:
 
 
 def _quantile(value: ir.Value, kind: DataType, q: float, where: ir.BooleanValue | None, wanted: DataType) -> ir.Value:
-    """Linear interpolation between the two nearest ranks (Hyndman & Fan 1996, type 7), to six decimals."""
-    if kind.kind == "decimal":
-        # Whole minor units: engines agree on quantiles of integers, not on those of decimals.
-        assert kind.scale is not None
-        wide = convert(value, kind, summed(kind))
-        minor = convert(wide * ibis.literal(10**kind.scale, "int64"), kind, INTEGER)
-        found = minor.quantile(q, where=where).cast("float64") / float(10**kind.scale)
-    else:
+    """Linear interpolation between the two nearest ranks (Hyndman & Fan 1996, type 7), to six decimals.
+
+    Of decimals as a decimal, to the digits of ``wanted``: the ranks are taken in whole minor units, of which engines agree
+    on quantiles, and a half of the last unit goes away from zero.
+    """
+    if kind.kind != "decimal":
         found = value.quantile(q, where=where).cast("float64")
-    return convert(round_float(found, QUANTILE_DIGITS), FLOAT, wanted)
+        return convert(round_float(found, QUANTILE_DIGITS), FLOAT, wanted)
+    assert kind.scale is not None
+    wide = convert(value, kind, summed(kind))
+    minor = convert(wide * ibis.literal(10**kind.scale, "int64"), kind, INTEGER)
+    units = minor.quantile(q, where=where).cast("float64")
+    if wanted.kind == "decimal":
+        return _from_units(units, kind.scale, wanted)
+    return convert(round_float(units / float(10**kind.scale), QUANTILE_DIGITS), FLOAT, wanted)
+
+
+def _from_units(units: ir.Value, scale: int, wanted: DataType) -> ir.Value:
+    """A float count of minor units (10^-``scale``) as a decimal; a half of its last unit goes away from zero.
+
+    Rounded before it is shifted back: 15301.5 is exact as a float, 153.015 is not.
+    """
+    assert wanted.scale is not None
+    digits = wanted.scale
+    more = digits - scale
+    shifted = units * float(10**more) if more >= 0 else units / float(10**-more)
+    # Already whole units of the last decimal: the cast has nothing left to round.
+    return convert(round_float(shifted, 0) / float(10**digits), wanted, wanted)
 
 
 # --- tags over the values of a field: distinct counts, modes, shares, lists -----------------------------------

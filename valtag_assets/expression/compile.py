@@ -12,7 +12,8 @@ Empty values (NULL)
 
 Numbers
 - ``/`` divides as float; a zero divisor gives empty, in ``/``, ``//`` and ``%``. ``//`` is exact up to 2^53.
-- ``round`` goes half away from zero: exactly for decimals; for floats on x * 10^n as floats compute it.
+- ``round`` goes half away from zero: exactly for decimals and for the quotient of two of them
+  (``round(spend / orders, 2)``); for other floats on x * 10^n as floats compute it.
 - A result outside its type (int64, the digits of a decimal) is an error of the engine, never a wrong number.
 - Floats are expected to be finite; cleaning refuses NaN and infinity.
 """
@@ -205,14 +206,35 @@ def _remainder(_: _Context, call: Call, values: list[Value]) -> Value:
     return dividend % _nonzero(divisor)
 
 
-def _round(_: _Context, call: Call, values: list[Value]) -> Value:
+def _quotient_in_units(context: _Context, node: Node, digits: int) -> Value | None:
+    """The quotient of two exact numbers in units of its last decimal; None for any other node.
+
+    The dividend is shifted before it is divided: a half of the last unit is then exact, where 307.15 / 2 as a
+    float is a little less than 153.575.
+    """
+    if not isinstance(node, Call) or node.function != "/":
+        return None
+    types = [part.type for part in node.arguments]
+    if any(kind is None or kind.kind == "float" for kind in types) or digits < 0:
+        return None
+    dividend, divisor = (_compile(part, context) for part in node.arguments)
+    wide = DataType("decimal", precision=38, scale=types[0].scale or 0)  # type: ignore[union-attr]
+    shifted = _cast(_cast(dividend, wide) * ibis.literal(10**digits, "int64"), DataType("float"))
+    return shifted / _nonzero(_cast(divisor, DataType("float")))
+
+
+def _round(context: _Context, call: Call, values: list[Value]) -> Value:
     node = call.arguments[0]
     assert node.type is not None
     assert call.type is not None
     digits = call.arguments[1].value if len(call.arguments) == 2 else 0  # type: ignore[union-attr]
     assert isinstance(digits, int)
     if node.type.kind == "float":
-        rounded = _round_float(values[0], digits)
+        units = _quotient_in_units(context, node, digits)
+        if units is None:
+            rounded = _round_float(values[0], digits)
+        else:
+            rounded = _round_float(units, 0) / _cast(ibis.literal(10.0**digits), DataType("float"))
     elif node.type.kind == "decimal" and digits < (node.type.scale or 0):
         rounded = values[0].round(digits)
     else:

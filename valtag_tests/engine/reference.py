@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 
@@ -64,18 +64,28 @@ def expected(
     return number(agg, values, value)
 
 
+class Quotient(NamedTuple):
+    """A quotient of exact numbers: as a decimal it rounds exactly, as a float it is one."""
+
+    exact: Fraction
+    floating: float
+
+
 def number(agg: str, values: list[Any], value: Row) -> Any:
     if agg == "sum":
         return sum(values)
     if agg == "avg":
-        return float(sum(values)) / float(len(values))
+        floating = float(sum(values)) / float(len(values))
+        return floating if isinstance(values[0], float) else Quotient(Fraction(sum(values)) / len(values), floating)
     if agg in ("min", "max"):
         return (min if agg == "min" else max)(values, key=order)
     q = Fraction(str(value.get("q", 0.5)))
     ordered = sorted(Fraction(item) for item in values)
     place = (len(ordered) - 1) * q
     below = ordered[math.floor(place)]
-    return half_away(float(below + (place - math.floor(place)) * (ordered[math.ceil(place)] - below)), 6)
+    exact = below + (place - math.floor(place)) * (ordered[math.ceil(place)] - below)
+    floating = half_away(float(exact), 6)
+    return Quotient(exact, floating) if isinstance(values[0], Decimal) else floating
 
 
 def mode(rows: list[Row], value: Row, of: Any) -> Any:
@@ -123,6 +133,8 @@ def half_away(value: float, digits: int) -> float:
 
 def typed(value: Any, kind: str) -> Any:
     """``value`` as the tag's declared type writes it."""
+    if isinstance(value, Quotient):
+        value = value.exact if kind.startswith("decimal") else value.floating
     if value is None or kind in ("text", "boolean", "date", "timestamp") or kind.startswith("list"):
         return value
     if kind == "integer":
@@ -132,6 +144,9 @@ def typed(value: Any, kind: str) -> Any:
     scale = int(kind.removesuffix(")").split(",")[1])
     if isinstance(value, float):
         value = Decimal(repr(half_away(value, scale)))
+    if isinstance(value, Fraction):
+        units = abs(value) * 10**scale + Fraction(1, 2)
+        return Decimal(math.floor(units)).scaleb(-scale) * (-1 if value < 0 else 1)
     return Decimal(value).quantize(Decimal(1).scaleb(-scale), rounding="ROUND_HALF_UP")
 
 
