@@ -16,13 +16,15 @@ _WELL = ("ok", "warned", "never published")
 
 def print_health(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     """The rows of graph.health.table_health as dicts, then the reasons of those that are not well."""
-    columns = ["!table", "state", "!as-of", ">rows", "!data until", ">age d", "policy", "!last tried"]
+    columns = ["!table", "!state", "!as-of", ">rows", ">age d", "!data until", "policy", "!last tried"]
+    # What matters least goes first where the screen is narrow; the state is never lost.
+    shown = next((many for least, many in ((150, 8), (120, 6), (90, 5)) if console.width >= least), 3)
     lines = [
-        [row["table"], state(row["state"]), row["as_of"], count(row["rows"]), row["data_until"],
-         row["data_age_days"], row["policy"], row["last_tried"]]
+        [row["table"], state(row["state"]), row["as_of"], count(row["rows"]), row["data_age_days"],
+         row["data_until"], row["policy"], row["last_tried"]][:shown]
         for row in rows
     ]  # fmt: skip
-    console.print(table("Health 健康状况", columns, lines))
+    console.print(table("Health 健康状况", columns[:shown], lines))
     for row in rows:
         if row["reason"]:
             console.print(

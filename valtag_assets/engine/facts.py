@@ -215,8 +215,8 @@ def _least(kind: DataType) -> ir.Value:
 def _quantile(value: ir.Value, kind: DataType, q: float, where: ir.BooleanValue | None, wanted: DataType) -> ir.Value:
     """Linear interpolation between the two nearest ranks (Hyndman & Fan 1996, type 7), to six decimals.
 
-    Of decimals as a decimal, to the digits of ``wanted``: the ranks are taken in whole minor units, of which engines agree
-    on quantiles, and a half of the last unit goes away from zero.
+    Of decimals as a decimal, to the digits of ``wanted``: the ranks are taken in whole minor units, of which
+    engines agree on quantiles, and a half of the last unit goes away from zero.
     """
     if kind.kind != "decimal":
         found = value.quantile(q, where=where).cast("float64")

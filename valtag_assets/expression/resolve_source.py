@@ -37,6 +37,7 @@ def resolve_source(
     drop = _row_rules(entry, "drop", source.drop, scope, problems)
     trees = [meaning(node) for _, node in (*compute, *refuse, *drop)]
     problems.extend(_role_faults(entry, columns))
+    problems.extend(_lookup_faults(entry, columns, lookups))
     taken = "".join(sorted(lookups[look.source].meaning for look in source.lookups if look.source in lookups))
     return ResolvedSource(
         code=source.source,
@@ -64,6 +65,18 @@ def _role_faults(entry: Entry[Source], columns: Mapping[str, DataType]) -> Itera
     if source.kind == "master" and merged != (source.person,):
         message = f"a master has one row per person: deduplicate by [{source.person}], or make it a fact"
         yield entry.problem(message, "deduplicate", "key")
+
+
+def _lookup_faults(
+    entry: Entry[Source], columns: Mapping[str, DataType], lookups: Mapping[str, ResolvedSource]
+) -> Iterator[Problem]:
+    """A field can be looked up only by a key of its own type."""
+    for number, lookup in enumerate(entry.spec.lookups):
+        other, own = lookups.get(lookup.source), columns.get(lookup.on)
+        key = other.columns.get(other.spec.key[0]) if other is not None and other.spec.key else None
+        if own is not None and key is not None and own != key:
+            message = f"'{lookup.on}' is {own}, and the key of {lookup.source} is {key}; give both the same type"
+            yield entry.problem(message, "lookups", number, "on")
 
 
 def field_scope(source: ResolvedSource) -> Scope:

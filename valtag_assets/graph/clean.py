@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -75,6 +75,13 @@ def _meaning(setting: Setting, source: ResolvedSource) -> str:
     return meaning_of(source.meaning, checks, project.timezone, project.missing)
 
 
+class Run(NamedTuple):
+    """Which run reads which content of the source (its fingerprint)."""
+
+    id: str
+    content: str
+
+
 def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
     """How the clean table of ``source`` is made."""
     gate = ask(setting.warehouse, [Wanted(clean_name(lookup.source)) for lookup in source.spec.lookups])
@@ -84,7 +91,7 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
         content, gate = "", replace(gate, faults=(*gate.faults, str(error)))
 
     def write(engine: Engine, into: Path) -> Written:
-        return _write(setting, source, gate.snapshots, run_id, engine, into)
+        return _write(setting, source, gate.snapshots, Run(run_id, content), engine, into)
 
     spec = source.spec
     return Plan(
@@ -100,7 +107,7 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
         expectations=lambda written, previous: source_expectations(
             setting.resolved, source, previous, written.metrics["account"]["clean"]
         ),
-        verdicts=lambda written: _account(setting, source, written.metrics["account"]),
+        verdicts=lambda written, _: _account(setting, source, written.metrics["account"]),
         fingerprint=content,
         picture=_quarantine_picture,
     )
@@ -110,7 +117,7 @@ def _write(
     setting: Setting,
     source: ResolvedSource,
     lookups: Mapping[str, Snapshot],
-    run_id: str,
+    run: Run,
     engine: Engine,
     into: Path,
 ) -> Written:
@@ -129,7 +136,7 @@ def _write(
             RowRules(source.compute, source.refuse, source.drop),
             work,
         )
-        _keep_quarantine(setting, source, cleaned, run_id)
+        _keep_quarantine(setting, source, cleaned, run)
         cleaned.clean.rename(into / "part-0.parquet")
     return Written({"account": cleaned.account.to_json()}, cleaned.data_until)
 
@@ -146,7 +153,7 @@ def _account(setting: Setting, source: ResolvedSource, account: Mapping[str, Any
     return account_verdicts(setting.resolved, source, **numbers, by_rule=account["by_rule"] if account else None)
 
 
-def _keep_quarantine(setting: Setting, source: ResolvedSource, cleaned: Cleaned, run_id: str) -> None:
+def _keep_quarantine(setting: Setting, source: ResolvedSource, cleaned: Cleaned, run: Run) -> None:
     """Publish the refused rows, whether or not the clean table will pass: that is when they are looked at."""
     with setting.warehouse.staging(TableRef(QUARANTINE, source.code)) as staged:
         cleaned.quarantine.rename(staged.path / "part-0.parquet")
@@ -154,9 +161,9 @@ def _keep_quarantine(setting: Setting, source: ResolvedSource, cleaned: Cleaned,
             staged,
             as_of=None,
             known_at=setting.clock(),
-            input_hash=_meaning(setting, source),
+            input_hash=meaning_of(_meaning(setting, source), run.content),
             catalog_hash=setting.resolved.catalog.digest,
-            run_id=run_id,
+            run_id=run.id,
             data_until=None,
             inputs={},
             verdicts=(),

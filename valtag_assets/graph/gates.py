@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.store import Warehouse
 
 
@@ -66,9 +66,28 @@ def ask(warehouse: Warehouse, wanted: Sequence[Wanted]) -> Gate:
 def why_held(snapshot: Snapshot, column: str) -> str:
     """The failed checks of a held tag, in words."""
     failed = [v for v in snapshot.verdicts if v.column == column and v.holds == "tag" and not v.passed]
-    return "; ".join(
-        f"{verdict.check} failed for {verdict.unexpected} of {verdict.evaluated}"
-        if verdict.unexpected is not None
-        else f"{verdict.check} failed"
-        for verdict in failed
-    )
+    return "; ".join(map(in_words, failed))
+
+
+def in_words(verdict: Verdict) -> str:
+    """A failed check: its name, what it found, and where its rule stands."""
+    detail = verdict.detail
+    many = ""
+    if "error" in detail:
+        found = f"could not be evaluated: {detail['error']}"
+    elif detail.get("observed") is not None and detail.get("expected") is not None:
+        found = f"found {_short(detail['observed'])}, expected {_short(detail['expected'])}"
+    else:
+        found = str(detail.get("title", {}).get("en", ""))
+        many = "" if verdict.unexpected is None else f" for {verdict.unexpected} of {verdict.evaluated}"
+    found += "".join(f", {rule} {count}" for rule, count in detail.get("rules", {}).items())
+    return f"{verdict.check} failed{many}: {found} ({detail.get('rule', '')})"
+
+
+def _short(value: object) -> str:
+    """A number, a range or a text, short enough for a sentence."""
+    if isinstance(value, dict) and value and value.keys() <= {"min_value", "max_value"}:
+        ends = {"min_value": "at least", "max_value": "at most"}
+        return " and ".join(f"{word} {_short(value[key])}" for key, word in ends.items() if key in value)
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 80 else text[:77] + "…"

@@ -9,7 +9,7 @@ are held. An unchanged table (same meaning, same inputs) is not computed again.
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +21,7 @@ from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolved import code_version
 from valtag_assets.graph.checks import check_results, gate_result
-from valtag_assets.graph.gates import Gate
+from valtag_assets.graph.gates import Gate, in_words
 from valtag_assets.graph.metadata import materialization_metadata
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, TableDone
@@ -51,7 +51,8 @@ class Plan:
 
     ``meaning`` is everything in the catalog its values depend on; ``fingerprint`` stands for inputs that are
     no tables (source files). ``write`` puts one Parquet file into the folder it is given. ``expectations``
-    may use what was written and the previous snapshot; ``verdicts`` are those of no table but of numbers;
+    may use what was written and the previous snapshot; ``verdicts`` are those that follow from numbers
+    or from the audit;
     ``joined`` are further tables a law may read; ``picture`` is more metadata for the asset page.
     """
 
@@ -64,7 +65,7 @@ class Plan:
     private: frozenset[str]
     write: Callable[[Engine, Path], Written]
     expectations: Callable[[Written, Snapshot | None], Sequence[Expectation]]
-    verdicts: Callable[[Written], Sequence[Verdict]] = lambda _: ()
+    verdicts: Callable[[Written, Sequence[Verdict]], Sequence[Verdict]] = lambda _, __: ()
     fingerprint: str = ""
     joined: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     picture: Callable[[Snapshot], Mapping[str, Any]] = lambda _: {}
@@ -104,7 +105,7 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
         return
     yield from check_results(published, _check_names(context))
     failed = [verdict for verdict in published if verdict.holds == "table" and not verdict.passed]
-    reason = "checks failed: " + "; ".join(_in_words(verdict) for verdict in failed)
+    reason = "checks failed: " + "; ".join(in_words(verdict) for verdict in failed)
     _refuse(context, setting, plan, started, reason, "refused", published)
 
 
@@ -132,12 +133,13 @@ def _compute(
         shape = profile(engine, files, plan.columns, private=plan.private)
         computed = time.monotonic()
         expected = plan.expectations(written, previous)
-        verdicts = [*audit(files, expected, plan.key[0], plan.joined), *plan.verdicts(written)]
-        audited = time.monotonic()
+        audited = audit(files, expected, plan.key[0], plan.joined)
+        verdicts = [*audited, *plan.verdicts(written, audited)]
+        checked = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
             return verdicts
         metrics = {**written.metrics, "profile": shape}
-        metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(audited - computed, 3)}
+        metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(checked - computed, 3)}
         return warehouse.publish(
             staged,
             as_of=plan.as_of,
@@ -154,12 +156,33 @@ def _compute(
 
 
 def _previous(setting: Setting, plan: Plan) -> Snapshot | None:
-    """The last good snapshot to compare with: of an earlier as-of, else the one now served for this one."""
+    """The last good snapshot to compare with: of an earlier as-of, else the one now served for this one.
+
+    A column that is held there is compared with the newest snapshot in which it was not: a bad load must never
+    become the measure of the good one that repairs it.
+    """
     current = setting.warehouse.current(plan.table, plan.as_of)
     if plan.as_of is None:
         return current
     earlier = date.fromordinal(plan.as_of.toordinal() - 1)
-    return setting.warehouse.latest(plan.table, on_or_before=earlier) or current
+    found = setting.warehouse.latest(plan.table, on_or_before=earlier) or current
+    return _with_good_columns(setting, found) if found is not None and found.held else found
+
+
+def _with_good_columns(setting: Setting, snapshot: Snapshot) -> Snapshot:
+    """``snapshot`` with the profile of each held column taken from the newest one before in which it was good."""
+    shape = snapshot.metrics["profile"]
+    columns = {name: seen for name, seen in shape["columns"].items() if name not in snapshot.held}
+    missing = set(snapshot.held)
+    older = sorted(setting.warehouse.snapshots(snapshot.table), key=lambda item: item.known_at, reverse=True)
+    for item in (other for other in older if other.known_at < snapshot.known_at):
+        seen = item.metrics["profile"]["columns"]
+        good = {name for name in missing if name in seen and name not in item.held}
+        columns |= {name: seen[name] for name in good}
+        missing -= good
+        if not missing:
+            break
+    return replace(snapshot, metrics={**snapshot.metrics, "profile": {**shape, "columns": columns}})
 
 
 def _events(
@@ -211,15 +234,6 @@ def _record(
             reason=reason,
         ),
     )
-
-
-def _in_words(verdict: Verdict) -> str:
-    title = verdict.detail.get("title", {})
-    name = title.get("en", verdict.check)
-    if verdict.unexpected is None:
-        return f"{verdict.check} ({name})"
-    rules = ", ".join(f"{rule} {count}" for rule, count in verdict.detail.get("rules", {}).items())
-    return f"{verdict.check} ({name}): {verdict.unexpected} of {verdict.evaluated}" + (f" [{rules}]" if rules else "")
 
 
 def meaning_of(*parts: object) -> str:

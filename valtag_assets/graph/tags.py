@@ -1,5 +1,6 @@
 """Stage *tags*: one asset per category, each with its own freshness policy and partitions."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,10 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
             key,
             lambda previous: category_expectations(resolved, category, setting.last_as_of(), previous),
             {tag.code: tag.type for tag in category.tags},
-            _age_verdicts(setting, category, setting.last_as_of(), Written()),
+            [
+                *_age_verdicts(setting, category, setting.last_as_of(), Written()),
+                *_resting_verdicts(setting, category, frozenset()),
+            ],
         ),
         output_required=False,
     )
@@ -104,9 +108,10 @@ def _meaning(setting: Setting, category: ResolvedCategory) -> str:
 def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> Plan:
     """How the category's table of ``as_of`` is made."""
     resolved = setting.resolved
-    others = {code: _read_from(setting, category, code) for code in category.categories}
+    others = category.categories
     wanted = [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in category.sources]]
-    wanted += [wanted_tags(setting, code, as_of, columns) for code, columns in others.items()]
+    # Held tags of other categories hold what rests on them here, tag by tag, not the whole category.
+    wanted += [wanted_tags(setting, code, as_of, frozenset()) for code in others]
     gate = ask(setting.warehouse, wanted)
     before = _before(setting, category, as_of)
 
@@ -134,7 +139,10 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         private=frozenset(t.code for t in category.tags if t.spec.access in HIDDEN_LEVELS) | {PERSON},
         write=write,
         expectations=lambda written, previous: category_expectations(resolved, category, as_of, previous),
-        verdicts=lambda written: _age_verdicts(setting, category, as_of, written),
+        verdicts=lambda written, audited: [
+            *_age_verdicts(setting, category, as_of, written),
+            *_resting_verdicts(setting, category, _held_now(gate, audited)),
+        ],
         fingerprint=before.content_hash if before else "",
         joined={tags_name(code): gate.snapshots[tags_name(code)].files for code in others if gate.open},
         picture=picture,
@@ -163,10 +171,32 @@ def _age_verdicts(setting: Setting, category: ResolvedCategory, as_of: date, wri
     return [Verdict("data_age", None, "error", passed, "table", detail=detail)]
 
 
-def _read_from(setting: Setting, category: ResolvedCategory, other: str) -> frozenset[str]:
-    """The tags of ``other`` that ``category`` reads, in its tags or its laws."""
-    read = {name for tag in category.tags for name in tag.tags} | {n for law in category.laws for n in law.tags}
-    return frozenset(name for name in read if setting.resolved.category_of(name) == other)
+def _held_now(gate: Gate, audited: Sequence[Verdict]) -> frozenset[str]:
+    """The tags held in the inputs and by the audit."""
+    found = {v.column for v in audited if v.holds == "tag" and not v.passed and v.column is not None}
+    return frozenset(found).union(*(snapshot.held for snapshot in gate.snapshots.values()))
+
+
+def _resting_verdicts(setting: Setting, category: ResolvedCategory, held: frozenset[str]) -> list[Verdict]:
+    """A band or computed tag is held with any tag it rests on, through as many steps as it takes."""
+    known, found = set(held), []
+    for tag in category.tags:
+        if not tag.tags:
+            continue
+        bad = sorted(tag.tags & known)
+        known |= {tag.code} if bad else set()
+        detail: dict[str, Any] = {
+            "title": {
+                "zh": f"{tag.title.zh}：所依据的标签均未被暂停",
+                "en": f"{tag.title.en}: rests on no held tag",
+            },
+            "rule": rule_at(tag.entry, setting.resolved.catalog.root, "code"),
+            "observed": ", ".join(bad) or None,
+            "expected": None,
+            "sample": [],
+        }
+        found.append(Verdict(f"{tag.code}.rests_on", tag.code, "error", not bad, "tag", detail=detail))
+    return found
 
 
 def _before(setting: Setting, category: ResolvedCategory, as_of: date) -> Snapshot | None:

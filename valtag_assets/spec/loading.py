@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.reader import ReaderError
 
@@ -41,7 +42,7 @@ def read_file(path: Path, model: type[Model]) -> CatalogFile[Model] | list[Probl
     """Read and validate ``path``; every mistake of the file at once."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        raw = YAML(typ="rt").load(text)
+        raw = _reader().load(text)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         return [Problem(path, line, "", f"is not UTF-8 (byte {error.start}); save catalog files as UTF-8")]
@@ -66,6 +67,27 @@ def read_file(path: Path, model: type[Model]) -> CatalogFile[Model] | list[Probl
         return list(dict.fromkeys(found_here))
     except _TooLarge:
         return [Problem(path, 1, "", f"has more than {_MOST_NODES} values once its anchors are written out")]
+
+
+class _Constructor(RoundTripConstructor):
+    """Codes that look like numbers stay text: 16_25 is not 1625, and 007 is not 7."""
+
+    def construct_yaml_int(self, node: Any) -> Any:
+        code = "_" in node.value or re.fullmatch(r"0\d+", node.value)
+        return node.value if code else super().construct_yaml_int(node)
+
+    def construct_yaml_float(self, node: Any) -> Any:
+        return node.value if "_" in node.value else super().construct_yaml_float(node)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+_Constructor.add_constructor("tag:yaml.org,2002:float", _Constructor.construct_yaml_float)
+
+
+def _reader() -> YAML:
+    reader = YAML(typ="rt")
+    reader.Constructor = _Constructor
+    return reader
 
 
 class _TooLarge(Exception):
@@ -145,6 +167,8 @@ def _explain(path: Path, raw: Any, model: type[BaseModel], error: ErrorDetails) 
         message = f"{error['input']!r} is none of {', '.join(known)}{near(str(error['input']), known)}"
     else:
         said = error["msg"].removeprefix("Value error, ")
+        if kind in ("model_type", "model_attributes_type"):
+            said = f"must be a block with keys: {', '.join(_keys_at(model, place))}"
         value = error.get("input")
         shown = "" if isinstance(value, dict | list) or kind == "value_error" else f" (here: {value!r})"
         message = f"{said}{shown}"

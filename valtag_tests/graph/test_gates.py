@@ -227,3 +227,81 @@ def test_what_rests_on_a_refused_table_is_stale_in_the_health_table(shop: Shop) 
         assert states[table].state == "stale", table
     assert "clean/orders" in states["tags/transaction"].reason
     assert states["segments/women"].state == "ok"
+
+
+DERIVED = """
+  - code: spend_tier
+    title: {zh: 消费档, en: Spend tier}
+    type: text
+    band:
+      of: total_spend
+      steps:
+        - {code: low, title: {zh: 低, en: Low}}
+        - {code: high, from: 100, title: {zh: 高, en: High}}
+  - code: is_big_spender
+    title: {zh: 大额客户, en: Big spender}
+    type: boolean
+    value: spend_tier = 'high'
+laws:"""
+VALUE = """
+category: value
+title: {zh: 价值类, en: Value}
+tags:
+  - code: spend_per_order
+    title: {zh: 单均消费金额, en: Spend per order}
+    type: decimal(18,2)
+    value: round(total_spend / order_count, 2)
+  - code: is_buyer
+    title: {zh: 已购, en: Buyer}
+    type: boolean
+    value: order_count > 0
+"""
+
+
+def test_a_held_tag_holds_every_tag_that_rests_on_it_in_any_category(shop: Shop) -> None:
+    transaction = FILES["tags/transaction.yaml"].replace("\nlaws:", DERIVED)
+    segments = FILES["segments/audiences.yaml"] + (
+        "  - {code: big, title: {zh: 大额, en: Big}, rule: is_big_spender}\n"
+        "  - {code: dear, title: {zh: 高客单, en: Dear}, rule: spend_per_order > 50}\n"
+        "  - {code: buyers, title: {zh: 已购, en: Buyers}, rule: is_buyer}\n"
+    )
+    files = {"tags/transaction.yaml": transaction, "tags/value.yaml": VALUE, "segments/audiences.yaml": segments}
+    shop.files = {**FILES, **files}
+    shop.write()
+    assert set(shop.run().values()) == {"published"}
+    shop.write(order_rows=inflated_orders())
+
+    outcomes = shop.run()
+
+    transactions, value = shop.served("tags/transaction"), shop.served("tags/value")
+    assert transactions is not None
+    assert value is not None
+    assert transactions.held == {"total_spend", "total_spend_3d", "spend_tier", "is_big_spender"}
+    assert value.held == {"spend_per_order"}
+    assert outcomes["segments/big"] == "refused"
+    assert outcomes["segments/dear"] == "refused"
+    assert outcomes["segments/buyers"] in ("published", "reused")
+
+
+def test_a_held_level_is_never_what_the_repaired_one_is_measured_by(shop: Shop) -> None:
+    shop.run()
+    shop.write(order_rows=inflated_orders())
+    assert shop.run()["segments/spenders"] == "refused"
+    shop.write()
+
+    outcomes = shop.run()
+
+    repaired = shop.served("tags/transaction")
+    assert repaired is not None
+    assert repaired.held == frozenset()
+    assert outcomes["segments/spenders"] in ("published", "reused")
+
+
+def test_the_account_is_of_this_load_even_when_the_quarantine_stays_empty(shop: Shop) -> None:
+    shop.write(order_rows=orders().iloc[:40])
+    shop.run()
+    shop.write()
+    shop.run()
+    quarantine = shop.served("quarantine/orders", None)
+    assert quarantine is not None
+    assert quarantine.metrics["account"]["rows_in"] == len(orders())

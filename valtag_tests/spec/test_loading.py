@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from valtag_assets.spec.loading import CatalogFile, read_file
+from valtag_assets.spec.project import Project
 from valtag_tests import kit
 from valtag_tests.kit import problems
 
@@ -63,7 +65,7 @@ def test_a_sound_catalog_has_no_problem(tmp_path: Path) -> None:
         (
             "{fact: orders, agg: count}",
             "[orders]",
-            "tags/t.yaml:7: tags[order_count].value: Input should be a valid dictionary",
+            "tags/t.yaml:7: tags[order_count].value: must be a block with keys: agg, by",
         ),
         ("code: order_count", "code: 订单数", "'订单数' is no code: codes are lower-case ASCII letters"),
         ("code: order_count", 'code: "order_count\\n"', "is no code"),
@@ -213,3 +215,12 @@ def test_what_refers_to_an_unreadable_file_is_not_blamed(tmp_path: Path) -> None
 def test_a_folder_without_project_is_no_catalog(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, {"project.yaml": None})
     assert "is no catalog folder: project.yaml is missing" in line
+
+
+@pytest.mark.parametrize("written", ["16_25", "007", "1_1.5"])
+def test_a_code_that_looks_like_a_number_stays_what_was_written(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "project.yaml"
+    path.write_text(f"name: x\ntitle: {{zh: 一, en: a}}\nstart: 2020-01-01\ncode_tables: {{t: {{{written}: [a]}}}}\n")
+    read = read_file(path, Project)
+    assert isinstance(read, CatalogFile)
+    assert read.model.code_tables["t"] == {written: written, "a": written}
