@@ -25,6 +25,7 @@ def init_catalog(name: str, into: Path) -> Path:
     shutil.copytree(SHIPPED / STARTER, target, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     project = target / "project.yaml"
     text = project.read_text(encoding="utf-8")
-    text = text.replace(f"\nname: {STARTER}\n", f"\nname: {name}\n").replace(f"--catalog {STARTER}", f"--catalog {name}")
+    text = text.replace(f"\nname: {STARTER}\n", f"\nname: {name}\n")
+    text = text.replace(f"--catalog {STARTER}", f"--catalog {name}")
     project.write_text(text, encoding="utf-8")
     return target
