@@ -3,7 +3,7 @@
 This is all of ``valtag check``; it reads YAML only, no data.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -66,11 +66,6 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     _score_columns_are_new(catalog, symbols, scores, problems)
     segments = _segments(catalog, tags, symbols, scores, problems)
     return Resolved(catalog, sources, tags, categories, scores, segments), problems
-
-
-def tag_scope(tags: Iterable[ResolvedTag]) -> Scope:
-    """The tags an expression may name, with the values each may take."""
-    return Scope([tag_symbol(tag) for tag in tags], "tag")
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:

@@ -96,14 +96,6 @@ class Reading:
         return any(word == name or word.startswith(f"{name}_") for word in quoted for name in self.lost)
 
 
-def load_catalog(root: Path) -> Catalog:
-    """Read and check the catalog folder ``root``. Raises CatalogError with every mistake of every file."""
-    reading = read_catalog(root)
-    if reading.problems:
-        raise CatalogError(reading.problems)
-    return reading.catalog
-
-
 def read_catalog(root: Path) -> Reading:
     """Read what can be read of the catalog folder ``root``. Raises CatalogError when it is none."""
     if not (root / "project.yaml").is_file():
