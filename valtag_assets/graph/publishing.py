@@ -87,7 +87,7 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
         _refuse(context, setting, plan, started, reason, "refused", ())
     current = unchanged(setting, plan)
     if current is not None:
-        setting.listen(TableDone(plan.table.key, "reused", time.monotonic() - started, current.rows))
+        setting.listen(_done(plan, "reused", started, current.rows))
         yield from _events(context, setting, plan, current, reused=True)
         return
     try:
@@ -99,8 +99,7 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
         _record(context, setting, plan, f"{type(error).__name__}: {error}", "failed", ())
         raise
     if isinstance(published, Snapshot):
-        seconds = time.monotonic() - started
-        setting.listen(TableDone(plan.table.key, "published", seconds, published.rows))
+        setting.listen(_done(plan, "published", started, published.rows))
         yield from _events(context, setting, plan, published, reused=False)
         return
     yield from check_results(published, _check_names(context))
@@ -193,6 +192,12 @@ def _events(
     yield from check_results(snapshot.verdicts, _check_names(context))
 
 
+def _done(
+    plan: Plan, outcome: Outcome, started: float, rows: int | None = None, reason: str | None = None
+) -> TableDone:
+    return TableDone(plan.table.key, outcome, time.monotonic() - started, rows, reason, plan.as_of)
+
+
 def _check_names(context: dg.AssetExecutionContext) -> list[str]:
     return sorted(key.name for key in context.selected_asset_check_keys)
 
@@ -208,7 +213,7 @@ def _refuse(
 ) -> NoReturn:
     """Record the attempt, tell the listener, fail the step."""
     _record(context, setting, plan, reason, outcome, verdicts)
-    setting.listen(TableDone(plan.table.key, outcome, time.monotonic() - started, reason=reason))
+    setting.listen(_done(plan, outcome, started, reason=reason))
     good = setting.warehouse.latest(plan.table)
     kept = f"; {good.id} of {good.as_of or 'all time'} stays served" if good else "; nothing was served before"
     raise dg.Failure(f"{plan.table} is not published: {reason}{kept}", allow_retries=False)

@@ -30,6 +30,7 @@ class TableDone:
     seconds: float
     rows: int | None = None
     reason: str | None = None
+    as_of: date | None = None
 
 
 def _silent(_: TableDone) -> None:
