@@ -5,6 +5,7 @@
 relative to the warehouse's root, so the whole folder may be moved.
 """
 
+import itertools
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -121,7 +122,7 @@ class Manifest:
         gaps = [gap for gap in self.forgotten if gap.as_of in remaining]
         for as_of in remaining:
             history = self.history(as_of)
-            for entry, successor in zip(history, history[1:], strict=False):
+            for entry, successor in itertools.pairwise(history):
                 if entry.id in ids:
                     gaps.append(Forgotten(as_of, entry.known_at, successor.known_at))
         return replace(self, entries=kept, forgotten=_joined(gaps))

@@ -1,6 +1,6 @@
 """Damage to a table's manifest or files: found, named, and healed from what the snapshots say of themselves."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from valtag_assets.warehouse import locks
@@ -40,10 +40,7 @@ def repair(warehouse: Warehouse, table: TableRef, at: datetime) -> list[str]:
             done.insert(0, f"{error}; made anew with {len(manifest.entries)} snapshots")
         bad = {entry.id: why for entry in manifest.entries if (why := _damage(warehouse, table, entry))}
         for as_of in {entry.as_of for entry in manifest.entries if entry.id in bad}:
-            held = Attempt(
-                as_of, manifest.after_all(at), "repair", "", "failed", reason="a snapshot was damaged: run again"
-            )
-            manifest = manifest.with_attempt(held)
+            manifest = manifest.with_attempt(_held(manifest, as_of, at, "a snapshot was damaged: run again"))
         for snapshot_id, why in bad.items():
             done.append(f"{table} snapshot {snapshot_id} left history: {why}")
         if done:
@@ -66,7 +63,12 @@ def _rebuilt(warehouse: Warehouse, table: TableRef, at: datetime, done: list[str
     newest = made.latest(None)
     if newest is None:
         return made
-    return made.with_attempt(Attempt(newest.as_of, made.after_all(at), "repair", "", "failed", reason=_LOST_ATTEMPTS))
+    return made.with_attempt(_held(made, newest.as_of, at, _LOST_ATTEMPTS))
+
+
+def _held(manifest: Manifest, as_of: date | None, at: datetime, reason: str) -> Attempt:
+    """An attempt that stops the readers of ``as_of`` until it was run again."""
+    return Attempt(as_of, manifest.after_all(at), "repair", "", "failed", reason=reason)
 
 
 def _damage(warehouse: Warehouse, table: TableRef, entry: Entry) -> str | None:

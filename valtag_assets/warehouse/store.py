@@ -73,12 +73,10 @@ class Warehouse:
 
         LockTimeout names the run that is making it, and since when.
         """
-        whole = self.root / MAKING
+        whole, what = self.root / MAKING, "history is being removed or repaired"
         with (
             locks.making(self.folder(table), str(table), run_id, since, self.making_seconds),
-            locks.together(
-                whole, exclusive=False, what="history is being removed or repaired", seconds=self.lock_seconds
-            ),
+            locks.together(whole, exclusive=False, what=what, seconds=self.lock_seconds),
         ):
             yield
 
