@@ -249,6 +249,41 @@ def status(catalog: Catalog = None, data: Data = None, as_json: Json = False) ->
 
 
 @app.command()
+def vacuum(
+    catalog: Catalog = None,
+    data: Data = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove snapshots that project.yaml: retention does not keep, and what crashes left behind."""
+    from valtag_assets.console.upkeep import print_vacuumed, vacuumed_json
+
+    done = _quiet("graph.upkeep").run_vacuum(open_setting(catalog, data), dry_run=dry_run)
+    if as_json:
+        print_json(vacuumed_json(done))
+    else:
+        print_vacuumed(screen(), done, dry_run=dry_run)
+
+
+@app.command()
+def repair(
+    table: Annotated[
+        str | None, typer.Argument(help="tags/transaction, clean/orders, …; every table if left out.")
+    ] = None,
+    catalog: Catalog = None,
+    data: Data = None,
+) -> None:
+    """Heal lost or damaged manifests and take damaged snapshots out of history; valtag status names them."""
+    from valtag_assets.console.upkeep import repaired
+
+    lines = repaired(open_setting(catalog, data), table)
+    for line in lines or ["nothing is damaged"]:
+        screen().print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
 def generate(
     catalog: Annotated[str, typer.Argument(help="A shipped catalog with a generator, as mall.")],
     persons: Annotated[int, typer.Option("--persons", help="How many persons.")],

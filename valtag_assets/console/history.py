@@ -13,6 +13,7 @@ from valtag_assets.console.mistake import Mistake
 from valtag_assets.console.screen import count, table
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.problem import did_you_mean
+from valtag_assets.warehouse.errors import Removed
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 _HASH_SHOWN = 12
@@ -106,6 +107,7 @@ def local(instant: datetime, zone: ZoneInfo) -> str:
 
 def _served_then(setting: Setting, ref: TableRef, as_of: date | None, known_at: str) -> Snapshot:
     warehouse, zone = setting.warehouse, setting.resolved.catalog.project.zone
+    thinned = warehouse.manifest(ref).thinned_before
     every = warehouse.snapshots(ref)
     named = next((snapshot for snapshot in every if snapshot.id == known_at), None)
     if named is not None:
@@ -116,12 +118,21 @@ def _served_then(setting: Setting, ref: TableRef, as_of: date | None, known_at: 
     asked = [snapshot for snapshot in every if as_of is None or snapshot.as_of == as_of]
     then = [snapshot for snapshot in asked if snapshot.known_at <= instant]
     newest = max((snapshot.as_of or date.min for snapshot in then), default=date.min)
-    found = warehouse.at(ref, None if newest == date.min else newest, instant)
+    if as_of is None and thinned is not None and date.min < newest < thinned:
+        raise Mistake(
+            f"as-ofs of {ref} before {thinned} were thinned out (project.yaml: retention), so which was the newest at"
+            f" {local(instant, zone)} is not known: name one with --as-of; {newest} is there"
+        )
+    try:
+        found = warehouse.at(ref, None if newest == date.min else newest, instant)
+    except Removed as error:
+        raise Mistake(str(error)) from error
     if found is None:
         what = f"{ref} had no snapshot{f' of {as_of}' if as_of else ''} at {local(instant, zone)}"
         first = min(asked, key=lambda snapshot: snapshot.known_at, default=None)
         if first is None:
-            raise Mistake(f"{what}, and has none now: valtag snapshots {ref} lists what there is")
+            gone = f"; as-ofs before {thinned} were thinned out (project.yaml: retention)" if thinned else ""
+            raise Mistake(f"{what}, and has none now{gone}: valtag snapshots {ref} lists what there is")
         raise Mistake(f"{what}: the first was published at {local(first.known_at, zone)} ({first.id})")
     return found
 

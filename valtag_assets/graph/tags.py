@@ -98,7 +98,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
     )
     def tags(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
         as_of = run_as_of(context, setting)
-        yield from build(context, setting, engine, category_plan(setting, category, as_of))
+        yield from build(context, setting, engine, lambda: category_plan(setting, category, as_of))
 
     return tags
 

@@ -9,11 +9,6 @@ from valtag_assets.spec.project import Retention
 from valtag_assets.warehouse.manifest import DETAILS, Entry, Manifest, read_details
 from valtag_assets.warehouse.snapshot import TableRef
 
-# What the engine keeps for itself between two runs: the newest few as-ofs, and what was replaced for two days.
-INTERNAL_STAGES = frozenset({"tiles", "states", "merged"})
-INTERNAL_AS_OFS = 3
-INTERNAL_REPLACED = timedelta(days=2)
-
 
 @dataclass(frozen=True)
 class Expired:
@@ -33,20 +28,19 @@ def expired(manifests: Mapping[TableRef, Manifest], retention: Retention, at: da
     reasons = {
         (table.key, entry.id): (table, entry, why)
         for table, manifest in manifests.items()
-        for entry, why in _unkept(table, manifest, retention, at)
+        for entry, why in _unkept(manifest, retention, at)
     }
     _spare_inputs(manifests, reasons, root)
     found = [Expired(table, entry, why) for table, entry, why in reasons.values()]
     return sorted(found, key=lambda item: (item.table, item.entry.as_of or date.min, item.entry.known_at))
 
 
-def _unkept(table: TableRef, manifest: Manifest, retention: Retention, at: datetime) -> Iterator[tuple[Entry, str]]:
+def _unkept(manifest: Manifest, retention: Retention, at: datetime) -> Iterator[tuple[Entry, str]]:
     """The snapshots that neither being current nor being recent keeps, each with the reason."""
-    internal = table.stage in INTERNAL_STAGES
     as_ofs = {entry.as_of for entry in manifest.entries}
     dated = {as_of for as_of in as_ofs if as_of is not None}
-    kept = _newest(dated) if internal else _kept_as_ofs(dated, retention)
-    recent = INTERNAL_REPLACED if internal else timedelta(days=retention.replaced_days)
+    kept = _kept_as_ofs(dated, retention)
+    recent = timedelta(days=retention.replaced_days)
     for as_of in as_ofs:
         history = manifest.history(as_of)
         for entry, successor in zip(history, [*history[1:], None], strict=True):
@@ -67,10 +61,6 @@ def _kept_as_ofs(dated: set[date], retention: Retention) -> set[date]:
         last = {(as_of.year, as_of.month): as_of for as_of in sorted(dated)}
         kept |= set(last.values())
     return kept
-
-
-def _newest(dated: set[date]) -> set[date]:
-    return set(sorted(dated)[-INTERNAL_AS_OFS:])
 
 
 def _spare_inputs(

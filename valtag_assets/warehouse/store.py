@@ -14,6 +14,7 @@ import duckdb
 
 from valtag_assets.warehouse import durable, locks, staging
 from valtag_assets.warehouse.damage import damage
+from valtag_assets.warehouse.derived import ASIDE
 from valtag_assets.warehouse.errors import ManifestError, Removed, ViewsError, WarehouseError
 from valtag_assets.warehouse.manifest import (
     DETAILS,
@@ -31,7 +32,7 @@ from valtag_assets.warehouse.manifest import (
 )
 from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.staging import Staged
-from valtag_assets.warehouse.sweeping import leftovers, remove
+from valtag_assets.warehouse.sweeping import leftovers, remove, touched
 from valtag_assets.warehouse.views import write_views
 
 VIEWS = "valtag.duckdb"
@@ -263,6 +264,9 @@ class Warehouse:
         """
         before = (utc(at) - older_than).timestamp()
         found = list(leftovers([self.root / STAGING], set(), before))
+        found += [folder for folder in self.root.rglob(f"{ASIDE}*") if folder.is_dir() and touched(folder) < before]
+        for folder in () if dry_run else found:
+            remove(folder)
         for table in self._tables_with("as_of=*"):
             parents = sorted(self.folder(table).glob("as_of=*/"))
             with self.locked(table) as manifest:
@@ -271,8 +275,6 @@ class Warehouse:
                 for folder in () if dry_run else stale:
                     remove(folder)
             found += stale
-        for folder in () if dry_run else [path for path in found if path.parent.name == STAGING]:
-            remove(folder)
         return tuple(found)
 
     # Inside

@@ -13,7 +13,7 @@ def leftovers(parents: Iterable[Path], named: set[Path], before: float) -> Itera
     """
     for parent in parents:
         for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
-            if folder.is_dir() and folder not in named and _touched(folder) < before:
+            if folder.is_dir() and folder not in named and touched(folder) < before:
                 yield folder
 
 
@@ -36,7 +36,7 @@ def freed_bytes(folders: Iterable[Path]) -> int:
     return freed
 
 
-def _touched(folder: Path) -> float:
+def touched(folder: Path) -> float:
     """When anything in the folder last changed: a long-running writer touches files, not the folder."""
     try:
         return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
