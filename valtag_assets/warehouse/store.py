@@ -37,6 +37,7 @@ from valtag_assets.warehouse.views import write_views
 
 VIEWS = "valtag.duckdb"
 STAGING = ".staging"
+WORK = ".work"
 MAKING = ".making.lock"
 # In a folder whose snapshot has left history; that it is new dates the leaving.
 DROPPED = "_dropped"
@@ -238,7 +239,8 @@ class Warehouse:
             for table in self.tables():
                 # A damaged table must not keep the views of all others from being renewed; `valtag status` names it.
                 with suppress(ManifestError):
-                    served += [found for found in (self.latest(table),) if found is not None]
+                    found = self.latest(table)
+                    served += [found] if found is not None and damage(found) is None else []
             try:
                 write_views(space / VIEWS, served)
                 durable.flush(space / VIEWS)
@@ -263,7 +265,7 @@ class Warehouse:
         longer than any run may take before it writes its first file, and than anybody reads what was dropped.
         """
         before = (utc(at) - older_than).timestamp()
-        found = list(leftovers([self.root / STAGING], set(), before))
+        found = list(leftovers([self.root / STAGING, self.root / WORK], set(), before))
         found += [folder for folder in self.root.rglob(f"{ASIDE}*") if folder.is_dir() and touched(folder) < before]
         for folder in () if dry_run else found:
             remove(folder)

@@ -1,5 +1,6 @@
 """Kept values: each as-of rests on exactly the one before, whichever as-ofs were computed when."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_a_value_is_kept_as_long_as_nothing_new_comes(shop: Shop) -> None:
     for day in days:
         shop.run(day)
     values = [shop.rows("tags/habit", day).set_index("person_id")["last_amount_2d"] for day in days]
-    for before, after in zip(values, values[1:], strict=False):
+    for before, after in itertools.pairwise(values):
         assert set(before.dropna().index) <= set(after.dropna().index)
     # Kept, not computed: by the last day most of those values have left the window of two days.
     assert values[-1].notna().sum() > values[0].notna().sum() > 0
