@@ -17,6 +17,7 @@ from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, setting_from
 from valtag_assets.graph.sources import source_assets
 from valtag_assets.graph.tags import tag_assets
+from valtag_assets.graph.upkeep import vacuum_job
 
 
 def build_definitions(setting: Setting) -> dg.Definitions:
@@ -32,7 +33,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *health_assets(setting),
         ],
         asset_checks=recheck_assets(setting),
-        jobs=jobs(setting),
+        jobs=[*jobs(setting), vacuum_job(setting)],
         schedules=schedules(setting),
         sensors=sensors(setting),
         resources={"engine": EngineSession(duckdb=DuckDBResource(database=":memory:"), spill=str(setting.spill))},

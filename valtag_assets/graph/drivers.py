@@ -19,14 +19,15 @@ from valtag_assets.graph.jobs import DAILY, HEALTH, RECHECK
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of, source_name
 from valtag_assets.graph.stages import asset_key
+from valtag_assets.graph.upkeep import vacuum_schedule
 
 LEAD = timedelta(hours=2)
 DATA_VERSION_TAG = "dagster/data_version"
 
 
 def schedules(setting: Setting) -> list[dg.ScheduleDefinition]:
-    """The daily refresh, and the nightly recheck of what it made."""
-    return [_daily(setting), _nightly(setting)]
+    """The daily refresh, the vacuum after it, and the nightly recheck of what it made."""
+    return [_daily(setting), vacuum_schedule(setting), _nightly(setting)]
 
 
 def sensors(setting: Setting) -> list[dg.SensorDefinition]:

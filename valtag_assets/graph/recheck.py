@@ -7,7 +7,6 @@ checkpoints away, so that the next run starts from the clean rows.
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +63,18 @@ def recheck(setting: Setting, engine: Engine, category: ResolvedCategory, snapsh
 
     WarehouseError when one of them is gone.
     """
-    resolved, as_of = setting.resolved, snapshot.as_of
-    assert as_of is not None
+    resolved = setting.resolved
     inputs: dict[str, Sequence[Path]] = {}
     for key, name in snapshot.inputs.items():
         found = setting.warehouse.find(TableRef.parse(key), name)
         if found is None:
-            raise WarehouseError(f"{key} {name}, which {snapshot.table} {as_of} was made of, has been removed")
+            raise WarehouseError(
+                f"{key} {name}, which {snapshot.table} {snapshot.as_of} was made of, has been removed"
+            )
         inputs[key] = found.files
     wanted = resolved.catalog.project.recheck
     with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        files = _recomputed(setting, engine, category, as_of, inputs, Path(folder))
+        files = _recomputed(setting, engine, category, snapshot, inputs, Path(folder))
         compared = {recompute.AGAIN: files[recompute.AGAIN], recompute.SERVED: snapshot.files}
         counts = engine.fetch(recompute.differing_counts(resolved, category.code), compared).to_pylist()[0]
         differences = [
@@ -87,9 +87,11 @@ def recheck(setting: Setting, engine: Engine, category: ResolvedCategory, snapsh
 
 
 def _recomputed(
-    setting: Setting, engine: Engine, category: ResolvedCategory, as_of: date, inputs: Inputs, work: Path
+    setting: Setting, engine: Engine, category: ResolvedCategory, snapshot: Snapshot, inputs: Inputs, work: Path
 ) -> Inputs:
     """The sampled persons' rows of the category from clean rows alone."""
+    as_of = snapshot.as_of
+    assert as_of is not None
     resolved, wanted = setting.resolved, setting.resolved.catalog.project.recheck
     sample, again = work / "sample.parquet", work / "again.parquet"
     drawn = recompute.sample_expression(wanted.persons, wanted.seed, as_of)
@@ -100,16 +102,15 @@ def _recomputed(
         expression = recompute.rows_of_sample(resolved.sources[code])
         engine.write(expression, {name: inputs[name], recompute.SAMPLE: [sample]}, rows)
         files[name] = [rows]
-    kept: bool | list[str] = False
-    if any(tag.spec.null_policy != "clear" for tag in category.tags):
-        kept = _kept(setting, category, as_of, files)
+    kept = _kept(setting, snapshot, files)
     engine.write(category_expression(resolved, category, as_of, previous=kept), files, again)
     return {recompute.AGAIN: [again]}
 
 
-def _kept(setting: Setting, category: ResolvedCategory, as_of: date, files: dict[str, Sequence[Path]]) -> list[str]:
-    """The columns of the as-of before, added to ``files``: tags that keep their last value read it."""
-    before = setting.warehouse.latest(TableRef("tags", category.code), date.fromordinal(as_of.toordinal() - 1))
+def _kept(setting: Setting, snapshot: Snapshot, files: dict[str, Sequence[Path]]) -> list[str]:
+    """The columns of the day before, added to ``files``, if the snapshot has kept last values from it."""
+    name = snapshot.metrics.get("kept_from")
+    before = None if name is None else setting.warehouse.find(snapshot.table, name)
     if before is None:
         return []
     files[PREVIOUS] = before.files

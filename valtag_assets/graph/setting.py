@@ -16,7 +16,7 @@ from pathlib import Path
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.catalog import checked_catalog
 from valtag_assets.warehouse.derived import DerivedFiles
-from valtag_assets.warehouse.store import Warehouse
+from valtag_assets.warehouse.store import WORK, Warehouse
 
 SHIPPED = Path(__file__).parent.parent / "catalogs"
 DEFAULT_CATALOG = "complete_journey"
@@ -31,6 +31,7 @@ class TableDone:
     seconds: float
     rows: int | None = None
     reason: str | None = None
+    as_of: date | None = None
 
 
 def _silent(_: TableDone) -> None:
@@ -68,7 +69,7 @@ class Setting:
     @property
     def spill(self) -> Path:
         """A folder for working files, on the warehouse's own disk."""
-        folder = self.data / "warehouse" / self.name / ".work"
+        folder = self.warehouse.root / WORK
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

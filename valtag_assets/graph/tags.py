@@ -1,7 +1,8 @@
 """Stage *tags*: one asset per category, each with its own freshness policy and partitions."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,13 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
     refresh = refresh_of(setting, category.code)
     key = asset_key(tags_name(category.code))
     upstream = [PERSONS, *map(clean_name, category.sources), *map(tags_name, category.categories)]
+    # A backfill in the UI then goes through the days in order.
+    yesterday = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+    itself = [dg.AssetDep(key, partition_mapping=yesterday)] if keeps_last(category) else []
 
     @dg.asset(
         key=key,
-        deps=[asset_key(table) for table in upstream],
+        deps=[*map(asset_key, upstream), *itself],
         group_name=GROUP,
         description=describe(spec.title, spec.meaning),
         owners=[resolved.catalog.owner_of(spec)],
@@ -89,7 +93,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
     )
     def tags(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
         as_of = run_as_of(context, setting)
-        yield from build(context, setting, engine, category_plan(setting, category, as_of))
+        yield from build(context, setting, engine, lambda: category_plan(setting, category, as_of))
 
     return tags
 
@@ -107,8 +111,9 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
     wanted = [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in category.sources]]
     # Held tags of other categories hold what rests on them here, tag by tag, not the whole category.
     wanted += [wanted_tags(setting, code, as_of, frozenset()) for code in others]
+    before, missing = _before(setting, category, as_of)
     gate = ask(setting.warehouse, wanted)
-    before = _before(setting, category, as_of)
+    gate = replace(gate, faults=(*gate.faults, *missing))
 
     def write(engine: Engine, into: Path) -> Written:
         kept = [name for name, _ in before.columns] if before is not None else False
@@ -118,7 +123,10 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         merging = Merging.of(setting, engine, category, gate, as_of)
         expression = category_expression(resolved, category, as_of, previous=kept, layers=merging.layers)
         engine.write(expression, {**inputs, **merging.inputs}, into / "part-0.parquet")
-        return Written({"sql": engine.sql(expression), "merging": merging.told}, data_until(gate, as_of))
+        # Not among the snapshot's inputs: these hold what they name, and every day would hold the day before.
+        kept_from = {"kept_from": before.id} if before is not None else {}
+        metrics = {"sql": engine.sql(expression), "merging": merging.told, **kept_from}
+        return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
         found: dict[str, Any] = {"plot 分布": category_plot(category, snapshot)}
@@ -197,12 +205,43 @@ def _resting_verdicts(setting: Setting, category: ResolvedCategory, held: frozen
     return found
 
 
-def _before(setting: Setting, category: ResolvedCategory, as_of: date) -> Snapshot | None:
-    """The snapshot from which tags that keep their last value take it."""
-    if all(tag.spec.null_policy == "clear" for tag in category.tags):
-        return None
-    yesterday = date.fromordinal(as_of.toordinal() - 1)
-    return setting.warehouse.latest(TableRef("tags", category.code), on_or_before=yesterday)
+def keeps_last(category: ResolvedCategory) -> bool:
+    """Whether a tag of the category takes its last value where it has none: it then rests on the day before."""
+    return any(tag.spec.null_policy == "keep_last" for tag in category.tags)
+
+
+def missing_before(setting: Setting, category: ResolvedCategory, as_of: date) -> list[date]:
+    """The as-ofs before ``as_of`` that must be computed first, in order.
+
+    A category that keeps last values is a chain: each as-of rests on exactly the one before, down to the
+    project's start, so that a value never depends on which as-ofs somebody happened to compute.
+    """
+    if not keeps_last(category):
+        return []
+    table, start, found = TableRef("tags", category.code), setting.resolved.catalog.project.start, []
+    day = as_of - timedelta(days=1)
+    while day >= start and _link(setting, table, day) is None:
+        found.append(day)
+        day -= timedelta(days=1)
+    return found[::-1]
+
+
+def _link(setting: Setting, table: TableRef, as_of: date) -> Snapshot | None:
+    blocked = setting.warehouse.blocked(table, as_of) is not None
+    return None if blocked else setting.warehouse.current(table, as_of)
+
+
+def _before(setting: Setting, category: ResolvedCategory, as_of: date) -> tuple[Snapshot | None, Sequence[str]]:
+    """The snapshot from which kept tags take their last value, and why it can't be had."""
+    if not keeps_last(category) or as_of <= setting.resolved.catalog.project.start:
+        return None, ()
+    found = _link(setting, TableRef("tags", category.code), as_of - timedelta(days=1))
+    if found is not None:
+        return found, ()
+    first = missing_before(setting, category, as_of)[0]
+    name = tags_name(category.code)
+    why = f"{name} keeps last values, so {as_of} rests on the day before: valtag run --from {first} --to {as_of}"
+    return None, (why,)
 
 
 def data_until(gate: Gate, as_of: date) -> datetime | None:
