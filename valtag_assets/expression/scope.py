@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from valtag_assets.expression.tree import Node
 from valtag_assets.spec.types import DataType
 
 
@@ -19,11 +20,15 @@ class Symbol:
 
 
 class Scope:
-    """The symbols of one place. ``what`` names them in messages: 'field of orders', 'tag'."""
+    """The symbols of one place. ``what`` names them in messages: 'field of orders', 'tag'.
+
+    ``trees`` holds what ``parse`` made of a text here: many tags share one condition.
+    """
 
     def __init__(self, symbols: Iterable[Symbol], what: str) -> None:
         self._symbols = {symbol.code: symbol for symbol in symbols}
         self.what = what
+        self.trees: dict[str, Node] = {}
 
     def __iter__(self) -> Iterator[Symbol]:
         return iter(self._symbols.values())
