@@ -9,7 +9,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ruamel.yaml import YAML
+import yaml
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.persons import PERSONS, clean_name
@@ -78,7 +78,7 @@ def write_catalog(folder: Path, files: Mapping[str, Any]) -> Path:
         elif isinstance(content, str):
             path.write_text(content, encoding="utf-8")
         elif content is not None:
-            YAML(typ="safe").dump(content, path)
+            path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return folder
 
 

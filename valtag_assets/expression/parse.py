@@ -17,7 +17,7 @@ from valtag_assets.expression.functions import FOREIGN, FUNCTIONS
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.reading import Reading, dialect, read
 from valtag_assets.expression.rules import apply, fit
-from valtag_assets.expression.scope import Scope, Symbol, closest
+from valtag_assets.expression.scope import Scope, Spellings, Symbol
 from valtag_assets.expression.tree import Call, Literal, Name, Node
 from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, TEXT, DataType, decimal
 
@@ -190,7 +190,7 @@ class _Builder:
         if name in FOREIGN:
             raise ExpressionError(f"there is no function '{word}': write {FOREIGN[name]}")
         if name not in known:
-            raise ExpressionError(f"there is no function '{word}'", None, closest(name, known))
+            raise ExpressionError(f"there is no function '{word}'", None, Spellings(known).closest(name))
         return self._apply(name, tuple(parts), depth)
 
     def _check_domains(self, call: Call) -> None:
@@ -213,7 +213,7 @@ def _check_domain(literal: Literal, symbol: Symbol) -> None:
     if str(literal.value) in allowed:
         return
     shown = ", ".join(f"'{value}'" for value in allowed[:8]) + (", …" if len(allowed) > 8 else "")
-    nearest = closest(str(literal.value), allowed)
+    nearest = Spellings(allowed).closest(str(literal.value))
     raise ExpressionError(f"{meaning(literal)} is no value of {symbol.code}; its values are {shown}", None, nearest)
 
 

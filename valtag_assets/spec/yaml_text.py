@@ -11,7 +11,6 @@ from datetime import date, datetime
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser
 
 # Anchors are written out; what multiplies or nests without end is refused.
 MOST_NODES = 1_000_000
@@ -72,7 +71,7 @@ def read_yaml(text: str) -> Any:
 
     Raises YamlError.
     """
-    parser = CParser(text)
+    parser = yaml.CSafeLoader(text)
     try:
         return _Builder().build(iter(parser.get_event, None))
     except yaml.reader.ReaderError as error:
@@ -89,8 +88,8 @@ def read_yaml(text: str) -> Any:
 def _said(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     """libyaml's complaint as one line."""
     said = " ".join(filter(None, (error.context, error.problem)))
-    near = text.splitlines()[line - 2 if "block mapping" in said or "plain scalar" in said else line - 1 :][:2]
-    tabbed = any("\t" in row[: len(row) - len(row.lstrip())] for row in near)
+    row = text.split("\n")[line - 1 : line]
+    tabbed = any("\t" in part[: len(part) - len(part.lstrip())] for part in row)
     return f"{said}; indent with spaces, never with tabs" if tabbed else said
 
 
@@ -128,7 +127,9 @@ class _Builder:
                 open_[-1].add(done.container, done.start.start_mark.line + 1, done.start)
             elif kind is yaml.AliasEvent:
                 if event.anchor not in self.anchored:
-                    raise YamlError(event.start_mark.line + 1, f"*{event.anchor} stands for nothing written before it")
+                    raise YamlError(
+                        event.start_mark.line + 1, f"*{event.anchor} stands for nothing written before it"
+                    )
                 value, size = self.anchored[event.anchor]
                 self._count(size, event)
                 open_[-1].add(value, event.start_mark.line + 1, event)
@@ -211,4 +212,6 @@ def _scalar(event: Any) -> Any:
 
 
 def _unknown_tag(event: Any) -> YamlError:
-    return YamlError(event.start_mark.line + 1, f"is no valid YAML here: the tag {event.tag} is not used in a catalog")
+    return YamlError(
+        event.start_mark.line + 1, f"is no valid YAML here: the tag {event.tag} is not used in a catalog"
+    )

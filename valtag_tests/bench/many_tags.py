@@ -27,7 +27,7 @@ def write_catalog(into: Path, tags: int) -> Path:
         head = [
             f"category: wide_{number}",
             f"title: {{zh: 宽类{number}, en: Wide {number}}}",
-            "refresh: {schedule: daily, deadline: \"06:00\"}",
+            'refresh: {schedule: daily, deadline: "06:00"}',
             "tags:",
         ]
         (into / "tags" / f"wide_{number:03}.yaml").write_text("\n".join([*head, *blocks, ""]), encoding="utf-8")
