@@ -78,7 +78,8 @@ def write_catalog(folder: Path, files: Mapping[str, Any]) -> Path:
         elif isinstance(content, str):
             path.write_text(content, encoding="utf-8")
         elif content is not None:
-            path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+            text = yaml.safe_dump(content, allow_unicode=True, default_flow_style=None)
+            path.write_text(text, encoding="utf-8")
     return folder
 
 
