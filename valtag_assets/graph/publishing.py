@@ -161,7 +161,7 @@ def _compute(
         checked = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
             return verdicts
-        metrics = {**written.metrics, "profile": shape}
+        metrics = {**written.metrics, "profile": shape, "meaning": plan.meaning}
         metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(checked - computed, 3)}
         return warehouse.publish(
             staged,
