@@ -16,7 +16,6 @@ import pytest
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.graph.jobs import INTAKE
-from valtag_assets.graph.scores import score_plan
 from valtag_assets.graph.segments import segment_plan
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.tags import category_plan
@@ -74,11 +73,10 @@ def test_an_as_of_computed_again_in_another_order_from_shuffled_files_is_the_sam
 
 
 def make(setting: Setting, day: date, threads: int) -> list[str]:
-    """Compute and publish tags, score and an audience of ``day`` as a run does, without its audit; their hashes."""
+    """Compute and publish the tags and an audience of ``day`` as a run does, without its audit; their hashes."""
     resolved = setting.resolved
     plans = [
         lambda: category_plan(setting, resolved.categories["transaction"], day),
-        lambda: score_plan(setting, resolved.scores["rfm"], day),
         lambda: segment_plan(setting, resolved.segments["spenders"], day),
     ]
     found = []
