@@ -10,6 +10,7 @@ from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
+from valtag_assets.graph.recheck import recheck_assets
 from valtag_assets.graph.scores import score_assets
 from valtag_assets.graph.segments import segment_assets
 from valtag_assets.graph.session import EngineSession
@@ -31,6 +32,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *segment_assets(setting),
             *health_assets(setting),
         ],
+        asset_checks=recheck_assets(setting),
         jobs=[*jobs(setting), vacuum_job(setting)],
         schedules=schedules(setting),
         sensors=sensors(setting),

@@ -14,8 +14,7 @@ from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.metadata import data_age_days
 from valtag_assets.graph.setting import Setting
-from valtag_assets.graph.stages import asset_key
-from valtag_assets.graph.tags import refresh_of
+from valtag_assets.graph.stages import asset_key, refresh_of
 from valtag_assets.warehouse.repair import fault
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef
 

@@ -132,7 +132,7 @@ def _build(
 
 def unchanged(setting: Setting, plan: Plan) -> Snapshot | None:
     """The snapshot served already, if computing ``plan`` again would only give the same."""
-    if not plan.gate.open or setting.warehouse.blocked(plan.table, plan.as_of) is not None:
+    if setting.full or not plan.gate.open or setting.warehouse.blocked(plan.table, plan.as_of) is not None:
         return None
     current = setting.warehouse.current(plan.table, plan.as_of)
     if current is None or current.input_hash != plan.input_hash():

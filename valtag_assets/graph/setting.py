@@ -15,6 +15,7 @@ from pathlib import Path
 
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.catalog import checked_catalog
+from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_assets.warehouse.store import WORK, Warehouse
 
 SHIPPED = Path(__file__).parent.parent / "catalogs"
@@ -50,6 +51,7 @@ class Setting:
     data: Path
     clock: Callable[[], datetime] = wall_clock
     listen: Callable[[TableDone], None] = field(default=_silent, compare=False)
+    full: bool = False  # compute everything from clean rows again, changed or not
 
     @property
     def name(self) -> str:
@@ -58,6 +60,11 @@ class Setting:
     @property
     def warehouse(self) -> Warehouse:
         return Warehouse(self.data / "warehouse" / self.name)
+
+    @property
+    def derived(self) -> DerivedFiles:
+        """Tiles and checkpoints."""
+        return DerivedFiles(self.warehouse.root)
 
     @property
     def spill(self) -> Path:

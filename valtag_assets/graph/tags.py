@@ -14,6 +14,7 @@ from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
 from valtag_assets.expression.resolved import ResolvedCategory
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Gate, Wanted, ask
+from valtag_assets.graph.merging import Merging, merging_story
 from valtag_assets.graph.metadata import (
     category_lineage,
     category_schema,
@@ -31,21 +32,15 @@ from valtag_assets.graph.stages import (
     automation,
     freshness,
     is_partitioned,
+    refresh_of,
     run_as_of,
 )
 from valtag_assets.quality.column import HIDDEN_LEVELS, rule_at
 from valtag_assets.quality.plan import category_expectations
-from valtag_assets.spec.block import Refresh
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 GROUP = "4_tags"
-
-
-def refresh_of(setting: Setting, category: str) -> Refresh:
-    """The category's own refresh, or the project's."""
-    catalog = setting.resolved.catalog
-    return catalog.categories[category].spec.refresh or catalog.project.refresh
 
 
 def wanted_tags(setting: Setting, category: str, as_of: date, columns: frozenset[str]) -> Wanted:
@@ -122,18 +117,22 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
 
     def write(engine: Engine, into: Path) -> Written:
         kept = [name for name, _ in before.columns] if before is not None else False
-        expression = category_expression(resolved, category, as_of, previous=kept)
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
         if before is not None:
             inputs[PREVIOUS] = before.files
-        engine.write(expression, inputs, into / "part-0.parquet")
+        merging = Merging.of(setting, engine, category, gate, as_of)
+        expression = category_expression(resolved, category, as_of, previous=kept, layers=merging.layers)
+        engine.write(expression, {**inputs, **merging.inputs}, into / "part-0.parquet")
         # Not among the snapshot's inputs: these hold what they name, and every day would hold the day before.
         kept_from = {"kept_from": before.id} if before is not None else {}
-        return Written({"sql": engine.sql(expression), **kept_from}, data_until(gate, as_of))
+        told = {"sql": engine.sql(expression), "merging": merging.told, **kept_from}
+        return Written(told, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
         found: dict[str, Any] = {"plot 分布": category_plot(category, snapshot)}
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```")
+        if snapshot.metrics.get("merging"):
+            found["merged from tiles 日切片合并"] = dg.MetadataValue.md(merging_story(snapshot.metrics["merging"]))
         return found
 
     return Plan(

@@ -37,6 +37,13 @@ class Retention(Block):
     )
 
 
+class Recheck(Block):
+    """The nightly check that incremental equals full: how many persons are recomputed, drawn by which seed."""
+
+    persons: int = Field(default=200, ge=1)
+    seed: int = 7
+
+
 class Project(Block):
     """project.yaml. ``start`` is the first as-of that may be asked for."""
 
@@ -49,6 +56,7 @@ class Project(Block):
     persons: Persons = Persons()
     refresh: Refresh = Refresh()
     retention: Retention = Retention()
+    recheck: Recheck = Recheck()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},
