@@ -7,7 +7,6 @@ checkpoints away, so that the next run starts from the clean rows.
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def recheck(setting: Setting, engine: Engine, category: ResolvedCategory, snapsh
         inputs[key] = found.files
     wanted = resolved.catalog.project.recheck
     with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        files = _recomputed(setting, engine, category, as_of, inputs, Path(folder))
+        files = _recomputed(setting, engine, category, snapshot, inputs, Path(folder))
         compared = {recompute.AGAIN: files[recompute.AGAIN], recompute.SERVED: snapshot.files}
         counts = engine.fetch(recompute.differing_counts(resolved, category.code), compared).to_pylist()[0]
         differences = [
@@ -87,10 +86,11 @@ def recheck(setting: Setting, engine: Engine, category: ResolvedCategory, snapsh
 
 
 def _recomputed(
-    setting: Setting, engine: Engine, category: ResolvedCategory, as_of: date, inputs: Inputs, work: Path
+    setting: Setting, engine: Engine, category: ResolvedCategory, snapshot: Snapshot, inputs: Inputs, work: Path
 ) -> Inputs:
     """The sampled persons' rows of the category from clean rows alone."""
-    resolved, wanted = setting.resolved, setting.resolved.catalog.project.recheck
+    resolved, wanted, as_of = setting.resolved, setting.resolved.catalog.project.recheck, snapshot.as_of
+    assert as_of is not None
     sample, again = work / "sample.parquet", work / "again.parquet"
     drawn = recompute.sample_expression(wanted.persons, wanted.seed, as_of)
     engine.write(drawn, {PERSONS: inputs[PERSONS]}, sample)
@@ -101,17 +101,18 @@ def _recomputed(
         engine.write(expression, {name: inputs[name], recompute.SAMPLE: [sample]}, rows)
         files[name] = [rows]
     kept: bool | list[str] = False
-    if any(tag.spec.null_policy != "clear" for tag in category.tags):
-        kept = _kept(setting, category, as_of, files)
+    if "kept_from" in snapshot.metrics:
+        kept = _kept(setting, snapshot, files)
     engine.write(category_expression(resolved, category, as_of, previous=kept), files, again)
     return {recompute.AGAIN: [again]}
 
 
-def _kept(setting: Setting, category: ResolvedCategory, as_of: date, files: dict[str, Sequence[Path]]) -> list[str]:
+def _kept(setting: Setting, snapshot: Snapshot, files: dict[str, Sequence[Path]]) -> list[str]:
     """The columns of the as-of before, added to ``files``: tags that keep their last value read it."""
-    before = setting.warehouse.latest(TableRef("tags", category.code), date.fromordinal(as_of.toordinal() - 1))
+    before = setting.warehouse.find(snapshot.table, snapshot.metrics["kept_from"])
     if before is None:
-        return []
+        gone = snapshot.metrics["kept_from"]
+        raise WarehouseError(f"{snapshot.table} {gone}, from which {snapshot.as_of} kept values, has been removed")
     files[PREVIOUS] = before.files
     return [name for name, _ in before.columns]
 
