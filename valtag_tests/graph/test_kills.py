@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import signal
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from multiprocessing.connection import Connection
@@ -26,6 +25,7 @@ from valtag_assets.warehouse import vacuum as vacuuming
 from valtag_assets.warehouse.snapshot import Snapshot
 from valtag_assets.warehouse.store import Warehouse
 from valtag_tests.graph.shop import AS_OF, Shop, orders
+from valtag_tests.warehouse.publishing import die_before
 
 KILLS = int(os.environ.get("VALTAG_KILLS", "5"))
 NOTHING_OLD = Retention(days=1, month_ends=False, replaced_days=1)
@@ -62,25 +62,14 @@ def run_and_vacuum(pipe: Connection, root: Path, last_step: int) -> None:
 
     Answers with the outcomes, and how many steps there were.
     """
-    steps = 0
-
-    def step(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal steps
-        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if writes or event in ("os.mkdir", "os.rename", "os.link", "os.remove", "os.rmdir", "shutil.rmtree"):
-            # A tree is removed by names below an open folder: these are no whole paths.
-            steps += event in ("os.remove", "os.rmdir") or str(arguments[0]).startswith(str(root))
-            if steps == last_step:
-                os.kill(os.getpid(), signal.SIGKILL)
-
     with dg.DagsterInstance.ephemeral() as instance:
         shop = Shop(root, instance)
-        sys.addaudithook(step)
+        steps = die_before(root, last_step)
         outcomes = shop.run()
         # As if days had gone by since the publications, and none since anything left history.
         vacuuming.GRACE += IN_DAYS
         vacuuming.vacuum(shop.setting.warehouse, NOTHING_OLD, wall_clock() + IN_DAYS)
-        pipe.send((outcomes, steps))
+        pipe.send((outcomes, steps()))
 
 
 def run_alone(pipe: Connection, root: Path) -> None:
