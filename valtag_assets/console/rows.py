@@ -29,7 +29,6 @@ from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.errors import ExpressionError
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.parse import parse
-from valtag_assets.expression.resolve_source import field_scope
 from valtag_assets.expression.resolve_tag import tag_symbol
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.graph.setting import Setting
@@ -172,7 +171,7 @@ def _symbols(setting: Setting, ref: TableRef, readable: dict[str, DataType]) -> 
     if ref.stage == "tags":
         known = {code: tag_symbol(tag) for code, tag in resolved.tags.items()}
     elif ref.stage == "clean" and ref.name in resolved.sources:
-        known = {symbol.code: symbol for symbol in field_scope(resolved.sources[ref.name])}
+        known = {symbol.code: symbol for symbol in resolved.sources[ref.name].scope}
     return [
         known[name] if name in known and known[name].type == kind else Symbol(name, kind)
         for name, kind in readable.items()

@@ -3,6 +3,7 @@
 This is all of ``valtag check``; it reads YAML only, no data.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -128,7 +129,10 @@ def _columns_are_new(catalog: Catalog, problems: list[Problem]) -> None:
 def _categories(
     catalog: Catalog, tags: Mapping[str, ResolvedTag], scope: Scope, problems: list[Problem]
 ) -> dict[str, ResolvedCategory]:
-    found = {code: _category(catalog, code, tags, scope, problems) for code in catalog.categories}
+    owned: dict[str, dict[str, ResolvedTag]] = defaultdict(dict)
+    for name, tag in tags.items():
+        owned[tag.category][name] = tag
+    found = {code: _category(catalog, code, owned[code], tags, scope, problems) for code in catalog.categories}
     cycle = _cycle({code: frozenset(item.categories) for code, item in found.items()})
     if cycle:
         message = (
@@ -140,9 +144,13 @@ def _categories(
 
 
 def _category(
-    catalog: Catalog, code: str, tags: Mapping[str, ResolvedTag], scope: Scope, problems: list[Problem]
+    catalog: Catalog,
+    code: str,
+    own: Mapping[str, ResolvedTag],
+    tags: Mapping[str, ResolvedTag],
+    scope: Scope,
+    problems: list[Problem],
 ) -> ResolvedCategory:
-    own = {name: tag for name, tag in tags.items() if tag.category == code}
     laws = _laws(catalog, code, scope, problems)
     problems.extend(_keeping_faults(catalog, code))
     named: set[str] = set().union(*(tag.tags for tag in own.values()), *(law.tags for law in laws))

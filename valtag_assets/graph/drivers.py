@@ -26,8 +26,8 @@ DATA_VERSION_TAG = "dagster/data_version"
 
 
 def schedules(setting: Setting) -> list[dg.ScheduleDefinition]:
-    """The daily refresh, the nightly recheck of what it made, and the vacuum."""
-    return [_daily(setting), _nightly(setting), vacuum_schedule(setting)]
+    """The daily refresh, the vacuum after it, and the nightly recheck of what it made."""
+    return [_daily(setting), vacuum_schedule(setting), _nightly(setting)]
 
 
 def sensors(setting: Setting) -> list[dg.SensorDefinition]:

@@ -63,13 +63,14 @@ def recheck(setting: Setting, engine: Engine, category: ResolvedCategory, snapsh
 
     WarehouseError when one of them is gone.
     """
-    resolved, as_of = setting.resolved, snapshot.as_of
-    assert as_of is not None
+    resolved = setting.resolved
     inputs: dict[str, Sequence[Path]] = {}
     for key, name in snapshot.inputs.items():
         found = setting.warehouse.find(TableRef.parse(key), name)
         if found is None:
-            raise WarehouseError(f"{key} {name}, which {snapshot.table} {as_of} was made of, has been removed")
+            raise WarehouseError(
+                f"{key} {name}, which {snapshot.table} {snapshot.as_of} was made of, has been removed"
+            )
         inputs[key] = found.files
     wanted = resolved.catalog.project.recheck
     with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
@@ -89,8 +90,9 @@ def _recomputed(
     setting: Setting, engine: Engine, category: ResolvedCategory, snapshot: Snapshot, inputs: Inputs, work: Path
 ) -> Inputs:
     """The sampled persons' rows of the category from clean rows alone."""
-    resolved, wanted, as_of = setting.resolved, setting.resolved.catalog.project.recheck, snapshot.as_of
+    as_of = snapshot.as_of
     assert as_of is not None
+    resolved, wanted = setting.resolved, setting.resolved.catalog.project.recheck
     sample, again = work / "sample.parquet", work / "again.parquet"
     drawn = recompute.sample_expression(wanted.persons, wanted.seed, as_of)
     engine.write(drawn, {PERSONS: inputs[PERSONS]}, sample)
@@ -100,19 +102,19 @@ def _recomputed(
         expression = recompute.rows_of_sample(resolved.sources[code])
         engine.write(expression, {name: inputs[name], recompute.SAMPLE: [sample]}, rows)
         files[name] = [rows]
-    kept: bool | list[str] = False
-    if "kept_from" in snapshot.metrics:
-        kept = _kept(setting, snapshot, files)
+    kept = _kept(setting, snapshot, files)
     engine.write(category_expression(resolved, category, as_of, previous=kept), files, again)
     return {recompute.AGAIN: [again]}
 
 
 def _kept(setting: Setting, snapshot: Snapshot, files: dict[str, Sequence[Path]]) -> list[str]:
-    """The columns of the as-of before, added to ``files``: tags that keep their last value read it."""
-    before = setting.warehouse.find(snapshot.table, snapshot.metrics["kept_from"])
+    """The columns of the day before, added to ``files``, if the snapshot has kept last values from it."""
+    name = snapshot.metrics.get("kept_from")
+    if name is None:
+        return []
+    before = setting.warehouse.find(snapshot.table, name)
     if before is None:
-        gone = snapshot.metrics["kept_from"]
-        raise WarehouseError(f"{snapshot.table} {gone}, from which {snapshot.as_of} kept values, has been removed")
+        raise WarehouseError(f"{snapshot.table} {name}, from which {snapshot.as_of} kept values, has been removed")
     files[PREVIOUS] = before.files
     return [name for name, _ in before.columns]
 

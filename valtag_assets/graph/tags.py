@@ -125,8 +125,8 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         engine.write(expression, {**inputs, **merging.inputs}, into / "part-0.parquet")
         # Not among the snapshot's inputs: these hold what they name, and every day would hold the day before.
         kept_from = {"kept_from": before.id} if before is not None else {}
-        told = {"sql": engine.sql(expression), "merging": merging.told, **kept_from}
-        return Written(told, data_until(gate, as_of))
+        metrics = {"sql": engine.sql(expression), "merging": merging.told, **kept_from}
+        return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
         found: dict[str, Any] = {"plot 分布": category_plot(category, snapshot)}

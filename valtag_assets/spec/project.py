@@ -22,6 +22,13 @@ class Persons(Block):
     access: Access = "internal"
 
 
+class Recheck(Block):
+    """The nightly check that incremental equals full: how many persons are recomputed, drawn by which seed."""
+
+    persons: int = Field(default=200, ge=1)
+    seed: int = 7
+
+
 class Retention(Block):
     """What `valtag vacuum` leaves of history.
 
@@ -37,13 +44,6 @@ class Retention(Block):
     )
 
 
-class Recheck(Block):
-    """The nightly check that incremental equals full: how many persons are recomputed, drawn by which seed."""
-
-    persons: int = Field(default=200, ge=1)
-    seed: int = 7
-
-
 class Project(Block):
     """project.yaml. ``start`` is the first as-of that may be asked for."""
 
@@ -55,8 +55,8 @@ class Project(Block):
     owner: str = "team:data"
     persons: Persons = Persons()
     refresh: Refresh = Refresh()
-    retention: Retention = Retention()
     recheck: Recheck = Recheck()
+    retention: Retention = Retention()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},
