@@ -39,10 +39,16 @@ Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
 
 @dataclass(frozen=True)
 class Written:
-    """What computing a table left in the staging folder, beside the Parquet file itself."""
+    """What computing a table left beside the Parquet files in the staging folder.
+
+    ``shared``: parts of earlier snapshots that still hold, by name. ``inputs``: snapshots this one needs beside
+    those of the gate, as table key → id.
+    """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
     data_until: datetime | None = None
+    shared: Mapping[str, Snapshot] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Plan:
     """How one table of one as-of is made.
 
     ``meaning`` is everything in the catalog its values depend on; ``fingerprint`` stands for inputs that are
-    no tables (source files). ``write`` puts one Parquet file into the folder it is given. ``expectations``
+    no tables (source files). ``write`` puts Parquet files into the folder it is given. ``expectations``
     may use what was written and the previous snapshot; ``verdicts`` are those that follow from numbers
     or from the audit;
     ``joined`` are further tables a law may read; ``picture`` is more metadata for the asset page.
@@ -129,6 +135,8 @@ def _compute(
     previous = _previous(setting, plan)
     with warehouse.staging(plan.table) as staged, session.open() as engine:
         written = plan.write(engine, staged.path)
+        for name, snapshot in written.shared.items():
+            warehouse.share(staged, snapshot, name)
         files = sorted(staged.path.glob("*.parquet"))
         shape = profile(engine, files, plan.columns, private=plan.private)
         computed = time.monotonic()
@@ -148,7 +156,7 @@ def _compute(
             catalog_hash=setting.resolved.catalog.digest,
             run_id=context.run_id,
             data_until=written.data_until,
-            inputs={key: snapshot.id for key, snapshot in plan.gate.snapshots.items()},
+            inputs={**{key: snapshot.id for key, snapshot in plan.gate.snapshots.items()}, **written.inputs},
             verdicts=verdicts,
             metrics=metrics,
             key=plan.key,
