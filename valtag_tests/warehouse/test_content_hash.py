@@ -166,3 +166,12 @@ def test_the_partition_folder_is_not_a_column(tmp_path):
     folder.mkdir()
     pq.write_table(pa.table({"day": [date(2026, 9, 1)]}), folder / "a.parquet")
     assert table_content(read_contents([folder / "a.parquet"])).columns == (("day", "DATE"),)
+
+
+def test_a_column_named_like_the_path_of_its_file_is_a_column_like_any_other(tmp_path):
+    for name, value in (("a.parquet", "x"), ("b.parquet", "y")):
+        pq.write_table(pa.table({"PATH0": [value], "filename": [value]}), tmp_path / name)
+    contents = read_contents([tmp_path / "a.parquet", tmp_path / "b.parquet"])
+    assert [content.rows for content in contents.values()] == [1, 1]
+    assert len({content.hash for content in contents.values()}) == 2
+    assert contents["a.parquet"].columns == (("PATH0", "VARCHAR"), ("filename", "VARCHAR"))
