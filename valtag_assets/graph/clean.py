@@ -116,6 +116,8 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
         ),
         verdicts=lambda written, _: _account(setting, source, written.metrics["account"]),
         fingerprint=content.digest,
+        in_parts=spec.kind == "fact",
+        drifting={item.name: item.type for item in spec.fields if any(check.stability for check in item.checks)},
         picture=_quarantine_picture,
     )
 
@@ -151,9 +153,7 @@ def _write(
             _publish_beside(setting, source, QUARANTINE, cleaned.quarantine, earlier.quarantine, cleaned, content)
         ]
         if cleaned.merged is not None:
-            beside.append(
-                _publish_beside(setting, source, MERGED, cleaned.merged, earlier.merged, cleaned, content)
-            )
+            beside.append(_publish_beside(setting, source, MERGED, cleaned.merged, earlier.merged, cleaned, content))
         cleaning = remember(earlier, cleaned, content.files, raw, by)
         shared = place(cleaned.clean, earlier.clean, into)
     metrics = {"account": cleaned.account.to_json(), "cleaning": cleaning}

@@ -20,6 +20,7 @@ from valtag_assets.graph.publishing import meaning_of
 from valtag_assets.graph.setting import Setting
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.store import Warehouse
 
 # Of the rules of cleaning and of what is remembered; a new one when either changes.
 FORM = 1
@@ -44,8 +45,7 @@ class Earlier:
 
     @property
     def before(self) -> Before:
-        parts = (_parts(snapshot) for snapshot in (self.clean, self.merged, self.quarantine))
-        return Before(*parts, files=self.files)
+        return Before(_parts(self.clean), _parts(self.merged), _parts(self.quarantine), self.files)
 
     def leaving(self, contents: Mapping[str, str]) -> frozenset[str]:
         """The files that are gone, or hold something else by now."""
@@ -76,23 +76,27 @@ def find_earlier(setting: Setting, source: ResolvedSource, by: str, contents: Ma
     digests = {name: item["content"] for name, item in cleaning["files"].items()}
     if not any(contents.get(name) == digest for name, digest in digests.items()):
         return Earlier(why="every file is new or changed")
-    beside = []
     try:
-        for stage in (MERGED, QUARANTINE):
-            ref = TableRef(stage, source.code)
-            wanted = clean.inputs.get(ref.key)
-            snapshot = warehouse.find(ref, wanted) if wanted else None
-            if wanted and snapshot is None:
-                return Earlier(why=f"{ref} has lost its snapshot {wanted}")
-            beside.append(snapshot)
-        for snapshot in (clean, *beside):
+        merged, quarantine = (_beside(warehouse, clean, stage) for stage in (MERGED, QUARANTINE))
+        for snapshot in (clean, merged, quarantine):
             if snapshot is not None:
                 warehouse.require_whole(snapshot)
     except WarehouseError as error:
         return Earlier(why=str(error))
     files = {name: FileAccount(**item["account"]) for name, item in cleaning["files"].items()}
     columns = tuple((name, kind) for name, kind in cleaning["columns"])
-    return Earlier(clean, *beside, files, digests, columns)
+    return Earlier(clean, merged, quarantine, files, digests, columns)
+
+
+def _beside(warehouse: Warehouse, clean: Snapshot, stage: str) -> Snapshot | None:
+    """The snapshot of the ``stage`` that was published with ``clean``. WarehouseError if it is gone."""
+    ref = TableRef(stage, clean.table.name)
+    if ref.key not in clean.inputs:
+        return None
+    found = warehouse.find(ref, clean.inputs[ref.key])
+    if found is None:
+        raise WarehouseError(f"{ref} has lost its snapshot {clean.inputs[ref.key]}")
+    return found
 
 
 def rules_of(meaning: str, lookups: Mapping[str, Snapshot]) -> str:

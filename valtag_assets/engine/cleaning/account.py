@@ -102,11 +102,11 @@ class Restated:
 class Cleaned:
     """A cleaned source: its three tables, the accounts of its files, and of all of them together.
 
-    ``data_until``: a fact's latest time, None for others or no rows.
+    ``merged`` is None where no rows are ever merged. ``data_until``: a fact's latest time, None without one.
     """
 
     clean: Restated
-    merged: Restated
+    merged: Restated | None
     quarantine: Restated
     files: Mapping[str, FileAccount]
     account: Account

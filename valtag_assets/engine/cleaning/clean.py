@@ -18,7 +18,7 @@ from valtag_assets.engine.cleaning.judge import clean_schema
 from valtag_assets.engine.cleaning.judged import judge_files
 from valtag_assets.engine.cleaning.quarantine import restate_quarantine
 from valtag_assets.engine.cleaning.restate import Before, Parts, Restatement
-from valtag_assets.engine.cleaning.rows import LookupTable, RowRules
+from valtag_assets.engine.cleaning.rows import LookupTable, RowRules, taken_types
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import Engine, unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -46,8 +46,8 @@ def clean_source(
     lost or multiplied, which no data can cause.
     """
     before = before or Before()
-    taken = {name: lookups[look.source].types[name] for look in source.lookups for name in look.take}
-    columns = ibis.schema({name: to_ibis_type(kind) for name, kind in clean_schema(source, taken).items()})
+    types = clean_schema(source, taken_types(source, lookups))
+    columns = ibis.schema({name: to_ibis_type(kind) for name, kind in types.items()})
     with TemporaryDirectory(dir=into, prefix=".passing-") as folder:
         work = Path(folder)
         judged = None if raw is None else judge_files(engine, source, project, raw, lookups, rules, work)

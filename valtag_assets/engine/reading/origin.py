@@ -205,8 +205,10 @@ def fingerprint_files(origin: Origin, cache: Path) -> dict[str, str]:
     """A digest of the content of each of the origin's files, by name; see ``read.fingerprints``."""
     known = _load_cache(cache)
     before = dict(known)
-    found = {origin.label(path): _combined([_digest(file, known) for file in _with_log(origin, path)])
-             for path in origin.paths}
+    found = {
+        origin.label(path): _combined([_digest(file, known) for file in _with_log(origin, path)])
+        for path in origin.paths
+    }
     if known != before:
         cache.parent.mkdir(parents=True, exist_ok=True)
         staged = cache.with_name(f"{cache.name}.{os.getpid()}")
