@@ -3,7 +3,7 @@
 A snapshot of a clean table remembers, in its metrics, what became of each file and what the file held then. So
 the next cleaning reads only files that are new or hold something else. Whatever else may change the rows of an
 unchanged file means cleaning everything again: the source's rules, the project's, a lookup's content, the types
-of the columns as read, a damaged file of the warehouse.
+of the columns as read, a damaged file of the warehouse. Why everything was read is told in the metrics.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.publishing import meaning_of
 from valtag_assets.graph.setting import Setting
+from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
@@ -67,6 +68,8 @@ class Earlier:
 def find_earlier(setting: Setting, source: ResolvedSource, by: str, contents: Mapping[str, str]) -> Earlier:
     """The last cleaning ``by`` the same rules. ``contents``: what the files hold now."""
     warehouse = setting.warehouse
+    if setting.full:
+        return Earlier(why="asked for")
     clean = warehouse.current(TableRef.parse(clean_name(source.code)))
     if clean is None:
         return Earlier(why="nothing was cleaned before")
@@ -78,11 +81,10 @@ def find_earlier(setting: Setting, source: ResolvedSource, by: str, contents: Ma
         return Earlier(why="every file is new or changed")
     try:
         merged, quarantine = (_beside(warehouse, clean, stage) for stage in (MERGED, QUARANTINE))
-        for snapshot in (clean, merged, quarantine):
-            if snapshot is not None:
-                warehouse.require_whole(snapshot)
     except WarehouseError as error:
         return Earlier(why=str(error))
+    if why := next(filter(None, map(damage, filter(None, (clean, merged, quarantine)))), None):
+        return Earlier(why=why)
     files = {name: FileAccount(**item["account"]) for name, item in cleaning["files"].items()}
     columns = tuple((name, kind) for name, kind in cleaning["columns"])
     return Earlier(clean, merged, quarantine, files, digests, columns)

@@ -47,7 +47,7 @@ def share(staged: Staged, snapshot: Snapshot, name: str) -> None:
     target = staged.path / name
     if target.exists():
         raise WarehouseError(f"{target} is there already: a table can't have two parts of one name")
-    require_size(file, part)
+    _require_size(file, part)
     durable.link(file, target)
     staged.shared[name] = part, Content(snapshot.columns, part.rows, part.sums)
 
@@ -60,7 +60,7 @@ def seal(staged: Staged) -> tuple[Content, tuple[Part, ...]]:
     """
     files = _named(_staged_files(staged.path))
     for part, _ in staged.shared.values():
-        require_size(staged.path / part.name, part)
+        _require_size(staged.path / part.name, part)
     new = [file for file in files if file.name not in staged.shared]
     for file in new:
         durable.flush(file)
@@ -91,16 +91,16 @@ def _named(files: Sequence[Path]) -> list[Path]:
     return [file if file.name in kept else file.rename(file.with_name(next(free))) for file in files]
 
 
-def require_size(file: Path, part: Part) -> None:
+def _require_size(file: Path, part: Part) -> None:
     """WarehouseError if the file is missing or has not the size it was published with."""
     try:
         size = file.stat().st_size
     except OSError as error:
         raise WarehouseError(
-            f"cannot read {file}: {error.strerror}; write this part anew, or restore it from a backup"
+            f"cannot share {file}: {error.strerror}; write this part anew, or restore it from a backup"
         ) from error
     if size != part.bytes:
         raise WarehouseError(
-            f"{file} is damaged: it has {size} bytes and had {part.bytes} when it was published;"
+            f"cannot share {file}: it has {size} bytes and had {part.bytes} when it was published;"
             " write this part anew, or restore it from a backup"
         )

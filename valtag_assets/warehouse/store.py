@@ -99,11 +99,6 @@ class Warehouse:
         """
         staging.share(staged, snapshot, name)
 
-    def require_whole(self, snapshot: Snapshot) -> None:
-        """WarehouseError names the first file of ``snapshot`` that is missing or has another size than published."""
-        for part, file in zip(snapshot.parts, snapshot.files, strict=True):
-            staging.require_size(file, part)
-
     def publish(
         self,
         staged: Staged,
