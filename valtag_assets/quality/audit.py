@@ -45,16 +45,25 @@ def audit(
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"checks of one table need different names: {', '.join(repeated)}")
+    outcomes = evaluate(files, expectations, key, joined)
+    return [
+        verdict for item in expectations for verdict in verdicts_of(item, outcomes[item.check], key, mask, SAMPLE)
+    ]
+
+
+def evaluate(
+    files: Sequence[Path],
+    expectations: Sequence[Expectation],
+    key: str,
+    joined: Mapping[str, Sequence[Path]] | None = None,
+) -> dict[str, Outcome]:
+    """What comes of each expectation on the rows of ``files``, by check; see ``audit``."""
     if not expectations:
-        return []
+        return {}
     with _opened(files, joined or {}) as (batch, connection):
         outcomes = _outcomes(batch, expectations, key)
         rows = _row_count(connection)
-        found = []
-        for item in expectations:
-            outcome = _measured(connection, item, outcomes[item.check], rows)
-            found.extend(verdicts_of(item, outcome, key, mask, SAMPLE))
-        return found
+        return {item.check: _measured(connection, item, outcomes[item.check], rows) for item in expectations}
 
 
 @contextmanager
@@ -76,6 +85,7 @@ def _opened(
         connection = connected.connection.driver_connection
         try:
             connection.execute("SET temp_directory = $path", {"path": spill})
+            _quote_all_keywords(engine, connection)
             for name, paths in {queries.STAGED: files, **joined}.items():
                 parquet(connection, paths).create_view(name)
             asset = source.add_query_asset(name="staged", query=f'SELECT * FROM "{queries.STAGED}"')
@@ -103,6 +113,13 @@ def _keep_one_connection() -> None:
     dialects: Any = module._PERSISTED_CONNECTION_DIALECTS
     if "duckdb" not in dialects:
         module._PERSISTED_CONNECTION_DIALECTS = (*dialects, _DuckDB("duckdb"))
+
+
+def _quote_all_keywords(engine: Any, connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB has words that SQLAlchemy, which thinks of PostgreSQL, leaves unquoted: a column called ``at``."""
+    words = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    preparer = engine.engine.dialect.identifier_preparer
+    preparer.reserved_words = {*preparer.reserved_words, *(word for (word,) in words)}
 
 
 def _outcomes(batch: Any, expectations: Sequence[Expectation], key: str) -> dict[str, Outcome]:
