@@ -27,6 +27,9 @@ _MEANING = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.ansi.enabled": "true",
+    # Digits are never given up in silence: what has no room is an error.
+    "spark.sql.decimalOperations.allowPrecisionLoss": "false",
+    "spark.sql.icu.caseMappings.enabled": "false",
     "spark.sql.jsonGenerator.ignoreNullFields": "false",
     "spark.sql.parquet.compression.codec": "zstd",
 }
