@@ -8,8 +8,9 @@ from pathlib import Path
 import duckdb
 import ibis
 import pyarrow as pa
+from duckdb import ColumnExpression, ConstantExpression, StarExpression
 
-from valtag_assets.engine.session import Inputs, compile_sql
+from valtag_assets.engine.session import Inputs, compile_sql, part_name
 from valtag_assets.warehouse.quoting import quote
 
 
@@ -33,9 +34,20 @@ class DuckDBEngine:
 
     def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
         with self._bound(inputs):
-            self.connection.sql(self.sql(expression)).write_parquet(
-                str(into), compression="zstd", row_group_size=122_880
-            )
+            _copy(self.connection.sql(self.sql(expression)), into)
+
+    def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
+        # COPY ... PARTITION_BY keeps no order inside a part and may make several files of one.
+        with tempfile.TemporaryDirectory(dir=into, prefix=".whole-") as space:
+            whole = Path(space) / "whole.parquet"
+            self.write(expression, inputs, whole)
+            rows = self.connection.read_parquet(str(whole))
+            values = sorted(row[0] or "" for row in rows.select(bucket).distinct().fetchall())
+            parts = [into / part_name(value) for value in values]
+            for value, part in zip(values, parts, strict=True):
+                mine = rows.filter(ColumnExpression(bucket) == ConstantExpression(value))
+                _copy(mine.select(StarExpression(exclude=[bucket])), part)
+        return parts
 
     def fetch(self, expression: ibis.Table, inputs: Inputs) -> pa.Table:
         with self._bound(inputs):
@@ -51,6 +63,10 @@ class DuckDBEngine:
         finally:
             for name in inputs:
                 self.connection.execute(f"DROP VIEW IF EXISTS {quote(name)}")
+
+
+def _copy(rows: duckdb.DuckDBPyRelation, into: Path) -> None:
+    rows.write_parquet(str(into), compression="zstd", row_group_size=122_880)
 
 
 @contextmanager

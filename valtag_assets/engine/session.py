@@ -4,6 +4,7 @@ Everything above this line is Ibis expressions on unbound tables; an engine comp
 runs it over Parquet files. Nothing else about an engine is visible to the rest of the product.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
 from valtag_assets.engine.spark_sql import SparkCompiler
 
 Inputs = Mapping[str, Sequence[Path]]
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 COMPILERS: Mapping[str, type[SQLGlotCompiler]] = {"duckdb": DuckDBCompiler, "spark": SparkCompiler}
@@ -36,6 +38,14 @@ class Engine(Protocol):
     def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
         """Run ``expression`` and write its rows to one Parquet file ``into``, in the expression's order."""
 
+    def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
+        """Run ``expression`` and write one Parquet file ``part-<value>.parquet`` per value of its text column
+        ``bucket`` into the folder ``into``; the files, sorted.
+
+        The column itself is left out; rows keep the expression's order, which should begin with ``bucket``.
+        ValueError for a value that is null or no file name ([A-Za-z0-9_-]+). No rows: no file.
+        """
+
     def fetch(self, expression: ibis.Table, inputs: Inputs) -> pa.Table:
         """Run ``expression`` and bring its (few) rows into memory."""
 
@@ -54,6 +64,13 @@ def compile_sql(expression: ibis.Table, engine: str, *, fused: bool = False) -> 
         return str(compiler.to_sqlglot(expression.unbind()).sql(dialect=compiler.dialect, pretty=True))
     finally:
         ibis.options.sql.fuse_selects = before
+
+
+def part_name(value: str | None) -> str:
+    """The file of one bucket of ``Engine.write_parts``; ValueError if it can't be one."""
+    if value is None or not _FILE_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} can't be part of a file's name")
+    return f"part-{value}.parquet"
 
 
 def unbound(name: str, schema: Mapping[str, str] | ibis.Schema) -> ibis.Table:

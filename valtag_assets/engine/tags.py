@@ -1,15 +1,19 @@
 """A category's table: one row per person of the population, one column per tag, at an as-of date."""
 
+import functools
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 
+from valtag_assets.engine.answers import simple_answer
+from valtag_assets.engine.checkpoints import answers_table, read_state, state_table
 from valtag_assets.engine.facts import fact_columns
 from valtag_assets.engine.persons import OWNER, PERSON, keyed, persons_table
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.tiles import Layer, aggregate_of
 from valtag_assets.expression.compile import compile_value
 from valtag_assets.expression.convert import constant, convert
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -32,17 +36,27 @@ def category_table(resolved: Resolved, code: str) -> ibis.Table:
 
 
 def category_expression(
-    resolved: Resolved, category: ResolvedCategory, as_of: date, *, previous: bool | Collection[str] = False
+    resolved: Resolved,
+    category: ResolvedCategory,
+    as_of: date,
+    *,
+    previous: bool | Collection[str] = False,
+    layers: Sequence[Layer] = (),
 ) -> ibis.Table:
     """Every tag of ``category`` at ``as_of``, sorted by person: (person_id, one column per tag).
 
-    Reads the unbound tables identity/persons, clean/<source> and tags/<other category>. With ``previous``
+    Reads the unbound tables identity/persons, clean/<source> and tags/<other category>; tags of ``layers`` not
+    from the rows of a fact, but from the layer's checkpoint of that as-of (``checkpoint_name``). With ``previous``
     also the category's own snapshot of an earlier as-of, under the name "previous": from it tags with
     null_policy keep_last take the value they would otherwise lose. ``previous`` may be the columns that the
     snapshot has; True stands for every tag. ``empty`` comes last: it is for persons who never had a value.
     """
     table = persons_table()
-    for part in _parts(resolved, category, as_of):
+    mine = {tag.code for tag in category.tags}
+    merged = {tag.code: layer for layer in layers for tag in layer.group.tags if tag.code in mine}
+    for layer in {layer.name: layer for layer in merged.values()}.values():
+        table = _with(table, _from_checkpoint(layer, mine, as_of))
+    for part in _parts(resolved, [tag for tag in category.tags if tag.code not in merged], as_of):
         table = _with(table, part)
     for code in category.categories:
         read = {name for tag in category.tags for name in tag.tags if resolved.category_of(name) == code}
@@ -81,11 +95,31 @@ def tag_expression(resolved: Resolved, code: str, as_of: date) -> ibis.Table:
     return category_expression(resolved, only, as_of).select(PERSON, code)
 
 
-def _parts(resolved: Resolved, category: ResolvedCategory, as_of: date) -> list[ibis.Table]:
-    """Tables with one row per person that together hold the category's value tags."""
+def checkpoint_name(layer: Layer) -> str:
+    """The table key of a layer's checkpoint: its state, or its answers if it compares values."""
+    return f"checkpoints/{layer.name}"
+
+
+def _from_checkpoint(layer: Layer, wanted: Collection[str], as_of: date) -> ibis.Table:
+    """(person_id, one column per wanted tag of the layer) from its checkpoint at ``as_of``."""
+    group, name = layer.group, checkpoint_name(layer)
+    tags = [tag for tag in group.tags if tag.code in wanted]
+    if group.value is not None:
+        return answers_table(group, name).select(**{PERSON: OWNER}, **{tag.code: tag.code for tag in tags})
+    state = state_table(group, group.needs, name)
+    found = []
+    for tag in tags:
+        aggregate = aggregate_of(tag)
+        read = functools.partial(read_state, state, aggregate)
+        found.append(simple_answer(group.source, aggregate, tag.type, as_of, read).name(tag.code))
+    return state.select(state[OWNER].name(PERSON), *found)
+
+
+def _parts(resolved: Resolved, wanted: Sequence[ResolvedTag], as_of: date) -> list[ibis.Table]:
+    """Tables with one row per person that together hold the value tags of ``wanted``, from masters and facts."""
     masters: dict[str, list[ResolvedTag]] = defaultdict(list)
     facts: dict[str, list[ResolvedTag]] = defaultdict(list)
-    for tag in category.tags:
+    for tag in wanted:
         if tag.master is not None:
             masters[tag.master].append(tag)
         elif tag.aggregate is not None:

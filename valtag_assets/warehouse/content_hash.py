@@ -6,8 +6,9 @@ faster but promises nothing across versions, so it is not used.
 """
 
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,62 +23,100 @@ _RECIPE = "valtag content 1"
 # Types whose text may hold any character; the others can't contain the separator and need no length.
 _FREE_TEXT = frozenset({"varchar", "blob", "enum", "list", "array", "struct", "map"})
 _UNSUPPORTED = frozenset({"union", "variant", "geometry", "unknown", "lambda"})
+_NO_ROWS = (0, (0, 0))
+
+Columns = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a set of Parquet files holds. ``columns`` are (name, DuckDB type)."""
+    """What a file, or a table of several, holds. ``columns`` are (name, DuckDB type); ``sums`` are over its rows."""
 
-    columns: tuple[tuple[str, str], ...]
+    columns: Columns
     rows: int
-    hash: str
+    sums: tuple[int, int]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of schema, row count and sums, in hexadecimal."""
+        low, high = self.sums
+        # JSON, not repr or joining: a column name may hold any character.
+        text = json.dumps([_RECIPE, self.columns, self.rows, str(low), str(high)])
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_content(files: Sequence[Path]) -> Content:
-    """Schema, row count and hash of Parquet files that make up one table.
+def read_contents(files: Sequence[Path]) -> dict[str, Content]:
+    """What each of the Parquet files that make up one table, all in one folder, holds; by file name.
 
     WarehouseError if a file can't be read, the files differ in schema, or a type has no canonical text.
     """
+    if not files:
+        return {}
     with duckdb.connect() as con:
         try:
-            columns, types = _one_schema(con, files)
-            rows, low, high = _row_sums(con, files, columns, types)
+            types = {file.name: _types(con, file) for file in files}
+            # DuckDB would read by the first file's schema and cast or drop the rest in silence.
+            columns = _one_schema({name: _columns(found) for name, found in types.items()})
+            sums = _row_sums(con, files, types[files[0].name])
         except duckdb.Error as error:
             raise WarehouseError(f"cannot read the staged files in {files[0].parent}: {error}") from error
-    schema = tuple(zip(columns, map(str, types), strict=True))
-    # JSON, not repr or joining: a column name may hold any character.
-    text = json.dumps([_RECIPE, schema, rows, str(low), str(high)])
-    return Content(columns=schema, rows=rows, hash=hashlib.sha256(text.encode()).hexdigest())
+    return {file.name: Content(columns, *sums.get(str(file), _NO_ROWS)) for file in files}
 
 
-def _one_schema(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> tuple[list[str], list[DuckDBPyType]]:
-    first = parquet(con, files[:1])
-    wanted = list(zip(first.columns, map(str, first.types), strict=True))
-    for file in files[1:]:
-        other = parquet(con, [file])
-        # DuckDB would read by the first file's schema and cast or drop the rest in silence.
-        if list(zip(other.columns, map(str, other.types), strict=True)) != wanted:
-            raise WarehouseError(f"{file.name} and {files[0].name} in {file.parent} differ in columns or types")
-    return list(first.columns), list(first.types)
+def table_content(parts: Mapping[str, Content]) -> Content:
+    """What the table made up of ``parts`` (at least one, by file name) holds.
+
+    WarehouseError names two parts that differ in columns or types.
+    """
+    columns = _one_schema({name: part.columns for name, part in parts.items()})
+    low, high = zip(*(part.sums for part in parts.values()), strict=True)
+    return Content(columns, sum(part.rows for part in parts.values()), (sum(low), sum(high)))
+
+
+def _types(con: duckdb.DuckDBPyConnection, file: Path) -> dict[str, DuckDBPyType]:
+    found = parquet(con, [file])
+    return dict(zip(found.columns, found.types, strict=True))
+
+
+def _columns(types: Mapping[str, DuckDBPyType]) -> Columns:
+    return tuple((name, str(dtype)) for name, dtype in types.items())
+
+
+def _one_schema(schemas: Mapping[str, Columns]) -> Columns:
+    (first, wanted), *others = schemas.items()
+    for name, columns in others:
+        if columns != wanted:
+            raise WarehouseError(
+                f"{name} and {first} of one table differ in columns or types:"
+                f" {_written(columns, wanted)} against {_written(wanted, columns)}"
+            )
+    return wanted
+
+
+def _written(columns: Columns, others: Columns) -> str:
+    """The columns that the others don't have; all of them if just the order differs."""
+    named = [column for column in columns if column not in others] or columns
+    return ", ".join(f"{name} {dtype}" for name, dtype in named)
 
 
 def _row_sums(
-    con: duckdb.DuckDBPyConnection,
-    files: Sequence[Path],
-    columns: Sequence[str],
-    types: Sequence[DuckDBPyType],
-) -> tuple[int, int, int]:
-    pieces = ", ".join(_framed(quote(name), dtype) for name, dtype in zip(columns, types, strict=True))
+    con: duckdb.DuckDBPyConnection, files: Sequence[Path], types: Mapping[str, DuckDBPyType]
+) -> dict[str, tuple[int, tuple[int, int]]]:
+    """Rows and sums of each file that has rows, by its path; in one query, since many of them cost twice as much."""
+    pieces = ", ".join(_framed(quote(name), dtype) for name, dtype in types.items())
+    taken = {name.lower() for name in types}
+    path = next(name for count in itertools.count() if (name := f"path{count}") not in taken)
     query = f"""
-        SELECT count(*),
-               coalesce(sum((h & 18446744073709551615::UHUGEINT)::UBIGINT), 0),
-               coalesce(sum((h >> 64)::UBIGINT), 0)
-        FROM (SELECT md5_number(concat_ws('|', {pieces})) AS h
-              FROM read_parquet($files, hive_partitioning = false))
+        SELECT {quote(path)},
+               count(*),
+               sum((h & 18446744073709551615::UHUGEINT)::UBIGINT),
+               sum((h >> 64)::UBIGINT)
+        FROM (SELECT {quote(path)}, md5_number(concat_ws('|', {pieces})) AS h
+              FROM read_parquet($files, hive_partitioning = false, filename = $path))
+        GROUP BY ALL
     """
-    row = con.execute(query, {"files": [str(file) for file in files]}).fetchone()
-    assert row is not None  # an aggregate without GROUP BY has one row
-    return row[0], row[1], row[2]
+    found = con.execute(query, {"files": [str(file) for file in files], "path": path}).fetchall()
+    return {file: (rows, (low, high)) for file, rows, low, high in found}
 
 
 def _framed(value: str, dtype: DuckDBPyType) -> str:

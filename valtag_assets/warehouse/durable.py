@@ -1,11 +1,16 @@
 """Writing so that a power cut or a kill leaves the old file or the new one."""
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from valtag_assets.warehouse.errors import WarehouseError
+
+# Another file system; one without links or that forbids them; a file that has as many as it may.
+_NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 def write(path: Path, text: str) -> None:
@@ -32,6 +37,22 @@ def flush_folders(folder: Path, root: Path) -> None:
     while folder != root:
         folder = folder.parent
         flush(folder)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give the content of ``source`` a second name; a copy, forced to disk, where no link can be made.
+
+    The new name itself is on disk once its folder is flushed. WarehouseError names ``target``.
+    """
+    with _naming(target):
+        try:
+            os.link(source, target)
+            return
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        shutil.copyfile(source, target)
+    flush(target)
 
 
 @contextmanager

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.warehouse.errors import ManifestError, WarehouseError
-from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef, Verdict
+from valtag_assets.warehouse.snapshot import Attempt, Part, Snapshot, TableRef, Verdict
 
-FORMAT = 1
+# 2: the record of a snapshot names its parts. A change of the content hash needs a new format, too: sums of
+# shared parts are taken over from older snapshots.
+FORMAT = 2
 MANIFEST = "manifest.json"
 DETAILS = "_snapshot.json"
 ATTEMPTS_KEPT = 50
@@ -47,6 +49,7 @@ class Details:
     inputs: Mapping[str, str]
     verdicts: tuple[Verdict, ...]
     metrics: Mapping[str, Any]
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def snapshot_of(table: TableRef, entry: Entry, root: Path) -> Snapshot:
         metrics=details.metrics,
         files=tuple(folder / file for file in entry.files),
         key=details.key,
+        parts=details.parts,
     )
 
 
@@ -165,6 +169,7 @@ def read_details(path: Path) -> Details:
             inputs=data["inputs"],
             verdicts=tuple(Verdict(**item) for item in data["verdicts"]),
             metrics=data["metrics"],
+            parts=tuple(Part(**{**item, "sums": tuple(item["sums"])}) for item in data["parts"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
@@ -200,6 +205,11 @@ def _document(path: Path, text: str) -> dict[str, Any]:
         raise _damaged(path, error) from error
     if not isinstance(data, dict) or not isinstance(data.get("format"), int):
         raise _damaged(path, "no 'format' in it")
+    if data["format"] < FORMAT:
+        raise ManifestError(
+            f"{path} was written by an older valtag (format {data['format']}; this one reads {FORMAT}):"
+            " move the warehouse's folder away and run again; everything in it is made anew from the sources"
+        )
     if data["format"] > FORMAT:
         raise ManifestError(
             f"{path} was written by a newer valtag (format {data['format']}; this one reads {FORMAT}): upgrade valtag"

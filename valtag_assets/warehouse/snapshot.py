@@ -67,13 +67,29 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One Parquet file of a snapshot.
+
+    ``digest`` is the content hash a table of these rows alone would have: equal for equal rows in any order.
+    ``bytes`` is the file's size. ``sums`` are the two sums the digest is made of; those of all parts add up to
+    the table's.
+    """
+
+    name: str
+    rows: int
+    digest: str
+    bytes: int
+    sums: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """One immutable published version of a table for one as-of.
 
     ``as_of`` is None for tables that don't depend on time. ``known_at`` is aware, UTC. ``columns`` are
     (name, DuckDB type) in order; ``key`` names those that identify a row. ``data_until`` is the latest
     event seen, naive local time. ``inputs`` maps table keys to the ids of the snapshots read. ``files``
-    are absolute paths.
+    are absolute paths, ``parts`` what is known of each, in the same order.
     """
 
     table: TableRef
@@ -92,6 +108,7 @@ class Snapshot:
     metrics: Mapping[str, Any]
     files: tuple[Path, ...]
     key: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def held(self) -> frozenset[str]:

@@ -5,7 +5,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ from typing import Any
 import duckdb
 import filelock
 
-from valtag_assets.warehouse import durable
-from valtag_assets.warehouse.content_hash import read_content
+from valtag_assets.warehouse import durable, staging
 from valtag_assets.warehouse.errors import LockTimeout, ViewsError, WarehouseError
 from valtag_assets.warehouse.manifest import (
     DETAILS,
@@ -31,19 +30,12 @@ from valtag_assets.warehouse.manifest import (
     utc,
 )
 from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
+from valtag_assets.warehouse.staging import Staged
 from valtag_assets.warehouse.sweeping import remove_leftovers
 from valtag_assets.warehouse.views import write_views
 
 VIEWS = "valtag.duckdb"
 STAGING = ".staging"
-
-
-@dataclass(frozen=True)
-class Staged:
-    """An empty folder to write one table's ``*.parquet`` files into, on the warehouse's own file system."""
-
-    table: TableRef
-    path: Path
 
 
 class Warehouse:
@@ -68,6 +60,15 @@ class Warehouse:
         with self._workspace() as path:
             yield Staged(table, path)
 
+    def share(self, staged: Staged, snapshot: Snapshot, name: str) -> None:
+        """Make part ``name`` of a published snapshot of the same table a part of the staged one, unread.
+
+        The file is linked (copied where the file system has no links), so each snapshot's folder stays whole by
+        itself. WarehouseError if the snapshot has no such part, if its file is missing or has another size than
+        when it was published, or if the staged table has a part of that name.
+        """
+        staging.share(staged, snapshot, name)
+
     def publish(
         self,
         staged: Staged,
@@ -83,7 +84,7 @@ class Warehouse:
         metrics: Mapping[str, Any],
         key: Sequence[str],
     ) -> Snapshot:
-        """Make the staged ``*.parquet`` files a snapshot, then rebuild the views.
+        """Make the staged ``*.parquet`` files a snapshot, then rebuild the views. Shared parts are not read.
 
         If content, input hash, catalog hash, data_until, key and verdicts all equal those of the as-of's
         current snapshot, that one is returned, an attempt ``reused`` is recorded, and the staged files are
@@ -96,12 +97,11 @@ class Warehouse:
         table = staged.table
         _refuse_confused_times(as_of, data_until)
         known_at = utc(known_at)
-        files = _seal_parts(staged.path)
-        content = read_content(files)
+        content, parts = staging.seal(staged)
         missing = [name for name in key if name not in dict(content.columns)]
         if missing:
             raise WarehouseError(f"{table}: key columns {missing} are not in the staged files")
-        details = Details(content.columns, tuple(key), dict(inputs), tuple(verdicts), dict(metrics))
+        details = Details(content.columns, tuple(key), dict(inputs), tuple(verdicts), dict(metrics), parts)
         durable.write(staged.path / DETAILS, details_text(details, table))
         durable.flush(staged.path)
         entry = Entry(
@@ -115,7 +115,7 @@ class Warehouse:
             catalog_hash=catalog_hash,
             data_until=data_until,
             folder="",
-            files=tuple(file.name for file in files),
+            files=tuple(part.name for part in parts),
         )
         snapshot = self._enter(staged, entry, details)
         try:
@@ -341,21 +341,3 @@ def _refuse_confused_times(as_of: date | None, data_until: datetime | None) -> N
         raise ValueError(f"as_of is a local date, not an instant: {as_of.isoformat()}")
     if data_until is not None and data_until.tzinfo is not None:
         raise ValueError(f"data_until is naive local time, not {data_until.isoformat()}")
-
-
-def _seal_parts(folder: Path) -> list[Path]:
-    """Rename the staged files to ``part-<n>.parquet`` and force them to disk."""
-    if not folder.is_dir():
-        raise WarehouseError(f"the staging folder {folder} is gone: it was published already, or swept")
-    # The record is there if publish() is tried again, say after LockTimeout.
-    found = sorted(path for path in folder.iterdir() if path.name != DETAILS)
-    strange = [path.name for path in found if path.suffix != ".parquet" or not path.is_file()]
-    if strange or not found:
-        problem = f"holds {strange}" if strange else "is empty"
-        raise WarehouseError(f"the staging folder {folder} {problem}: write *.parquet files, and only those")
-    # Two passes: a file may already be called as another one will be.
-    waiting = [path.rename(folder / f"{position}.sealing") for position, path in enumerate(found)]
-    parts = [path.rename(folder / f"part-{position}.parquet") for position, path in enumerate(waiting)]
-    for part in parts:
-        durable.flush(part)
-    return parts

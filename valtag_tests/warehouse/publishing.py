@@ -29,15 +29,9 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["valtag_assets.warehouse.store"])
 
 
-def publish(
-    warehouse: Warehouse,
-    query: str = "SELECT 1 AS person_id, 10 AS spend",
-    table: TableRef = TABLE,
-    parts: Sequence[str] = (),
-    **changes: Any,
-) -> Snapshot:
-    """Publish the rows of ``query`` (or one file for each of ``parts``) with some arguments changed."""
-    arguments: dict[str, Any] = {
+def arguments(**changes: Any) -> dict[str, Any]:
+    """What ``Warehouse.publish`` is told besides the staged files, with some of it changed."""
+    return {
         "as_of": DAY,
         "known_at": MORNING,
         "input_hash": "in",
@@ -50,10 +44,20 @@ def publish(
         "key": ["person_id"],
         **changes,
     }
+
+
+def publish(
+    warehouse: Warehouse,
+    query: str = "SELECT 1 AS person_id, 10 AS spend",
+    table: TableRef = TABLE,
+    parts: Sequence[str] = (),
+    **changes: Any,
+) -> Snapshot:
+    """Publish the rows of ``query`` (or one file for each of ``parts``) with some arguments changed."""
     with warehouse.staging(table) as staged, duckdb.connect() as con:
         for position, text in enumerate(parts or [query]):
             con.sql(text).write_parquet(str(staged.path / f"data_{position}.parquet"))
-        return warehouse.publish(staged, **arguments)
+        return warehouse.publish(staged, **arguments(**changes))
 
 
 def rows(snapshot: Snapshot | None) -> list[tuple[Any, ...]]:
@@ -87,19 +91,38 @@ def publish_versions(pipe: Connection, root: Path, first: int, count: int) -> No
 
 def publish_until_step(pipe: Connection, root: Path, step: int) -> None:
     """Publish version ``step``, but die just before the ``step``-th change in the folder ``root``."""
+    die_before(root, step)
+    publish(Warehouse(root), version_query(step), known_at=MORNING + timedelta(seconds=step), run_id=f"run {step}")
+    pipe.send("published")
+
+
+def share_until_step(pipe: Connection, root: Path, step: int) -> None:
+    """Publish all parts of the current snapshot and one more, but die just before the ``step``-th change."""
+    warehouse = Warehouse(root)
+    old = warehouse.current(TABLE, DAY)
+    assert old is not None
+    die_before(root, step)
+    with warehouse.staging(TABLE) as staged, duckdb.connect() as con:
+        for part in old.parts:
+            warehouse.share(staged, old, part.name)
+        con.sql("SELECT 9 AS person_id, 90 AS spend").write_parquet(str(staged.path / "added.parquet"))
+        warehouse.publish(staged, **arguments(known_at=MORNING + timedelta(hours=1)))
+    pipe.send("published")
+
+
+def die_before(root: Path, step: int) -> None:
+    """Kill this process just before its ``step``-th change in the folder ``root`` from now on."""
     steps = 0
 
     def die(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal steps
         writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if writes or event in ("os.mkdir", "os.rename", "os.remove", "shutil.rmtree"):
+        if writes or event in ("os.mkdir", "os.link", "os.rename", "os.remove", "shutil.rmtree"):
             steps += str(arguments[0]).startswith(str(root))
             if steps == step:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(die)
-    publish(Warehouse(root), version_query(step), known_at=MORNING + timedelta(seconds=step), run_id=f"run {step}")
-    pipe.send("published")
 
 
 def read_versions(pipe: Connection, root: Path) -> None:

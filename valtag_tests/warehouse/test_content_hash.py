@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valtag_assets.warehouse.content_hash import Content, read_content
+from valtag_assets.warehouse.content_hash import Content, read_contents, table_content
 from valtag_assets.warehouse.errors import WarehouseError
 
 SCHEMA = pa.schema(
@@ -40,14 +40,14 @@ def content_of(*parts: list[tuple]) -> Content:
             table = pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in part], SCHEMA)
             files.append(Path(folder) / f"{position}.parquet")
             pq.write_table(table, files[-1])
-        return read_content(files)
+        return table_content(read_contents(files))
 
 
 def hash_of(query: str) -> str:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         file = Path(folder) / "part.parquet"
         con.sql(query).write_parquet(str(file))
-        return read_content([file]).hash
+        return table_content(read_contents([file])).hash
 
 
 @settings(max_examples=40, deadline=None)
@@ -130,7 +130,7 @@ def test_a_zoned_time_hashes_alike_in_any_session_zone():
             file = Path(folder) / "zoned.parquet"
             at = datetime.fromisoformat("2026-09-01T08:00:00+00:00")
             pq.write_table(pa.table({"at": pa.array([at], pa.timestamp("us", tz=zone))}), file)
-            hashes.add(read_content([file]).hash)
+            hashes.add(table_content(read_contents([file])).hash)
         assert len(hashes) == 1
 
 
@@ -139,14 +139,14 @@ def test_files_of_different_schemas_are_refused(tmp_path):
     pq.write_table(pa.table({"spend": [1]}), files[0])
     pq.write_table(pa.table({"spend": ["1"]}), files[1])
     with pytest.raises(WarehouseError, match=r"b\.parquet and a\.parquet .* differ"):
-        read_content(files)
+        read_contents(files)
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path):
     file = tmp_path / "a.parquet"
     file.write_text("not parquet")
     with pytest.raises(WarehouseError, match=r"a\.parquet"):
-        read_content([file])
+        read_contents([file])
 
 
 def test_schema_and_rows_come_with_the_hash():
@@ -165,4 +165,13 @@ def test_the_partition_folder_is_not_a_column(tmp_path):
     folder = tmp_path / "as_of=2026-09-01"
     folder.mkdir()
     pq.write_table(pa.table({"day": [date(2026, 9, 1)]}), folder / "a.parquet")
-    assert read_content([folder / "a.parquet"]).columns == (("day", "DATE"),)
+    assert table_content(read_contents([folder / "a.parquet"])).columns == (("day", "DATE"),)
+
+
+def test_a_column_named_like_the_path_of_its_file_is_a_column_like_any_other(tmp_path):
+    for name, value in (("a.parquet", "x"), ("b.parquet", "y")):
+        pq.write_table(pa.table({"PATH0": [value], "filename": [value]}), tmp_path / name)
+    contents = read_contents([tmp_path / "a.parquet", tmp_path / "b.parquet"])
+    assert [content.rows for content in contents.values()] == [1, 1]
+    assert len({content.hash for content in contents.values()}) == 2
+    assert contents["a.parquet"].columns == (("PATH0", "VARCHAR"), ("filename", "VARCHAR"))

@@ -17,6 +17,7 @@ from valtag_tests.warehouse.publishing import (
     publish_with_full_disk,
     read_versions,
     rows,
+    share_until_step,
     start,
     version_query,
 )
@@ -85,6 +86,24 @@ def test_a_publisher_killed_before_any_single_step_leaves_the_old_or_the_new(war
     # Killed early the old one is served, killed late (before the views) the new one.
     assert served[:5] == ["run 0"] * 5
     assert served[-2] == f"run {step - 1}"
+
+
+def test_a_publisher_killed_while_it_shares_parts_harms_neither_snapshot(warehouse):
+    old = publish(warehouse)
+    served = []
+    for step in range(1, 100):
+        child, _ = start(share_until_step, warehouse.root, step)
+        child.join()
+        current = warehouse.current(TABLE, DAY)
+        served.append(len(current.parts))
+        assert rows(current) == [(1, 10), (9, 90)][: len(current.parts)]
+        assert rows(old) == [(1, 10)]
+        warehouse.sweep(timedelta(0), FAR_FUTURE)
+        assert folders(warehouse) == published(warehouse)
+        if len(current.parts) == 2:
+            break
+    assert served == [1] * (step - 1) + [2]
+    assert step > 5
 
 
 def test_two_publishers_of_one_table_lose_nothing(warehouse):

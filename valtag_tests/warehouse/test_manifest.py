@@ -20,13 +20,13 @@ def test_the_manifest_is_plain_json_with_relative_paths(warehouse):
     snapshot = publish(warehouse)
     text = manifest_path(warehouse).read_text(encoding="utf-8")
     data = json.loads(text)
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert data["table"] == "tags/transaction"
     assert data["snapshots"][0]["folder"] == f"tags/transaction/as_of=2026-09-01/{snapshot.id}"
     assert str(warehouse.root) not in text
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"format": 1, "table": "tags/transaction"}', "\x00\x00"])
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"format": 2, "table": "tags/transaction"}', "\x00\x00"])
 def test_a_damaged_manifest_is_an_error_naming_file_and_remedy(warehouse, damage):
     publish(warehouse)
     path = manifest_path(warehouse)
@@ -63,8 +63,8 @@ def test_bytes_that_are_no_text_are_damage(warehouse):
 def test_a_manifest_of_a_newer_format_asks_for_an_upgrade(warehouse):
     publish(warehouse)
     path = manifest_path(warehouse)
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
-    with pytest.raises(ManifestError, match=r"format 2; this one reads 1.*upgrade"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 3}))
+    with pytest.raises(ManifestError, match=r"format 3; this one reads 2.*upgrade"):
         warehouse.current(TABLE, DAY)
 
 

@@ -1,0 +1,177 @@
+"""From clean facts to the checkpoint of an as-of with as little work as possible: tiles of the months that
+changed, then the nearest checkpoint moved, or all tiles merged where there is none near.
+
+The result is the same by every way: a checkpoint is a pure function of the clean parts and the as-of.
+"""
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from valtag_assets.engine import checkpoints as cp
+from valtag_assets.engine.moving import Making
+from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.session import Engine
+from valtag_assets.engine.tiles import Group, Layer, answer_id, layers_of, tile_expression, tile_table
+from valtag_assets.engine.windows import Span, span_of
+from valtag_assets.warehouse.derived import Derived, DerivedFiles
+
+TILES, CHECKPOINTS = "tiles", "checkpoints"
+COLUMNS, TILE = "columns", "tile.parquet"
+# What the files hold: code that changes it takes the next number.
+RECIPE = 1
+# Beyond so many days most persons have moved anyway, and merging all tiles is as cheap.
+FAR = 45
+KEPT = 4
+_MONTH = re.compile(r"part-(\d{4})-(\d{2})\.parquet")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a clean fact: its file and digest, and the dates its rows may have (None: any)."""
+
+    name: str
+    file: Path
+    digest: str
+
+    @property
+    def label(self) -> str:
+        return self.name.removeprefix("part-").removesuffix(".parquet")
+
+    @property
+    def span(self) -> tuple[date, date] | None:
+        found = _MONTH.fullmatch(self.name)
+        if not found:
+            return None
+        first = date(int(found[1]), int(found[2]), 1)
+        return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+    def within(self, spans: Iterable[Span]) -> bool:
+        """Whether a row of the part may lie in one of the spans."""
+        span = self.span
+        return span is None or any(item.touches(*span) for item in spans)
+
+
+@dataclass
+class Told:
+    """What was done for one layer: for the asset's page, and for whoever asks why it took so long."""
+
+    fact: str
+    tags: tuple[str, ...]
+    how: str = ""
+    tiles_made: list[str] = field(default_factory=list)
+    touched: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        made = {"how": self.how, "tiles_made": self.tiles_made, "touched": self.touched}
+        return {"fact": self.fact, "tags": list(self.tags), **made}
+
+
+@dataclass
+class Incremental:
+    """The tiles and checkpoints of one catalog's facts, brought up to date as they are asked for."""
+
+    engine: Engine
+    files: DerivedFiles
+    told: list[Told] = field(default_factory=list)
+
+    def layers(self, group: Group) -> list[Layer]:
+        """The layers the group's tags are merged from, given the tiles there are."""
+        return layers_of(group, (ids for _, ids in self._known(group)))
+
+    def checkpoint(self, layer: Layer, parts: Sequence[Part], as_of: date) -> Derived:
+        """The layer's checkpoint at ``as_of`` of the fact whose clean ``parts`` these are."""
+        seen = [span_of(window, as_of) for window in cp.windows_of(layer.group.needs)]
+        # Without any the files' columns would be unknown; rows outside the windows count for nothing.
+        parts = [part for part in parts if part.within(seen)] or list(parts[:1])
+        told = Told(layer.group.source.code, tuple(tag.code for tag in layer.group.tags))
+        self.told.append(told)
+        name = f"{as_of}-{_digest(layer, parts, as_of)}"
+        found = self.files.find(CHECKPOINTS, layer.name, name)
+        if found is not None:
+            told.how = "kept"
+            return found
+        tiles = self._tiles(layer, parts, told)
+        making = Making(self.engine, layer.group, as_of, tiles, {part.name: part for part in parts})
+        near = [entry for entry in self.files.entries(CHECKPOINTS, layer.name) if self._usable(making, layer, entry)]
+        made = self.files.make(CHECKPOINTS, layer.name, name, fill=lambda into: making.fill(into, near))
+        told.how, told.touched = making.how, making.touched
+        self._forget(layer, as_of)
+        return made
+
+    def _known(self, group: Group) -> Iterable[tuple[str, frozenset[str]]]:
+        """The folders of tiles of the group, with the partials they hold."""
+        for name in self.files.names(TILES):
+            entry = self.files.find(TILES, name, COLUMNS) if name.startswith(f"{group.name}.") else None
+            if entry is not None and entry.about["recipe"] == RECIPE:
+                yield name, frozenset(entry.about["ids"])
+
+    def _tiles(self, layer: Layer, parts: Sequence[Part], told: Told) -> dict[str, Path]:
+        """The tile file of each part, made where it is missing; by part name."""
+        about = {"ids": sorted(layer.ids), "recipe": RECIPE}
+        self.files.make(TILES, layer.name, COLUMNS, fill=lambda _: about)
+        found = {}
+        for part in parts:
+            name = _tile_name(part.name, part.digest)
+            entry = self.files.find(TILES, layer.name, name)
+            if entry is None:
+                told.tiles_made.append(part.label)
+                entry = self.files.make(TILES, layer.name, name, fill=functools.partial(self._tile, layer, part))
+            found[part.name] = entry.file(TILE)
+        return found
+
+    def _tile(self, layer: Layer, part: Part, into: Path) -> Mapping[str, Any]:
+        wider = self._wider(layer, part)
+        if wider is not None:
+            self.engine.write(tile_table(layer.group, layer.partials, cp.TILES), {cp.TILES: [wider]}, into / TILE)
+        else:
+            clean = {clean_name(layer.group.source.code): [part.file]}
+            self.engine.write(tile_expression(layer.group, layer.partials), clean, into / TILE)
+        return {"part": part.name, "digest": part.digest}
+
+    def _wider(self, layer: Layer, part: Part) -> Path | None:
+        """Tiles of the same rows with more partials: left by a catalog that had more tags."""
+        for name, ids in self._known(layer.group):
+            if layer.ids < ids:
+                tile = self.files.find(TILES, name, _tile_name(part.name, part.digest))
+                if tile is not None:
+                    return tile.file(TILE)
+        return None
+
+    def _usable(self, making: Making, layer: Layer, entry: Derived) -> bool:
+        """Whether the checkpoint can be moved: near enough, and the tiles it rests on are still there."""
+        if abs((date.fromisoformat(entry.about["as_of"]) - making.as_of).days) > FAR:
+            return False
+        for name, digest in making.changed(entry).items():
+            if digest is not None:
+                tile = self.files.find(TILES, layer.name, _tile_name(name, digest))
+                if tile is None:
+                    return False
+                making.before[name, digest] = tile.file(TILE)
+        return True
+
+    def _forget(self, layer: Layer, as_of: date) -> None:
+        """Keep the newest checkpoints and those nearest to the one just made: later ones continue from them."""
+        names = self.files.names(CHECKPOINTS, layer.name)
+        near = sorted(names, key=lambda name: (abs((date.fromisoformat(name[:10]) - as_of).days), name))[:KEPT]
+        for name in set(names) - set(near) - set(names[-KEPT:]):
+            self.files.remove(CHECKPOINTS, layer.name, name)
+
+
+def _tile_name(part: str, digest: str) -> str:
+    return f"{part.removeprefix('part-').removesuffix('.parquet')}-{hashlib.sha256(digest.encode()).hexdigest()[:16]}"
+
+
+def _digest(layer: Layer, parts: Sequence[Part], as_of: date) -> str:
+    """Equal for checkpoints of equal content."""
+    group = layer.group
+    answers = sorted((tag.code, answer_id(tag)) for tag in group.tags) if group.value is not None else []
+    needs = [need.column for need in group.needs]
+    text = json.dumps([RECIPE, str(as_of), needs, answers, sorted((part.name, part.digest) for part in parts)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
