@@ -10,14 +10,16 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import ibis
 import pyarrow as pa
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import monotonically_increasing_id
 
-from valtag_assets.engine.session import EngineError, Inputs, compile_sql
+from valtag_assets.engine.session import EngineError, Inputs, compile_sql, part_name
 
 LOOPBACK = "127.0.0.1"
 LOG = "spark.log"
@@ -45,6 +47,7 @@ _USUAL = {
     # What fits one machine is spread over its cores, not over the 200 tasks of a cluster.
     "spark.sql.shuffle.partitions": "8",
 }
+_PLACE = "_place"
 _GLOB = re.compile(r"[\\*?\[\]{}]")
 
 
@@ -64,6 +67,17 @@ class SparkEngine:
     def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
         with self._result(expression, inputs) as result:
             _write_one(result, into)
+
+    def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
+        with self._result(expression, inputs) as result, _folder(into / ".parts") as space:
+            # Each bucket goes to one task, and with every row its place in the whole: tasks keep no order.
+            placed = result.withColumn(_PLACE, monotonically_increasing_id())
+            apart = placed.repartition(bucket).sortWithinPartitions(bucket, _PLACE).drop(_PLACE)
+            apart.write.mode("overwrite").partitionBy(bucket).parquet(str(space))
+            written = {part_name(_value(part.parent.name)): part for part in space.glob("*/*.parquet")}
+            for name, part in written.items():
+                os.replace(part, into / name)
+        return sorted(into / name for name in written)
 
     def fetch(self, expression: ibis.Table, inputs: Inputs) -> pa.Table:
         with self._result(expression, inputs) as result:
@@ -90,14 +104,26 @@ class SparkEngine:
 
 def _write_one(result: DataFrame, into: Path) -> None:
     """All rows into one Parquet file, which is there whole or not at all. Spark itself knows only folders."""
-    folder = into.with_name(f".{into.name}.parts")
-    try:
+    with _folder(into.with_name(f".{into.name}.parts")) as space:
         # Partitions of a sorted result are put one after the other, so the file is sorted too.
-        result.coalesce(1).write.mode("overwrite").parquet(str(folder))
-        (part,) = folder.glob("*.parquet")
+        result.coalesce(1).write.mode("overwrite").parquet(str(space))
+        (part,) = space.glob("*.parquet")
         os.replace(part, into)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """A folder Spark may fill; it is gone afterwards, with the notes Spark leaves beside its files."""
+    try:
+        yield path
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _value(folder: str) -> str | None:
+    """The value a folder ``bucket=value`` stands for."""
+    written = folder.partition("=")[2]
+    return None if written == "__HIVE_DEFAULT_PARTITION__" else unquote(written)
 
 
 @contextmanager
