@@ -11,7 +11,7 @@ from ibis.backends.sql.dialects import PySpark
 from ibis.config import Config
 
 # Characters whose upper case Java takes to be several (ß is SS, ﬁ is FI); and those of them that have one of their own.
-_UPPER_IS_LONG = "[ßŉǰΐΰևẖ-ẚὐὒὔὖᾀ-ᾯᾲ-ᾴᾶᾷᾼῂ-ῄῆῇῌῒΐῖῗῢ-ῤῦῧῲ-ῴῶῷῼﬀ-ﬆﬓ-ﬗ]"
+_UPPER_IS_LONG = "[ßŉǰΐΰևẖ-ẚὐὒὔὖᾀ-ᾯᾲ-ᾴᾶᾷᾼῂ-ῄῆῇῌ\u1fd2\u1fd3ῖῗῢ-ῤῦῧῲ-ῴῶῷῼﬀ-ﬆﬓ-ﬗ]"
 _UPPER_OF_ITS_OWN = ("ßᾀᾁᾂᾃᾄᾅᾆᾇᾐᾑᾒᾓᾔᾕᾖᾗᾠᾡᾢᾣᾤᾥᾦᾧᾳῃῳ", "ẞᾈᾉᾊᾋᾌᾍᾎᾏᾘᾙᾚᾛᾜᾝᾞᾟᾨᾩᾪᾫᾬᾭᾮᾯᾼῌῼ")
 # Lower cases that Java writes with two characters, or by the place in the word.
 _LOWER_OF_ITS_OWN = ("İΣ", "iσ")

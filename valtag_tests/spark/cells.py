@@ -38,4 +38,5 @@ def assert_equal(one: Path, other: Path, key: str | None = None) -> None:
     """Equal in names, types, order of rows and every cell, and so in the hash the warehouse keeps."""
     found = differences(one, other, key)
     assert not found, f"{len(found)} cells differ: {found[:40]}"
-    assert read_contents([one])[one.name] == read_contents([other])[other.name]
+    contents = [read_contents([file])[file.name] for file in (one, other)]
+    assert contents[0] == contents[1], contents

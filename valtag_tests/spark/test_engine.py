@@ -148,7 +148,7 @@ def test_each_character_has_the_case_duckdb_gives_it(tmp_path: Path, duck: DuckD
     points = [code for code in range(1, 0x1E944) if not 0xD800 <= code <= 0xDFFF and chr(code) not in new]
     texts = [chr(code) for code in points] + ["ΌΣΟΣ", "STRASSE straße", "ﬁﬂ İi ǆ", "a\x0bv\x0cf "]
     rows, inputs = table([{"n": n, "text": text} for n, text in enumerate(texts)], tmp_path, {"n": INTEGER, "text": TEXT})
-    cases = rows.select("n", up=rows.text.upper(), low=rows.text.lower(), long=rows.text.length(), bare=rows.text.strip())
+    cases = rows.select("n", up=rows.text.upper(), low=rows.text.lower(), long=rows.text.length().cast("int64"), bare=rows.text.strip())
     for engine in (duck, spark):
         engine.write(cases.order_by("n"), inputs, tmp_path / f"{engine.name}.parquet")
     assert_equal(tmp_path / "duckdb.parquet", tmp_path / "spark.parquet", "n")
