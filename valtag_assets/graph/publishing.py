@@ -18,7 +18,7 @@ import dagster as dg
 import duckdb
 
 from valtag_assets.engine.reading.origin import SourceError
-from valtag_assets.engine.session import Engine
+from valtag_assets.engine.session import Engine, EngineError
 from valtag_assets.expression.resolved import code_version
 from valtag_assets.graph.checks import check_results, gate_result
 from valtag_assets.graph.gates import Gate, in_words
@@ -33,7 +33,7 @@ from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
 
 # What a company's tables or its disk can do to us; the message names the fix.
-FAULTS = (SourceError, WarehouseError, duckdb.Error, OSError)
+FAULTS = (SourceError, WarehouseError, EngineError, duckdb.Error, OSError)
 Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
 
 
@@ -127,7 +127,7 @@ def _compute(
     """Stage and audit; the published snapshot, or the verdicts that forbid publishing."""
     warehouse = setting.warehouse
     previous = _previous(setting, plan)
-    with warehouse.staging(plan.table) as staged, session.open() as engine:
+    with warehouse.staging(plan.table) as staged, session.open(plan.table.key) as engine:
         written = plan.write(engine, staged.path)
         files = sorted(staged.path.glob("*.parquet"))
         shape = profile(engine, files, plan.columns, private=plan.private)

@@ -1,12 +1,16 @@
 """project.yaml: what holds for the whole catalog; access.yaml: who may see what."""
 
+import re
 from datetime import date
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from valtag_assets.spec.block import Access, Block, Code, Refresh, Title, check_time
+
+_MASTER = re.compile(r"local(\[(\*|\d+)\])?|(spark|sc)://\S+|yarn|k8s://\S+")
+_TABLE = re.compile(r"(clean|identity|tags|scores|segments)/(\*|[a-z][a-z0-9_]*)")
 
 DEFAULT_MISSING = ("", "NA", "N/A", "NULL", "null", "None", "nan", "NaN", "-", "无", "未知", "空")
 
@@ -22,6 +26,70 @@ class Persons(Block):
     access: Access = "internal"
 
 
+Engine = Literal["duckdb", "spark"]
+
+
+class Engines(Block):
+    """What computes the tables. Written as one word (``engine: spark``) it is ``default``.
+
+    ``tables`` name the engine of some tables, by key (``clean/orders``) or stage (``clean/*``); snapshots are
+    the same files whoever writes them. ``master`` is where Spark runs: ``local[*]``, ``spark://host:7077``, or
+    Spark Connect, ``sc://host:15002``. ``settings`` are Spark's own (``spark.executor.memory``).
+    """
+
+    default: Engine = "duckdb"
+    tables: dict[str, Engine] = {}
+    master: str = "local[*]"
+    settings: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word(cls, data: Any) -> Any:
+        return {"default": data} if isinstance(data, str) else data
+
+    @field_validator("master")
+    @classmethod
+    def _master(cls, master: str) -> str:
+        return check_master(master)
+
+    @field_validator("tables")
+    @classmethod
+    def _tables(cls, tables: dict[str, Engine]) -> dict[str, Engine]:
+        for table in tables:
+            if not _TABLE.fullmatch(table):
+                raise ValueError(f"'{table}' is no table; write one as clean/orders, or a whole stage as clean/*")
+        return tables
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _texts(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict):
+            return settings
+        # YAML's true is Spark's "true".
+        return {
+            name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in settings.items()
+        }
+
+    @property
+    def used(self) -> frozenset[Engine]:
+        """The engines some table is computed on."""
+        return frozenset({self.default, *self.tables.values()})
+
+    def of(self, table: str) -> Engine:
+        """The engine that computes ``table``: by its own key, else its stage, else the default."""
+        stage = f"{table.partition('/')[0]}/*"
+        return self.tables.get(table, self.tables.get(stage, self.default))
+
+
+def check_master(master: str) -> str:
+    """Where Spark runs, as Spark writes it."""
+    if not _MASTER.fullmatch(master):
+        raise ValueError(
+            f"'{master}' is no place for Spark; write local[*], local[4], spark://host:7077 or sc://host:15002"
+        )
+    return master
+
+
 class Project(Block):
     """project.yaml. ``start`` is the first as-of that may be asked for."""
 
@@ -33,6 +101,7 @@ class Project(Block):
     owner: str = "team:data"
     persons: Persons = Persons()
     refresh: Refresh = Refresh()
+    engine: Engines = Engines()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},

@@ -1,13 +1,10 @@
 """Cleaning on both engines: every step of every type over nasty texts, and the quarantine of what is refused."""
 
-import random
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.duckdb import DuckDBEngine
@@ -89,7 +86,9 @@ def both(duck: DuckDBEngine, spark: SparkEngine, folder: Path, spec: Source, raw
 
 def test_every_step_of_every_type_gives_equal_cells(tmp_path: Path, duck: DuckDBEngine, spark: SparkEngine) -> None:
     texts = pa.array(TEXTS, pa.string())
-    raw = raw_table(tmp_path / "raw", {"n": pa.array(map(str, range(len(TEXTS)))), "x": texts}, dict.fromkeys("nx", "VARCHAR"))
+    raw = raw_table(
+        tmp_path / "raw", {"n": pa.array(map(str, range(len(TEXTS)))), "x": texts}, dict.fromkeys("nx", "VARCHAR")
+    )
     fields = [{"from": "x", "invalid": "null", **field} for field in FIELDS]
     spec = source([{"name": "n", "type": "integer"}, *fields])
     found = both(duck, spark, tmp_path, spec, raw)
@@ -101,7 +100,10 @@ def test_what_is_refused_is_refused_by_the_same_rule_with_the_same_words(
 ) -> None:
     texts = pa.array(TEXTS, pa.string())
     raw = raw_table(tmp_path / "raw", {"x": texts, "y": texts}, dict.fromkeys("xy", "VARCHAR"))
-    fields = [{"name": "n", "type": "text", "from": "x"}, {"name": "y", "type": "decimal(18,2)", "bounds": {"min": 0}}]
+    fields = [
+        {"name": "n", "type": "text", "from": "x"},
+        {"name": "y", "type": "decimal(18,2)", "bounds": {"min": 0}},
+    ]
     spec = source(
         fields,
         refuse=[{"name": "long", "where": "length(n) > 100"}],

@@ -143,12 +143,22 @@ def test_a_fault_of_the_data_is_an_error_with_its_reason_and_leaves_the_old_file
 
 def test_each_character_has_the_case_duckdb_gives_it(tmp_path: Path, duck: DuckDBEngine, spark: SparkEngine) -> None:
     """All characters of Unicode 13, which is what Java 17 knows."""
-    new = set("ƛɤ") | {chr(code) for code in (*range(0x1C89, 0x1C8B), *range(0xA7C0, 0xA7DD), *range(0x10570, 0x105C0))}
+    new = set("ƛɤ") | {
+        chr(code) for code in (*range(0x1C89, 0x1C8B), *range(0xA7C0, 0xA7DD), *range(0x10570, 0x105C0))
+    }
     new |= {chr(code) for code in range(0x10D50, 0x10D86)} | {"\u2c2f", "\u2c5f"}
     points = [code for code in range(1, 0x1E944) if not 0xD800 <= code <= 0xDFFF and chr(code) not in new]
     texts = [chr(code) for code in points] + ["ΌΣΟΣ", "STRASSE straße", "ﬁﬂ İi ǆ", "a\x0bv\x0cf "]
-    rows, inputs = table([{"n": n, "text": text} for n, text in enumerate(texts)], tmp_path, {"n": INTEGER, "text": TEXT})
-    cases = rows.select("n", up=rows.text.upper(), low=rows.text.lower(), long=rows.text.length().cast("int64"), bare=rows.text.strip())
+    rows, inputs = table(
+        [{"n": n, "text": text} for n, text in enumerate(texts)], tmp_path, {"n": INTEGER, "text": TEXT}
+    )
+    cases = rows.select(
+        "n",
+        up=rows.text.upper(),
+        low=rows.text.lower(),
+        long=rows.text.length().cast("int64"),
+        bare=rows.text.strip(),
+    )
     for engine in (duck, spark):
         engine.write(cases.order_by("n"), inputs, tmp_path / f"{engine.name}.parquet")
     assert_equal(tmp_path / "duckdb.parquet", tmp_path / "spark.parquet", "n")
