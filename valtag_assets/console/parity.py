@@ -62,10 +62,10 @@ def compute_both(setting: Setting, as_of: date | None, planned: Callable[[str], 
         return [_compared(setting, sides, ref, as_of, reasons) for _, ref in sorted(tables.items())]
 
 
-def _on(setting: Setting, engine: str, data: Path) -> Setting:
-    """The catalog on one engine, in a data folder of its own."""
+def _on(setting: Setting, engine: str, apart: Path) -> Setting:
+    """The catalog on one engine, with a warehouse of its own."""
     engines = setting.engines.model_copy(update={"default": engine, "tables": {}})
-    return replace(setting, data=data, engine=engines)
+    return replace(setting, engine=engines, apart=apart)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Only Spark's public session is used, so a classic master (``local[*]``, ``spark:
 (``sc://…``) run the same code. Whatever runs the tasks must see the warehouse under the same path.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -147,6 +148,8 @@ def _session(master: str, settings: Mapping[str, str], log: Path) -> SparkSessio
         known = {**_USUAL, "spark.local.dir": str(log.parent), **settings}
     for name, value in known.items():
         builder = builder.config(name, value)
+    # PySpark logs what it raises as well, with the whole plan.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     try:
         with _errors_into(log):
             return builder.getOrCreate()

@@ -1,7 +1,7 @@
 """Ibis's compiler for Spark SQL, corrected where what it writes would give other cells than on DuckDB."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import ibis
 import ibis.expr.operations as ops
@@ -10,7 +10,7 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.backends.sql.dialects import PySpark
 from ibis.config import Config
 
-# Characters whose upper case Java takes to be several (ß is SS, ﬁ is FI); and those of them that have one of their own.
+# Characters whose upper case Java takes to be several (ß is SS, ﬁ is FI), and those of them that have one.
 _UPPER_IS_LONG = "[ßŉǰΐΰևẖ-ẚὐὒὔὖᾀ-ᾯᾲ-ᾴᾶᾷᾼῂ-ῄῆῇῌ\u1fd2\u1fd3ῖῗῢ-ῤῦῧῲ-ῴῶῷῼﬀ-ﬆﬓ-ﬗ]"
 _UPPER_OF_ITS_OWN = ("ßᾀᾁᾂᾃᾄᾅᾆᾇᾐᾑᾒᾓᾔᾕᾖᾗᾠᾡᾢᾣᾤᾥᾦᾧᾳῃῳ", "ẞᾈᾉᾊᾋᾌᾍᾎᾏᾘᾙᾚᾛᾜᾝᾞᾟᾨᾩᾪᾫᾬᾭᾮᾯᾼῌῼ")
 # Lower cases that Java writes with two characters, or by the place in the word.
@@ -27,7 +27,7 @@ class _Options(Config):
 class SparkText(PySpark):
     """Spark's text literals: of a backslash and a letter that it does not know, the letter stays."""
 
-    UNESCAPED_SEQUENCES = {"\\a": "a", "\\f": "f", "\\v": "v"}
+    UNESCAPED_SEQUENCES: ClassVar[dict[str, str]] = {"\\a": "a", "\\f": "f", "\\v": "v"}
 
 
 class SparkCompiler(PySparkCompiler):

@@ -133,7 +133,9 @@ def _compute(
         shape = profile(engine, files, plan.columns, private=plan.private)
         computed = time.monotonic()
         expected = plan.expectations(written, previous)
-        audited = audit(files, expected, plan.key[0], plan.joined)
+        # A table made on a cluster is audited there.
+        counting = engine if engine.name == "spark" else None
+        audited = audit(files, expected, plan.key[0], plan.joined, engine=counting)
         verdicts = [*audited, *plan.verdicts(written, audited)]
         checked = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):

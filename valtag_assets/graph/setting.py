@@ -46,13 +46,14 @@ def wall_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Setting:
-    """One catalog at work in one data folder."""
+    """One catalog at work in one data folder. ``apart``: its warehouse lies there, and not with the data."""
 
     resolved: Resolved
     data: Path
     clock: Callable[[], datetime] = wall_clock
     listen: Callable[[TableDone], None] = field(default=_silent, compare=False)
     engine: Engines | None = None
+    apart: Path | None = None
 
     @property
     def name(self) -> str:
@@ -65,19 +66,19 @@ class Setting:
 
     @property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.data / "warehouse" / self.name)
+        return Warehouse(self.apart or self.data / "warehouse" / self.name)
 
     @property
     def spill(self) -> Path:
         """A folder for working files, on the warehouse's own disk."""
-        folder = self.data / "warehouse" / self.name / ".work"
+        folder = self.warehouse.root / ".work"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property
     def fingerprints(self) -> Path:
         """Where digests of source files are remembered."""
-        return self.data / "warehouse" / self.name / ".fingerprints.json"
+        return self.warehouse.root / ".fingerprints.json"
 
     def today(self) -> date:
         """The present local date in the catalog's time zone."""

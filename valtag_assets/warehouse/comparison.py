@@ -68,8 +68,9 @@ def _counts(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict
 
 def _first(connection: duckdb.DuckDBPyConnection, name: str) -> list[Difference]:
     one, other = _mine(name), _theirs(name)
+    numbered = f"(SELECT row_number() OVER () AS n, * FROM {_paired([name])})"
     rows: list[tuple[Any, ...]] = connection.execute(
-        f"SELECT n, {one}::VARCHAR, {other}::VARCHAR FROM (SELECT row_number() OVER () AS n, * FROM {_paired([name])})"
+        f"SELECT n, {one}::VARCHAR, {other}::VARCHAR FROM {numbered}"
         f" WHERE {one} IS DISTINCT FROM {other} ORDER BY n LIMIT {SAMPLE}"
     ).fetchall()
     return [Difference(number, name, mine, theirs) for number, mine, theirs in rows]
