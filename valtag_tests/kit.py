@@ -9,7 +9,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ruamel.yaml import YAML
+import yaml
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.persons import PERSONS, clean_name
@@ -78,7 +78,8 @@ def write_catalog(folder: Path, files: Mapping[str, Any]) -> Path:
         elif isinstance(content, str):
             path.write_text(content, encoding="utf-8")
         elif content is not None:
-            YAML(typ="safe").dump(content, path)
+            text = yaml.safe_dump(content, allow_unicode=True, default_flow_style=None)
+            path.write_text(text, encoding="utf-8")
     return folder
 
 

@@ -53,7 +53,7 @@ def compute_both(setting: Setting, as_of: date | None, planned: Callable[[str], 
         sides = []
         for engine in ENGINES:
             side = _on(setting, engine, Path(name) / engine)
-            ran = run(side, as_of, (), planned(engine))
+            (ran,) = run(side, [as_of] if as_of else [], (), planned(engine))
             as_of = ran.as_of
             reasons |= {done.table: f"{engine}: {done.reason}" for done in ran.done if done.reason}
             reasons |= {broken: f"{engine}: {trace.splitlines()[-1]}" for broken, trace in ran.faults.items()}

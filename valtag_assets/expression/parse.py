@@ -15,9 +15,9 @@ from valtag_assets.expression.coercion import MAX_PRECISION
 from valtag_assets.expression.errors import ExpressionError
 from valtag_assets.expression.functions import FOREIGN, FUNCTIONS
 from valtag_assets.expression.lineage import meaning
-from valtag_assets.expression.reading import ExpressionDialect, Reading, read
+from valtag_assets.expression.reading import Reading, dialect, read
 from valtag_assets.expression.rules import apply, fit
-from valtag_assets.expression.scope import Scope, Symbol, closest
+from valtag_assets.expression.scope import Scope, Spellings, Symbol
 from valtag_assets.expression.tree import Call, Literal, Name, Node
 from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, TEXT, DataType, decimal
 
@@ -50,17 +50,23 @@ def parse(text: str, scope: Scope, expect: DataType | None = None) -> Node:
     ``expect`` is the type the place wants (BOOLEAN for a where). Numbers widen to it; ``compile_value`` makes
     the exact type. Raises ExpressionError with what is wrong, where, and what was probably meant.
     """
+    node = scope.trees.get(text)
+    if node is None:
+        node = scope.trees[text] = _tree(text, scope)
+    return node if expect is None else fit(node, expect)
+
+
+def _tree(text: str, scope: Scope) -> Node:
     reading = read(text, scope)
     try:
-        syntax = ExpressionDialect().parser().parse_into(sge.Condition, reading.tokens)[0]
+        syntax = dialect().parser().parse_into(sge.Condition, reading.tokens)[0]
         if syntax is None:
             raise ExpressionError(f"'{text}' is no expression")
-        node = _Builder(reading, scope).build(syntax, 0)
+        return _Builder(reading, scope).build(syntax, 0)
     except ParseError as error:
         raise _unreadable(error, reading) from error
     except RecursionError as error:
         raise ExpressionError("nested too deep: split it into tags that build on each other") from error
-    return node if expect is None else fit(node, expect)
 
 
 def _unreadable(error: ParseError, reading: Reading) -> ExpressionError:
@@ -184,7 +190,7 @@ class _Builder:
         if name in FOREIGN:
             raise ExpressionError(f"there is no function '{word}': write {FOREIGN[name]}")
         if name not in known:
-            raise ExpressionError(f"there is no function '{word}'", None, closest(name, known))
+            raise ExpressionError(f"there is no function '{word}'", None, Spellings(known).closest(name))
         return self._apply(name, tuple(parts), depth)
 
     def _check_domains(self, call: Call) -> None:
@@ -207,7 +213,7 @@ def _check_domain(literal: Literal, symbol: Symbol) -> None:
     if str(literal.value) in allowed:
         return
     shown = ", ".join(f"'{value}'" for value in allowed[:8]) + (", …" if len(allowed) > 8 else "")
-    nearest = closest(str(literal.value), allowed)
+    nearest = Spellings(allowed).closest(str(literal.value))
     raise ExpressionError(f"{meaning(literal)} is no value of {symbol.code}; its values are {shown}", None, nearest)
 
 

@@ -5,8 +5,10 @@ by the clean-up nor be read as syntax. Outside of them the text is NFKC-normalis
 zero-width characters are dropped, and ≥ ≤ ≠ are spelt out. Every character keeps the place it came from.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 
 from sqlglot import expressions as sge
 from sqlglot.dialects.dialect import Dialect
@@ -37,6 +39,8 @@ _CLOSERS = {
 }
 _SPELT_OUT = {"≥": ">=", "≦": "<=", "≤": "<=", "≧": ">=", "≠": "!="}
 _COMMENTS = ("--", "/*", "*/")
+# Characters that stand for themselves: printable ASCII without quotes of any kind.
+_PLAIN_RUN = re.compile("[^\\x00-\\x1f\"'`\\x7f-\U0010ffff]+")
 
 
 class ExpressionDialect(Dialect):
@@ -85,6 +89,12 @@ class ExpressionDialect(Dialect):
             TokenType.DIV: sge.IntDiv,
             TokenType.MOD: sge.Mod,
         }
+
+
+@cache
+def dialect() -> ExpressionDialect:
+    """The one dialect of all expressions; tokenizers and parsers of it are made for each text."""
+    return ExpressionDialect()
 
 
 _ALLOWED = frozenset(
@@ -149,7 +159,7 @@ def read(text: str, scope: Scope) -> Reading:
     if not cleaned.strip():
         raise ExpressionError("the expression is empty")
     try:
-        tokens = ExpressionDialect().tokenize(cleaned)
+        tokens = dialect().tokenize(cleaned)
     except TokenError as error:
         raise ExpressionError(f"'{text}' cannot be read: {error}") from error
     reading = Reading(tokens, tuple(literals), (*origin, len(text)))
@@ -165,6 +175,11 @@ def _take_out_literals(text: str) -> tuple[str, list[str], list[int]]:
     at = 0
     while at < len(text):
         start, character = at, text[at]
+        if run := _PLAIN_RUN.match(text, at):
+            at = run.end()
+            pieces.append(run.group())
+            origin.extend(range(start, at))
+            continue
         if character in _CLOSERS:
             value, at = _literal(text, at)
             piece = f" '{len(literals)}' "

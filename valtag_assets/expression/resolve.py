@@ -3,7 +3,8 @@
 This is all of ``valtag check``; it reads YAML only, no data.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -128,7 +129,10 @@ def _columns_are_new(catalog: Catalog, problems: list[Problem]) -> None:
 def _categories(
     catalog: Catalog, tags: Mapping[str, ResolvedTag], scope: Scope, problems: list[Problem]
 ) -> dict[str, ResolvedCategory]:
-    found = {code: _category(catalog, code, tags, scope, problems) for code in catalog.categories}
+    owned: dict[str, dict[str, ResolvedTag]] = defaultdict(dict)
+    for name, tag in tags.items():
+        owned[tag.category][name] = tag
+    found = {code: _category(catalog, code, owned[code], tags, scope, problems) for code in catalog.categories}
     cycle = _cycle({code: frozenset(item.categories) for code, item in found.items()})
     if cycle:
         message = (
@@ -140,10 +144,15 @@ def _categories(
 
 
 def _category(
-    catalog: Catalog, code: str, tags: Mapping[str, ResolvedTag], scope: Scope, problems: list[Problem]
+    catalog: Catalog,
+    code: str,
+    own: Mapping[str, ResolvedTag],
+    tags: Mapping[str, ResolvedTag],
+    scope: Scope,
+    problems: list[Problem],
 ) -> ResolvedCategory:
-    own = {name: tag for name, tag in tags.items() if tag.category == code}
     laws = _laws(catalog, code, scope, problems)
+    problems.extend(_keeping_faults(catalog, code))
     named: set[str] = set().union(*(tag.tags for tag in own.values()), *(law.tags for law in laws))
     read = {tags[name].category for name in named if name in tags}
     fields = {source for tag in own.values() for source, _ in tag.fields}
@@ -156,6 +165,18 @@ def _category(
         categories=tuple(sorted(read - {code})),
         meaning=repr(sorted(tag.meaning for tag in own.values())),
     )
+
+
+def _keeping_faults(catalog: Catalog, code: str) -> Iterator[Problem]:
+    """A value kept from the day before needs a table of the day before: a daily category."""
+    refresh = catalog.categories[code].spec.refresh or catalog.project.refresh
+    for tag in catalog.categories[code].spec.tags:
+        if tag.null_policy == "keep_last" and refresh.schedule != "daily":
+            message = (
+                f"keep_last takes the value of the day before, and '{code}' is refreshed {refresh.schedule}:"
+                " give the category refresh: {schedule: daily}, or the tag null_policy: clear"
+            )
+            yield catalog.tags[tag.code].problem(message, "null_policy")
 
 
 def _in_order(own: Mapping[str, ResolvedTag]) -> list[ResolvedTag]:

@@ -49,6 +49,7 @@ def resolve_source(
         refuse=refuse,
         drop=drop,
         meaning=repr((_without_words(source.model_dump(mode="python")), trees, taken)),
+        scope=scope,
     )
 
 
@@ -77,11 +78,6 @@ def _lookup_faults(
         if own is not None and key is not None and own != key:
             message = f"'{lookup.on}' is {own}, and the key of {lookup.source} is {key}; give both the same type"
             yield entry.problem(message, "lookups", number, "on")
-
-
-def field_scope(source: ResolvedSource) -> Scope:
-    """The fields an expression over this clean table may name."""
-    return _scope(source.spec, source.columns, source.titles, source.values)
 
 
 def _declared(

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.parse import ExpressionError, parse
-from valtag_assets.expression.resolve_source import field_scope
 from valtag_assets.expression.resolved import (
     Aggregate,
     Field,
@@ -164,7 +163,7 @@ def _from_master(entry: Entry[Tag], category: str, sources: Mapping[str, Resolve
     tag, value = entry.spec, entry.spec.value
     assert value is not None and value.master is not None and value.of is not None
     source = _source(sources, value.master, "master")
-    node = _parse(value.of, field_scope(source), "value", "of", expect=None)
+    node = _parse(value.of, source.scope, "value", "of", expect=None)
     _fits(tag.type, node.type, "type")
     return ResolvedTag(
         tag.code,
@@ -187,7 +186,7 @@ def _from_fact(
     tag, value = entry.spec, entry.spec.value
     assert value is not None and value.fact is not None and value.agg is not None
     source = _source(sources, value.fact, "fact")
-    scope = field_scope(source)
+    scope = source.scope
     of = _parse(value.of, scope, "value", "of", expect=None) if value.of else None
     where = _parse(value.where, scope, "value", "where", expect=BOOLEAN) if value.where else None
     by, descending = _measure(value.by, scope, "by")

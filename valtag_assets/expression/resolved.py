@@ -5,9 +5,10 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
@@ -109,7 +110,8 @@ class ResolvedTag:
 
 @dataclass(frozen=True)
 class ResolvedSource:
-    """One source: the columns of its clean table, and its row-level rules as typed trees."""
+    """One source: the columns of its clean table, its row-level rules as typed trees, and as ``scope`` the
+    fields that an expression over its clean table may name."""
 
     code: str
     entry: Entry[Source]
@@ -120,6 +122,7 @@ class ResolvedSource:
     refuse: tuple[tuple[RowRule, Node], ...]
     drop: tuple[tuple[RowRule, Node], ...]
     meaning: str
+    scope: Scope = field(repr=False, compare=False)
 
     @property
     def spec(self) -> Source:

@@ -9,7 +9,7 @@ from dagster_duckdb import DuckDBResource
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.session import Engine, EngineError
-from valtag_assets.spec.project import Engines
+from valtag_assets.spec.engines import Engines
 
 
 class EngineSession(dg.ConfigurableResource):

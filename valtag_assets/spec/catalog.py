@@ -60,11 +60,6 @@ class Catalog:
     segments: Mapping[str, Entry[Segment]]
     digest: str
 
-    def category_of(self, tag: str) -> str:
-        return next(
-            code for code, entry in self.categories.items() if any(item.code == tag for item in entry.spec.tags)
-        )
-
     def owner_of(self, spec: Source | Category | Rfm | Segment) -> str:
         return spec.owner or self.project.owner
 

@@ -1,16 +1,13 @@
 """project.yaml: what holds for the whole catalog; access.yaml: who may see what."""
 
-import re
 from datetime import date
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from valtag_assets.spec.block import Access, Block, Code, Refresh, Title, check_time
-
-_MASTER = re.compile(r"local(\[(\*|\d+)\])?|(spark|sc)://\S+|yarn|k8s://\S+")
-_TABLE = re.compile(r"(clean|identity|tags|scores|segments)/(\*|[a-z][a-z0-9_]*)")
+from valtag_assets.spec.engines import Engines
 
 DEFAULT_MISSING = ("", "NA", "N/A", "NULL", "null", "None", "nan", "NaN", "-", "无", "未知", "空")
 
@@ -26,68 +23,26 @@ class Persons(Block):
     access: Access = "internal"
 
 
-Engine = Literal["duckdb", "spark"]
+class Recheck(Block):
+    """The nightly check that incremental equals full: how many persons are recomputed, drawn by which seed."""
+
+    persons: int = Field(default=200, ge=1)
+    seed: int = 7
 
 
-class Engines(Block):
-    """What computes the tables. Written as one word (``engine: spark``) it is ``default``.
+class Retention(Block):
+    """What `valtag vacuum` leaves of history.
 
-    ``tables`` name the engine of some tables, by key (``clean/orders``) or stage (``clean/*``); snapshots are
-    the same files whoever writes them. ``master`` is where Spark runs: ``local[*]``, ``spark://host:7077``, or
-    Spark Connect, ``sc://host:15002``. ``settings`` are Spark's own (``spark.executor.memory``).
+    The snapshot served for an as-of stays for ``days`` as-ofs, counted back from the newest there is; of older ones
+    (``month_ends``) the last as-of of each month stays for ever. Whatever was published or replaced in the last
+    ``replaced_days`` stays, too, and everything that a staying snapshot was made from.
     """
 
-    default: Engine = "duckdb"
-    tables: dict[str, Engine] = {}
-    master: str = "local[*]"
-    settings: dict[str, str] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_word(cls, data: Any) -> Any:
-        return {"default": data} if isinstance(data, str) else data
-
-    @field_validator("master")
-    @classmethod
-    def _master(cls, master: str) -> str:
-        return check_master(master)
-
-    @field_validator("tables")
-    @classmethod
-    def _tables(cls, tables: dict[str, Engine]) -> dict[str, Engine]:
-        for table in tables:
-            if not _TABLE.fullmatch(table):
-                raise ValueError(f"'{table}' is no table; write one as clean/orders, or a whole stage as clean/*")
-        return tables
-
-    @field_validator("settings", mode="before")
-    @classmethod
-    def _texts(cls, settings: Any) -> Any:
-        if not isinstance(settings, dict):
-            return settings
-        # YAML's true is Spark's "true".
-        return {
-            name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in settings.items()
-        }
-
-    @property
-    def used(self) -> frozenset[Engine]:
-        """The engines some table is computed on."""
-        return frozenset({self.default, *self.tables.values()})
-
-    def of(self, table: str) -> Engine:
-        """The engine that computes ``table``: by its own key, else its stage, else the default."""
-        stage = f"{table.partition('/')[0]}/*"
-        return self.tables.get(table, self.tables.get(stage, self.default))
-
-
-def check_master(master: str) -> str:
-    """Where Spark runs, as Spark writes it."""
-    if not _MASTER.fullmatch(master):
-        raise ValueError(
-            f"'{master}' is no place for Spark; write local[*], local[4], spark://host:7077 or sc://host:15002"
-        )
-    return master
+    days: int = Field(default=400, ge=1, description="As-ofs of so many days stay, counted from the newest one.")
+    month_ends: bool = Field(default=True, description="Of older as-ofs, the last of each month stays for ever.")
+    replaced_days: int = Field(
+        default=30, ge=1, description="What a later snapshot of the same as-of replaced stays for so many days."
+    )
 
 
 class Project(Block):
@@ -102,6 +57,8 @@ class Project(Block):
     persons: Persons = Persons()
     refresh: Refresh = Refresh()
     engine: Engines = Engines()
+    recheck: Recheck = Recheck()
+    retention: Retention = Retention()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from ruamel.yaml import YAML
 
 from valtag_assets.console.schema import FILES, catalog_schemas
 from valtag_assets.graph.setting import SHIPPED
+from valtag_assets.spec.yaml_text import read_yaml
 from valtag_tests.cli.conftest import Valtag
 
 _CASES = [(name, path) for name, (_, files) in FILES.items() for path in sorted(SHIPPED.glob(f"*/{files}"))]
@@ -16,7 +16,7 @@ _CASES = [(name, path) for name, (_, files) in FILES.items() for path in sorted(
 
 @pytest.mark.parametrize(("name", "path"), _CASES, ids=lambda value: str(value)[-40:])
 def test_every_shipped_file_fits_its_schema(name: str, path: Path) -> None:
-    written = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    written = read_yaml(path.read_text(encoding="utf-8"))
     # Editors check the JSON form: dates are texts there, and keys always are.
     as_json = json.loads(json.dumps(written, default=str))
     jsonschema.validate(as_json, catalog_schemas()[name])

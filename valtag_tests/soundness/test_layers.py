@@ -32,7 +32,7 @@ HOMES = {
     "openpyxl": {"engine", "catalogs"},
     "matplotlib": {"graph"},
     "pydantic": {"spec", "console"},
-    "ruamel": {"spec"},
+    "yaml": {"spec"},
     "rich": {"console", "cli"},
     "typer": {"cli"},
     "pandas": set(),

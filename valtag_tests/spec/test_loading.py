@@ -114,7 +114,7 @@ def test_a_mistake_is_told_with_line_place_and_a_way_out(tmp_path: Path, old: st
     [
         ("", "tags/t.yaml:1: must hold keys and values at its top level (category, checks,"),
         ("# nothing\n", "it is empty"),
-        ("- a\n- b\n", "it is a seq"),
+        ("- a\n- b\n", "it is a list"),
         ("just text\n", "it is a str"),
         (TAGS + "category: u\n", 'tags/t.yaml:8: is no valid YAML: found duplicate key "category"'),
         (TAGS.replace("    type: integer", "\ttype: integer"), "tags/t.yaml:6: is no valid YAML: "),
