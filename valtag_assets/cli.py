@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -172,7 +173,7 @@ def sql(
     tag: Annotated[str, typer.Argument(help="A tag's code.")],
     catalog: Catalog = None,
     as_of: AsOf = None,
-    engine: Annotated[str, typer.Option("--engine", help="Whose SQL: duckdb.")] = "duckdb",
+    engine: Annotated[str, typer.Option("--engine", help="Whose SQL: duckdb, spark.")] = "duckdb",
     data: Data = None,
 ) -> None:
     """Print the SQL that computes one tag."""
@@ -267,6 +268,32 @@ def status(catalog: Catalog = None, data: Data = None, as_json: Json = False) ->
     else:
         print_health(screen(), rows)
     raise typer.Exit(Exit.HELD if holds_something(rows) else Exit.DONE)
+
+
+@app.command()
+def parity(catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json: Json = False) -> None:
+    """Compute everything on DuckDB and on Spark, compare every cell; exit code 2 when any differs."""
+    from valtag_assets.console.progress import table_lines
+
+    setting = open_setting(catalog, data)
+    both = _quiet("console.parity")
+    lines = screen(errors=True)
+
+    def watched(engine: str) -> Any:
+        lines.print(engine)
+        watch = stack.enter_context(table_lines(lines, setting.resolved))
+        return both.Progress(watch.planned, watch.done)
+
+    with ExitStack() as stack:
+        try:
+            tables = both.compute_both(setting, as_of, watched)
+        except both.REFUSALS as error:
+            raise Mistake(str(error)) from error
+    if as_json:
+        print_json([item.to_json() for item in tables])
+    else:
+        both.print_parity(screen(), tables)
+    raise typer.Exit(Exit.DONE if all(item.equal for item in tables) else Exit.HELD)
 
 
 @app.command()

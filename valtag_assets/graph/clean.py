@@ -51,7 +51,7 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
         group_name=GROUP,
         description=describe(source.spec.title, source.spec.meaning),
         owners=[setting.resolved.catalog.owner_of(source.spec)],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(clean_name(source.code)), "parquet"},
         tags={"family": source.spec.family, "kind": source.spec.kind},
         code_version=_meaning(setting, source),
         metadata={"dagster/column_schema": source_schema(source)},

@@ -69,7 +69,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
         group_name=GROUP,
         description=describe(spec.title, spec.meaning),
         owners=[resolved.catalog.owner_of(spec)],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(tags_name(category.code)), "parquet"},
         tags={"category": category.code, "refresh": refresh.schedule},
         code_version=_meaning(setting, category),
         partitions_def=as_of_partitions(setting) if is_partitioned(refresh) else None,
