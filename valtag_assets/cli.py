@@ -63,6 +63,13 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for
 def run(
     catalog: Catalog = None,
     as_of: AsOf = None,
+    first: Annotated[
+        date | None,
+        typer.Option("--from", parser=_date, metavar="DATE", help="With --to: every as-of from this one, in order."),
+    ] = None,
+    last: Annotated[
+        date | None, typer.Option("--to", parser=_date, metavar="DATE", help="With --from: the last of them.")
+    ] = None,
     select: Annotated[
         list[str] | None,
         typer.Option("--select", "-s", help="Only these tables: tags/transaction, segments/*, +scores/rfm, tags/x+."),
@@ -70,32 +77,35 @@ def run(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Read, clean, tag, score and segment for one as-of (default: the last complete date in the data)."""
+    """Read, clean, tag, score and segment for one as-of or more (default: the last complete date in the data)."""
+    from valtag_assets.console.failing import log_faults
     from valtag_assets.console.progress import table_lines
+    from valtag_assets.console.span import days_of
     from valtag_assets.console.summary import summarize
-    from valtag_assets.console.summary_view import print_summary
+    from valtag_assets.console.summary_view import print_day, print_summary
     from valtag_assets.graph.home import dagster_home
 
     setting = open_setting(catalog, data)
+    days = days_of(as_of, first, last)
     home = dagster_home(setting)
     running = _quiet("console.running")
+    summaries = []
     with table_lines(screen(errors=True), setting.resolved) as lines:
+        progress = running.Progress(lines.planned, lines.done)
         try:
-            progress = running.Progress(lines.planned, lines.done)
-            ran = running.run(setting, as_of, select or [], progress)
+            for ran in running.run(setting, days, select or [], progress):
+                summaries.append(summarize(setting, ran))
+                log_faults(ran, home / "valtag.log")
+                if len(days) > 1 and not as_json:
+                    print_day(screen(), summaries[-1])
         except running.REFUSALS as error:
             raise Mistake(str(error)) from error
-    summary = summarize(setting, ran)
     if as_json:
-        print_json(summary.to_json())
+        found = [summary.to_json() for summary in summaries]
+        print_json(found if first else found[0])
     else:
-        print_summary(screen(), summary, catalog)
-    if ran.faults:
-        log = home / "valtag.log"
-        with log.open("a", encoding="utf-8") as file:
-            file.writelines(f"{table}\n{trace}\n\n" for table, trace in ran.faults.items())
-        screen(errors=True).print(f"the trace of each fault is in {log}", soft_wrap=True)
-    raise typer.Exit(summary.exit)
+        print_summary(screen(), summaries[-1], catalog)
+    raise typer.Exit(max(summary.exit for summary in summaries))
 
 
 @app.command()
@@ -173,6 +183,14 @@ def show(
     table: Annotated[str, typer.Argument(help="tags/transaction, clean/orders, quarantine/orders, scores/rfm, …")],
     catalog: Catalog = None,
     as_of: AsOf = None,
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            "--known-at",
+            metavar="INSTANT",
+            help="What was served then: 2024-01-31T08:00:00 (in the catalog's time zone), …Z, or a snapshot's id.",
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many rows.")] = 20,
     where: Annotated[str | None, typer.Option("--where", help="A condition, as in a segment rule.")] = None,
     person: Annotated[str | None, typer.Option("--person", help="Only the rows of this person.")] = None,
@@ -186,13 +204,32 @@ def show(
     """Show rows of a published table, as a role may see them."""
     from valtag_assets.console.rows import Asked, find_rows, print_rows, write_csv
 
-    found = find_rows(open_setting(catalog, data), Asked(table, as_of, limit, where, person, role))
+    found = find_rows(open_setting(catalog, data), Asked(table, as_of, limit, where, person, role, known_at))
     if as_json:
         print_json(found.to_json())
     elif as_csv:
         write_csv(found)
     else:
         print_rows(screen(), found)
+
+
+@app.command()
+def snapshots(
+    table: Annotated[str, typer.Argument(help="tags/transaction, clean/orders, scores/rfm, …")],
+    catalog: Catalog = None,
+    as_of: AsOf = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show every published version of a table: what was known when, and what replaced what."""
+    from valtag_assets.console.history import print_versions, versions
+
+    setting = open_setting(catalog, data)
+    found = versions(setting, table, as_of)
+    if as_json:
+        print_json([version.to_json() for version in found])
+    else:
+        print_versions(screen(), setting, table, found)
 
 
 @app.command()
@@ -209,6 +246,41 @@ def status(catalog: Catalog = None, data: Data = None, as_json: Json = False) ->
     else:
         print_health(screen(), rows)
     raise typer.Exit(Exit.HELD if holds_something(rows) else Exit.DONE)
+
+
+@app.command()
+def vacuum(
+    catalog: Catalog = None,
+    data: Data = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove snapshots that project.yaml: retention does not keep, and what crashes left behind."""
+    from valtag_assets.console.upkeep import print_vacuumed, vacuumed_json
+
+    done = _quiet("graph.upkeep").run_vacuum(open_setting(catalog, data), dry_run=dry_run)
+    if as_json:
+        print_json(vacuumed_json(done))
+    else:
+        print_vacuumed(screen(), done, dry_run=dry_run)
+
+
+@app.command()
+def repair(
+    table: Annotated[
+        str | None, typer.Argument(help="tags/transaction, clean/orders, …; every table if left out.")
+    ] = None,
+    catalog: Catalog = None,
+    data: Data = None,
+) -> None:
+    """Heal lost or damaged manifests and take damaged snapshots out of history; valtag status names them."""
+    from valtag_assets.console.upkeep import repaired
+
+    lines = repaired(open_setting(catalog, data), table)
+    for line in lines or ["nothing is damaged"]:
+        screen().print(line, markup=False, soft_wrap=True)
 
 
 @app.command()

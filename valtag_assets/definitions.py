@@ -10,12 +10,14 @@ from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
+from valtag_assets.graph.recheck import recheck_assets
 from valtag_assets.graph.scores import score_assets
 from valtag_assets.graph.segments import segment_assets
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, setting_from
 from valtag_assets.graph.sources import source_assets
 from valtag_assets.graph.tags import tag_assets
+from valtag_assets.graph.upkeep import vacuum_job
 
 
 def build_definitions(setting: Setting) -> dg.Definitions:
@@ -30,7 +32,8 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *segment_assets(setting),
             *health_assets(setting),
         ],
-        jobs=jobs(setting),
+        asset_checks=recheck_assets(setting),
+        jobs=[*jobs(setting), vacuum_job(setting)],
         schedules=schedules(setting),
         sensors=sensors(setting),
         resources={"engine": EngineSession(duckdb=DuckDBResource(database=":memory:"), spill=str(setting.spill))},

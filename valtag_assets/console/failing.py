@@ -9,6 +9,7 @@ from rich.text import Text
 from valtag_assets.console.listings import print_problems
 from valtag_assets.console.mistake import Exit, Mistake
 from valtag_assets.console.screen import screen
+from valtag_assets.graph.report import Ran
 from valtag_assets.spec.problem import CatalogError
 from valtag_assets.warehouse.errors import WarehouseError
 
@@ -32,6 +33,14 @@ def exit_code_of(error: BaseException) -> Exit:
         return Exit.FAULT
     _say(f"internal fault: {type(error).__name__}: {error}\nthe trace is in {_log(error)}")
     return Exit.FAULT
+
+
+def log_faults(ran: Ran, log: Path) -> None:
+    """Append the traces of a run's faults to ``log``, and say so."""
+    if ran.faults:
+        with log.open("a", encoding="utf-8") as file:
+            file.writelines(f"{table}\n{trace}\n\n" for table, trace in ran.faults.items())
+        screen(errors=True).print(f"the trace of each fault is in {log}", soft_wrap=True)
 
 
 def _say(text: str) -> None:

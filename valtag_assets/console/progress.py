@@ -26,7 +26,7 @@ class TableLines:
         self.number = 0
 
     def planned(self, tables: Sequence[str]) -> None:
-        self.total = len(tables)
+        self.total, self.number = len(tables), 0
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, total=self.total)
 
@@ -45,7 +45,8 @@ class TableLines:
         if item.reason:
             line.append(f"  {item.reason.splitlines()[0]}", style="default")
         elif title:
-            line.append(f"  {title.zh} · {title.en}", style="dim")
+            day = f"{item.as_of}  " if item.as_of else ""
+            line.append(f"  {day}{title.zh} · {title.en}", style="dim")
         return line
 
 

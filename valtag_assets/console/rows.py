@@ -19,6 +19,7 @@ from valtag_assets.console.access import (
     may_read,
     role_level,
 )
+from valtag_assets.console.history import find_snapshot
 from valtag_assets.console.mistake import Mistake
 from valtag_assets.console.screen import table
 from valtag_assets.engine.duckdb import open_duckdb
@@ -31,7 +32,6 @@ from valtag_assets.expression.parse import parse
 from valtag_assets.expression.resolve_tag import tag_symbol
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.graph.setting import Setting
-from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.spec.types import BOOLEAN, DataType, parse_type
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -67,7 +67,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Asked:
-    """What to show. ``where`` is the catalog's expression language, ``person`` the key of one person."""
+    """What to show. ``where`` is the catalog's expression language, ``person`` the key of one person.
+
+    ``known_at``: an instant or a snapshot's id; what was served then, instead of now.
+    """
 
     table: str
     as_of: date | None = None
@@ -75,11 +78,12 @@ class Asked:
     where: str | None = None
     person: str | None = None
     role: str | None = None
+    known_at: str | None = None
 
 
 def find_rows(setting: Setting, asked: Asked) -> Rows:
     """The rows, in the order of the snapshot. Raises Mistake for whatever does not exist or may not be read."""
-    snapshot = find_snapshot(setting, asked.table, asked.as_of)
+    snapshot = find_snapshot(setting, asked.table, asked.as_of, asked.known_at)
     level = role_level(setting.resolved, asked.role)
     types = {name: data_type(text) for name, text in snapshot.columns}
     levels = column_levels(setting.resolved, snapshot.table, types)
@@ -103,23 +107,6 @@ def find_rows(setting: Setting, asked: Asked) -> Rows:
         found = [hide_quarantine(setting.resolved, source, level, row) for row in found]
     masked = tuple(name for name in types if name not in readable)
     return Rows(snapshot, tuple(types), masked, total, found)
-
-
-def find_snapshot(setting: Setting, name: str, as_of: date | None) -> Snapshot:
-    """The snapshot served for a table. Raises Mistake with what is there instead."""
-    warehouse = setting.warehouse
-    known = [ref.key for ref in warehouse.tables()]
-    if name not in known:
-        if not known:
-            raise Mistake(f"nothing is published in {warehouse.root}: run valtag run first")
-        raise Mistake(f"'{name}' is no table of the warehouse{did_you_mean(name, known)}")
-    ref = TableRef.parse(name)
-    snapshot = warehouse.latest(ref) if as_of is None else warehouse.current(ref, as_of)
-    if snapshot is None:
-        dates = sorted({str(found.as_of or "no as-of") for found in warehouse.snapshots(ref)})
-        there = f"there is {', '.join(dates[-12:])}" if dates else "nothing was published yet; see valtag status"
-        raise Mistake(f"{name} has no snapshot{f' of {as_of}' if as_of else ''}: {there}")
-    return snapshot
 
 
 def print_rows(console: Console, found: Rows) -> None:

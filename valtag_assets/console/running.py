@@ -1,7 +1,8 @@
-"""A run in this process: intake, then everything that follows from it at one as-of, then the health table."""
+"""A run in this process: intake, then everything that follows from it at one as-of or more, then the health table."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -11,6 +12,7 @@ import filelock
 from valtag_assets.definitions import build_definitions
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.reading.origin import SourceError
+from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.as_of import choose_as_of
 from valtag_assets.graph.home import dagster_home
 from valtag_assets.graph.jobs import DERIVE, HEALTH, INTAKE
@@ -19,7 +21,9 @@ from valtag_assets.graph.selection import UnknownTable, select_tables
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.graph.sources import origin_of
 from valtag_assets.graph.stages import asset_key, refuse_as_of
+from valtag_assets.graph.tags import missing_before
 from valtag_assets.graph.unchanged import nothing_to_do
+from valtag_assets.warehouse.snapshot import TableRef
 
 STARTED_BY = {"valtag/started_by": "command"}
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -46,13 +50,23 @@ class Progress:
     done: Callable[[TableDone], None]
 
 
-def run(setting: Setting, as_of: date | None, select: Sequence[str], progress: Progress) -> Ran:
-    """Run the catalog in this process; ``as_of`` None is the last complete date of the data.
+def run(setting: Setting, days: Sequence[date], select: Sequence[str], progress: Progress) -> Iterator[Ran]:
+    """Run the catalog in this process for each of ``days``, in their order; the sources are read once.
 
-    Raises AsOfRefused and UnknownTable before anything is run, and RunUnderWay.
+    No days: the last complete date of the data. Raises AsOfRefused and UnknownTable before anything is run, and
+    RunUnderWay.
     """
-    started = time.monotonic()
-    _check(setting, as_of)
+    for as_of in days:
+        _check(setting, as_of)
+    with _alone(setting) as instance:
+        whole = _Run(setting, instance, progress, select)
+        for number, chosen in enumerate(days or [None]):
+            yield whole.run(chosen, intake=number == 0)
+
+
+@contextmanager
+def _alone(setting: Setting) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance, while no other command runs this catalog here."""
     lock = filelock.FileLock(dagster_home(setting) / "run.lock", timeout=0)
     try:
         lock.acquire()
@@ -61,10 +75,9 @@ def run(setting: Setting, as_of: date | None, select: Sequence[str], progress: P
     try:
         with dg.DagsterInstance.get() as instance:
             _close_dead_runs(instance)
-            ran = _Run(setting, instance, progress, select).run(as_of)
+            yield instance
     finally:
         lock.release()
-    return replace(ran, seconds=time.monotonic() - started)
 
 
 class _Run:
@@ -84,29 +97,53 @@ class _Run:
         self.done: list[TableDone] = []
         self.faults: dict[str, str] = {}
 
-    def run(self, as_of: date | None) -> Ran:
+    def run(self, as_of: date | None, *, intake: bool) -> Ran:
+        started = time.monotonic()
+        self.done, self.faults = [], {}
+        ran = self._run(as_of, intake=intake)
+        return replace(ran, seconds=time.monotonic() - started)
+
+    def _run(self, as_of: date | None, *, intake: bool) -> Ran:
         # Only the clean facts tell the as-of, so what is served is looked at first.
         expected = as_of or choose_as_of(self.setting)
+        taken = [t for t in self._tables_of(INTAKE) if intake and t in self.tables]
+        derived = [t for t in self._tables_of(DERIVE) if t in self.tables]
+        tables = frozenset([*taken, *derived])
         if refuse_as_of(self.setting, expected) is None and nothing_to_do(
-            self.setting, self.instance, expected, self.tables
+            self.setting, self.instance, expected, tables
         ):
-            return Ran(expected, self.tables, (), new=False)
-        intake, derive = ([t for t in self._tables_of(name) if t in self.tables] for name in (INTAKE, DERIVE))
-        self.progress.planned([*intake, *derive])
-        unreadable = self._unreadable(intake)
-        if intake:
-            self._execute(INTAKE, intake, None)
+            return Ran(expected, tables, (), new=False)
+        self.progress.planned([*taken, *derived])
+        unreadable = self._unreadable(taken)
+        if taken:
+            self._execute(INTAKE, taken, None)
         as_of = as_of or choose_as_of(self.setting)
         _check(self.setting, as_of)
-        if derive:
-            self._execute(DERIVE, derive, as_of)
+        self._fill(derived, as_of)
+        if derived:
+            self._execute(DERIVE, derived, as_of)
         self._execute(HEALTH, (), None)
         unreadable |= {
             item.table: item.reason.removeprefix("SourceError: ")
             for item in self.done
             if item.reason is not None and item.reason.startswith("SourceError: ")
         }
-        return Ran(as_of, self.tables, tuple(self.done), unreadable, self.faults)
+        return Ran(as_of, tables, tuple(self.done), unreadable, self.faults)
+
+    def _fill(self, derived: Sequence[str], as_of: date) -> None:
+        """Compute, in order, the earlier as-ofs on which categories that keep their last value rest."""
+        chains = {
+            tags_name(code): missing_before(self.setting, category, as_of)
+            for code, category in self.setting.resolved.categories.items()
+            if tags_name(code) in derived
+        }
+        for day in sorted(set().union(*chains.values())):
+            lacking = [table for table, days in chains.items() if day in days]
+            above = select_tables([f"+{table}" for table in lacking], self.definitions, self._tables_of(DERIVE))
+            self.progress.planned([*sorted(above, key=_flow), *derived])
+            self._execute(DERIVE, sorted(above, key=_flow), day, chosen=True)
+            if any(self.setting.warehouse.blocked(TableRef.parse(table), day) for table in lacking):
+                return  # what rests on it says so
 
     def _heard(self, done: TableDone) -> None:
         self.done.append(done)
@@ -128,12 +165,12 @@ class _Run:
                     found[clean_name(code)] = str(error)
         return found
 
-    def _execute(self, job: str, tables: Sequence[str], as_of: date | None) -> None:
-        chosen = [asset_key(table) for table in tables] if self.selected and tables else None
+    def _execute(self, job: str, tables: Sequence[str], as_of: date | None, *, chosen: bool = False) -> None:
+        some = chosen or self.selected
         result = self.jobs[job].execute_in_process(
             instance=self.instance,
             partition_key=as_of.isoformat() if as_of else None,
-            asset_selection=chosen,
+            asset_selection=[asset_key(table) for table in tables] if some and tables else None,
             raise_on_error=False,
             run_config=_QUIET,
             tags=STARTED_BY,

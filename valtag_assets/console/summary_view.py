@@ -26,6 +26,16 @@ def print_summary(console: Console, summary: Summary, catalog: str | None) -> No
         console.print(Text(line))
 
 
+def print_day(console: Console, summary: Summary) -> None:
+    """One as-of of a longer run, in one line, and below it what was stopped."""
+    word = "unchanged" if not summary.changed else "published" if summary.exit == Exit.DONE else "stopped"
+    line = Text(f"{summary.as_of}  ").append_text(state(word))
+    line.append(f"  {summary.published} published, {len(summary.stopped)} stopped, {len(summary.held)} tags held")
+    console.print(line)
+    for item in summary.stopped[:_SHOWN]:
+        console.print(Text(f"  {item.table}: {item.outcome}: {item.reason.partition(chr(10))[0]}"), soft_wrap=True)
+
+
 def _parts(summary: Summary) -> Iterator[RenderableType]:
     title = f"\n{summary.title.zh} · {summary.title.en} ({summary.catalog}), as-of {summary.as_of}"
     yield Text(title, style="bold")

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.engine import checkpoints as cp
-from valtag_assets.engine.moving import Making
+from valtag_assets.engine.moving import ANSWERS, STATE, Making
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tiles import Group, Layer, answer_id, layers_of, tile_expression, tile_table
 from valtag_assets.engine.windows import Span, span_of
 from valtag_assets.warehouse.derived import Derived, DerivedFiles
+from valtag_assets.warehouse.snapshot import Snapshot
 
 TILES, CHECKPOINTS = "tiles", "checkpoints"
 COLUMNS, TILE = "columns", "tile.parquet"
@@ -162,6 +163,24 @@ class Incremental:
         near = sorted(names, key=lambda name: (abs((date.fromisoformat(name[:10]) - as_of).days), name))[:KEPT]
         for name in set(names) - set(near) - set(names[-KEPT:]):
             self.files.remove(CHECKPOINTS, layer.name, name)
+
+
+def parts_of(snapshot: Snapshot) -> list[Part]:
+    """The parts of a published clean fact."""
+    return [Part(part.name, file, part.digest) for part, file in zip(snapshot.parts, snapshot.files, strict=True)]
+
+
+def forget(files: DerivedFiles, group: Group) -> None:
+    """Remove all tiles and checkpoints of a group."""
+    for stage in (TILES, CHECKPOINTS):
+        for name in files.names(stage):
+            if name.startswith(f"{group.name}."):
+                files.remove(stage, name)
+
+
+def file_of(layer: Layer, checkpoint: Derived) -> Path:
+    """What a category reads of a layer's checkpoint: one row per person."""
+    return checkpoint.file(STATE if layer.group.value is None else ANSWERS)
 
 
 def _tile_name(part: str, digest: str) -> str:

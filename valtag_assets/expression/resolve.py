@@ -4,7 +4,7 @@ This is all of ``valtag check``; it reads YAML only, no data.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -152,6 +152,7 @@ def _category(
     problems: list[Problem],
 ) -> ResolvedCategory:
     laws = _laws(catalog, code, scope, problems)
+    problems.extend(_keeping_faults(catalog, code))
     named: set[str] = set().union(*(tag.tags for tag in own.values()), *(law.tags for law in laws))
     read = {tags[name].category for name in named if name in tags}
     fields = {source for tag in own.values() for source, _ in tag.fields}
@@ -164,6 +165,18 @@ def _category(
         categories=tuple(sorted(read - {code})),
         meaning=repr(sorted(tag.meaning for tag in own.values())),
     )
+
+
+def _keeping_faults(catalog: Catalog, code: str) -> Iterator[Problem]:
+    """A value kept from the day before needs a table of the day before: a daily category."""
+    refresh = catalog.categories[code].spec.refresh or catalog.project.refresh
+    for tag in catalog.categories[code].spec.tags:
+        if tag.null_policy == "keep_last" and refresh.schedule != "daily":
+            message = (
+                f"keep_last takes the value of the day before, and '{code}' is refreshed {refresh.schedule}:"
+                " give the category refresh: {schedule: daily}, or the tag null_policy: clear"
+            )
+            yield catalog.tags[tag.code].problem(message, "null_policy")
 
 
 def _in_order(own: Mapping[str, ResolvedTag]) -> list[ResolvedTag]:

@@ -64,7 +64,7 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
         output_required=False,
     )
     def clean(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, clean_plan(setting, source, context.run_id))
+        yield from build(context, setting, engine, lambda: clean_plan(setting, source, context.run_id))
 
     return clean
 

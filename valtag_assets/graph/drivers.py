@@ -15,18 +15,19 @@ from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.reading.read import fingerprint
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.health import WELL, Health, table_health
-from valtag_assets.graph.jobs import DAILY, HEALTH
+from valtag_assets.graph.jobs import DAILY, HEALTH, RECHECK
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of, source_name
 from valtag_assets.graph.stages import asset_key
+from valtag_assets.graph.upkeep import vacuum_schedule
 
 LEAD = timedelta(hours=2)
 DATA_VERSION_TAG = "dagster/data_version"
 
 
 def schedules(setting: Setting) -> list[dg.ScheduleDefinition]:
-    """The daily refresh."""
-    return [_daily(setting)]
+    """The daily refresh, the vacuum after it, and the nightly recheck of what it made."""
+    return [_daily(setting), vacuum_schedule(setting), _nightly(setting)]
 
 
 def sensors(setting: Setting) -> list[dg.SensorDefinition]:
@@ -59,6 +60,20 @@ def _daily(setting: Setting) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=f"daily {as_of}", partition_key=as_of.isoformat())
 
     return daily_refresh
+
+
+def _nightly(setting: Setting) -> dg.ScheduleDefinition:
+    """After the deadline, when the machines are idle: what is served against the clean rows."""
+    project = setting.resolved.catalog.project
+    hour, minute = project.refresh.hour_minute
+    return dg.ScheduleDefinition(
+        name="nightly_recheck",
+        job_name=RECHECK,
+        cron_schedule=f"{minute} {(hour + LEAD.seconds // 3600) % 24} * * *",
+        execution_timezone=project.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="抽样全量重算，与已发布的标签逐格比对 · A sample recomputed in full and compared",
+    )
 
 
 def _landing(setting: Setting) -> dg.SensorDefinition:

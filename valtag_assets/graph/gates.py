@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.store import Warehouse
 
@@ -55,6 +56,10 @@ def ask(warehouse: Warehouse, wanted: Sequence[Wanted]) -> Gate:
         if snapshot is None:
             when = f" {'at or before' if want.or_before else 'for'} {want.as_of}" if want.as_of else ""
             faults.append(f"{want.table} has no published snapshot{when}; compute it first")
+            continue
+        fault = damage(snapshot)
+        if fault is not None:
+            faults.append(f"{want.table} is damaged: {fault}")
             continue
         red = sorted(want.columns & snapshot.held)
         held.update(red)

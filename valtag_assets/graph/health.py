@@ -1,6 +1,6 @@
 """Health: one table that says of every table what is served, how old its data are, and what is held and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -14,18 +14,18 @@ from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.metadata import data_age_days
 from valtag_assets.graph.setting import Setting
-from valtag_assets.graph.stages import asset_key
-from valtag_assets.graph.tags import refresh_of
+from valtag_assets.graph.stages import asset_key, refresh_of
+from valtag_assets.warehouse.repair import fault
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef
 
 GROUP = "9_health"
 WELL = ("ok", "warned")
-HELD, STALE = "tags held", "stale"
+HELD, STALE, DAMAGED = "tags held", "stale", "damaged"
 
 
 @dataclass(frozen=True)
 class Health:
-    """One table's state. ``state``: ok, warned, tags held, refused, failed, stale, or never published."""
+    """One table's state. ``state``: ok, warned, tags held, refused, failed, stale, damaged, or never published."""
 
     table: str
     state: str
@@ -69,11 +69,25 @@ def table_health(setting: Setting) -> list[Health]:
     rows: list[Health] = []
     sick: dict[str, str] = {}
     for name, policy in served_tables(setting):
-        row = _health(setting, name, policy, sick)
+        wrong = fault(setting.warehouse, TableRef.parse(name))
+        row = _health(setting, name, policy, sick) if wrong is None else _damaged(name, policy, wrong)
         if row.state not in WELL:
             sick[name] = row.state
         rows.append(row)
-    return rows
+    return [*rows, *_damaged_others(setting, {row.table for row in rows})]
+
+
+def _damaged_others(setting: Setting, shown: Collection[str]) -> Iterator[Health]:
+    """Tables that stand for nothing in the catalog (quarantines, and those of a former one), if they are damaged."""
+    for table in setting.warehouse.tables():
+        wrong = fault(setting.warehouse, table) if table.key not in shown else None
+        if wrong is not None:
+            yield _damaged(table.key, "", wrong)
+
+
+def _damaged(name: str, policy: str, wrong: str) -> Health:
+    """A table of which nothing can be told but what is wrong with it."""
+    return Health(name, DAMAGED, "", wrong, "", None, policy, None, "", "", "")
 
 
 def _health(setting: Setting, name: str, policy: str, sick: Mapping[str, str]) -> Health:
@@ -82,6 +96,8 @@ def _health(setting: Setting, name: str, policy: str, sick: Mapping[str, str]) -
     tried = setting.warehouse.newest_attempt(table)
     blocked = tried is not None and tried.blocks and (good is None or tried.at >= good.known_at)
     state, reason = _state(good, tried if blocked else None)
+    if state in WELL and tried is not None and tried.reason:
+        state, reason = "warned", tried.reason
     upstream = [key for key in (good.inputs if good else ()) if sick.get(key, HELD) != HELD]
     if state in WELL and upstream:
         state, reason = STALE, f"rests on {', '.join(sorted(upstream))}"

@@ -47,7 +47,7 @@ def _persons_asset(setting: Setting) -> dg.AssetsDefinition:
         output_required=False,
     )
     def persons(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, persons_plan(setting))
+        yield from build(context, setting, engine, lambda: persons_plan(setting))
 
     return persons
 
@@ -99,7 +99,7 @@ def _strangers_asset(setting: Setting) -> dg.AssetsDefinition:
         output_required=False,
     )
     def strangers_table(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, strangers_plan(setting))
+        yield from build(context, setting, engine, lambda: strangers_plan(setting))
 
     return strangers_table
 

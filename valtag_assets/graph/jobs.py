@@ -1,4 +1,4 @@
-"""The jobs: everything for one as-of, its two halves, what runs every day, and the health page."""
+"""The jobs: everything for one as-of, its two halves, what runs every day, the nightly recheck, the health page."""
 
 from typing import Any
 
@@ -6,22 +6,24 @@ import dagster as dg
 
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph import clean, health, identity, sources
+from valtag_assets.graph.recheck import recheck_keys
 from valtag_assets.graph.setting import Setting
-from valtag_assets.graph.stages import asset_key
-from valtag_assets.graph.tags import refresh_of
+from valtag_assets.graph.stages import asset_key, refresh_of
 
 REFRESH = "refresh"
 DAILY = "daily"
 INTAKE = "intake"
 DERIVE = "derive"
 HEALTH = "health"
+RECHECK = "recheck"
 
 _INTAKE_GROUPS = (sources.GROUP, clean.GROUP, identity.GROUP)
 
 
 def jobs(setting: Setting) -> list[Any]:
     """``daily`` is what the schedule runs: everything but the categories that are computed on demand."""
-    everything = dg.AssetSelection.all(include_sources=True) - dg.AssetSelection.groups(health.GROUP)
+    nightly = dg.AssetSelection.checks(*recheck_keys(setting))
+    everything = dg.AssetSelection.all(include_sources=True) - dg.AssetSelection.groups(health.GROUP) - nightly
     intake = dg.AssetSelection.groups(*_INTAKE_GROUPS, include_sources=True)
     on_demand = [
         asset_key(tags_name(code))
@@ -34,6 +36,7 @@ def jobs(setting: Setting) -> list[Any]:
         DAILY: (daily, "每日刷新，不含按需类目 · Every day: all but what is computed on demand"),
         INTAKE: (intake, "读取、清洗、人群总体 · Read, clean, identify: no as-of needed"),
         DERIVE: (everything - intake, "标签、得分、人群 · Tags, scores and segments of one as-of"),
+        RECHECK: (nightly, "抽样全量重算比对 · A sample recomputed from clean rows and compared"),
         HEALTH: (dg.AssetSelection.groups(health.GROUP), "健康表 · The table of health"),
     }
     return [dg.define_asset_job(name, selection, description=says) for name, (selection, says) in chosen.items()]

@@ -9,6 +9,7 @@ are held. An unchanged table (same meaning, same inputs) is not computed again.
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from valtag_assets.quality.audit import audit
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.profile import profile
 from valtag_assets.spec.types import DataType
+from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
 
@@ -78,16 +80,36 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSession, plan: Plan) -> Results:
-    """Compute, audit and publish ``plan``; yields the events of the asset. Raises dg.Failure when refused."""
+def build(
+    context: dg.AssetExecutionContext, setting: Setting, engine: EngineSession, make: Callable[[], Plan]
+) -> Results:
+    """Plan, compute, audit and publish the asset's table; yields its events. Raises dg.Failure when refused.
+
+    One run makes a table at a time: ``make`` is called when it is this one's turn, so what another run has
+    published meanwhile is seen, and not computed again.
+    """
     started = time.monotonic()
+    table = TableRef(*context.asset_key.path)
+    with ExitStack() as turn:
+        try:
+            turn.enter_context(setting.warehouse.making(table, context.run_id, setting.clock()))
+            plan = make()
+        except WarehouseError as error:
+            setting.listen(TableDone(table.key, "failed", time.monotonic() - started, reason=str(error)))
+            raise dg.Failure(f"{table} is not made: {error}", allow_retries=False) from error
+        yield from _build(context, setting, engine, plan, started)
+
+
+def _build(
+    context: dg.AssetExecutionContext, setting: Setting, engine: EngineSession, plan: Plan, started: float
+) -> Results:
     yield gate_result(plan.gate)
     if not plan.gate.open:
         reason = "inputs held: " + "; ".join(plan.gate.faults)
         _refuse(context, setting, plan, started, reason, "refused", ())
     current = unchanged(setting, plan)
     if current is not None:
-        setting.listen(TableDone(plan.table.key, "reused", time.monotonic() - started, current.rows))
+        setting.listen(_done(plan, "reused", started, current.rows))
         yield from _events(context, setting, plan, current, reused=True)
         return
     try:
@@ -99,8 +121,7 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
         _record(context, setting, plan, f"{type(error).__name__}: {error}", "failed", ())
         raise
     if isinstance(published, Snapshot):
-        seconds = time.monotonic() - started
-        setting.listen(TableDone(plan.table.key, "published", seconds, published.rows))
+        setting.listen(_done(plan, "published", started, published.rows))
         yield from _events(context, setting, plan, published, reused=False)
         return
     yield from check_results(published, _check_names(context))
@@ -111,10 +132,12 @@ def build(context: dg.AssetExecutionContext, setting: Setting, engine: EngineSes
 
 def unchanged(setting: Setting, plan: Plan) -> Snapshot | None:
     """The snapshot served already, if computing ``plan`` again would only give the same."""
-    if not plan.gate.open or setting.warehouse.blocked(plan.table, plan.as_of) is not None:
+    if setting.full or not plan.gate.open or setting.warehouse.blocked(plan.table, plan.as_of) is not None:
         return None
     current = setting.warehouse.current(plan.table, plan.as_of)
-    return current if current is not None and current.input_hash == plan.input_hash() else None
+    if current is None or current.input_hash != plan.input_hash():
+        return None
+    return current if damage(current) is None else None
 
 
 def _compute(
@@ -193,6 +216,12 @@ def _events(
     yield from check_results(snapshot.verdicts, _check_names(context))
 
 
+def _done(
+    plan: Plan, outcome: Outcome, started: float, rows: int | None = None, reason: str | None = None
+) -> TableDone:
+    return TableDone(plan.table.key, outcome, time.monotonic() - started, rows, reason, plan.as_of)
+
+
 def _check_names(context: dg.AssetExecutionContext) -> list[str]:
     return sorted(key.name for key in context.selected_asset_check_keys)
 
@@ -208,7 +237,7 @@ def _refuse(
 ) -> NoReturn:
     """Record the attempt, tell the listener, fail the step."""
     _record(context, setting, plan, reason, outcome, verdicts)
-    setting.listen(TableDone(plan.table.key, outcome, time.monotonic() - started, reason=reason))
+    setting.listen(_done(plan, outcome, started, reason=reason))
     good = setting.warehouse.latest(plan.table)
     kept = f"; {good.id} of {good.as_of or 'all time'} stays served" if good else "; nothing was served before"
     raise dg.Failure(f"{plan.table} is not published: {reason}{kept}", allow_retries=False)

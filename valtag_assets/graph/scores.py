@@ -70,7 +70,8 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
         output_required=False,
     )
     def scores(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, score_plan(setting, score, run_as_of(context, setting)))
+        as_of = run_as_of(context, setting)
+        yield from build(context, setting, engine, lambda: score_plan(setting, score, as_of))
 
     return scores
 

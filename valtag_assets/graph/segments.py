@@ -65,7 +65,8 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
         output_required=False,
     )
     def members(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
-        yield from build(context, setting, engine, segment_plan(setting, segment, run_as_of(context, setting)))
+        as_of = run_as_of(context, setting)
+        yield from build(context, setting, engine, lambda: segment_plan(setting, segment, as_of))
 
     return members
 

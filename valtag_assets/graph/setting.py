@@ -15,7 +15,8 @@ from pathlib import Path
 
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.catalog import checked_catalog
-from valtag_assets.warehouse.store import Warehouse
+from valtag_assets.warehouse.derived import DerivedFiles
+from valtag_assets.warehouse.store import WORK, Warehouse
 
 SHIPPED = Path(__file__).parent.parent / "catalogs"
 DEFAULT_CATALOG = "complete_journey"
@@ -30,6 +31,7 @@ class TableDone:
     seconds: float
     rows: int | None = None
     reason: str | None = None
+    as_of: date | None = None
 
 
 def _silent(_: TableDone) -> None:
@@ -49,6 +51,7 @@ class Setting:
     data: Path
     clock: Callable[[], datetime] = wall_clock
     listen: Callable[[TableDone], None] = field(default=_silent, compare=False)
+    full: bool = False  # compute everything from clean rows again, changed or not
 
     @property
     def name(self) -> str:
@@ -59,9 +62,14 @@ class Setting:
         return Warehouse(self.data / "warehouse" / self.name)
 
     @property
+    def derived(self) -> DerivedFiles:
+        """Tiles and checkpoints."""
+        return DerivedFiles(self.warehouse.root)
+
+    @property
     def spill(self) -> Path:
         """A folder for working files, on the warehouse's own disk."""
-        folder = self.data / "warehouse" / self.name / ".work"
+        folder = self.warehouse.root / WORK
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

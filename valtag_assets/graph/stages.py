@@ -27,6 +27,12 @@ def is_partitioned(refresh: Refresh) -> bool:
     return refresh.schedule == "daily"
 
 
+def refresh_of(setting: Setting, category: str) -> Refresh:
+    """The category's own refresh, or the project's."""
+    catalog = setting.resolved.catalog
+    return catalog.categories[category].spec.refresh or catalog.project.refresh
+
+
 def run_as_of(context: dg.AssetExecutionContext, setting: Setting) -> date:
     """The as-of of this run: its partition, or the last date that is over."""
     partition = context.run.tags.get(PARTITION_TAG)

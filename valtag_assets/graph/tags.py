@@ -1,7 +1,8 @@
 """Stage *tags*: one asset per category, each with its own freshness policy and partitions."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
 from valtag_assets.expression.resolved import ResolvedCategory
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Gate, Wanted, ask
+from valtag_assets.graph.merging import Merging, merging_story
 from valtag_assets.graph.metadata import (
     category_lineage,
     category_schema,
@@ -30,21 +32,15 @@ from valtag_assets.graph.stages import (
     automation,
     freshness,
     is_partitioned,
+    refresh_of,
     run_as_of,
 )
 from valtag_assets.quality.column import HIDDEN_LEVELS, rule_at
 from valtag_assets.quality.plan import category_expectations
-from valtag_assets.spec.block import Refresh
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 GROUP = "4_tags"
-
-
-def refresh_of(setting: Setting, category: str) -> Refresh:
-    """The category's own refresh, or the project's."""
-    catalog = setting.resolved.catalog
-    return catalog.categories[category].spec.refresh or catalog.project.refresh
 
 
 def wanted_tags(setting: Setting, category: str, as_of: date, columns: frozenset[str]) -> Wanted:
@@ -63,10 +59,13 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
     refresh = refresh_of(setting, category.code)
     key = asset_key(tags_name(category.code))
     upstream = [PERSONS, *map(clean_name, category.sources), *map(tags_name, category.categories)]
+    # A backfill in the UI then goes through the days in order.
+    yesterday = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+    itself = [dg.AssetDep(key, partition_mapping=yesterday)] if keeps_last(category) else []
 
     @dg.asset(
         key=key,
-        deps=[asset_key(table) for table in upstream],
+        deps=[*map(asset_key, upstream), *itself],
         group_name=GROUP,
         description=describe(spec.title, spec.meaning),
         owners=[resolved.catalog.owner_of(spec)],
@@ -94,7 +93,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
     )
     def tags(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
         as_of = run_as_of(context, setting)
-        yield from build(context, setting, engine, category_plan(setting, category, as_of))
+        yield from build(context, setting, engine, lambda: category_plan(setting, category, as_of))
 
     return tags
 
@@ -112,21 +111,28 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
     wanted = [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in category.sources]]
     # Held tags of other categories hold what rests on them here, tag by tag, not the whole category.
     wanted += [wanted_tags(setting, code, as_of, frozenset()) for code in others]
+    before, missing = _before(setting, category, as_of)
     gate = ask(setting.warehouse, wanted)
-    before = _before(setting, category, as_of)
+    gate = replace(gate, faults=(*gate.faults, *missing))
 
     def write(engine: Engine, into: Path) -> Written:
         kept = [name for name, _ in before.columns] if before is not None else False
-        expression = category_expression(resolved, category, as_of, previous=kept)
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
         if before is not None:
             inputs[PREVIOUS] = before.files
-        engine.write(expression, inputs, into / "part-0.parquet")
-        return Written({"sql": engine.sql(expression)}, data_until(gate, as_of))
+        merging = Merging.of(setting, engine, category, gate, as_of)
+        expression = category_expression(resolved, category, as_of, previous=kept, layers=merging.layers)
+        engine.write(expression, {**inputs, **merging.inputs}, into / "part-0.parquet")
+        # Not among the snapshot's inputs: these hold what they name, and every day would hold the day before.
+        kept_from = {"kept_from": before.id} if before is not None else {}
+        metrics = {"sql": engine.sql(expression), "merging": merging.told, **kept_from}
+        return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
         found: dict[str, Any] = {"plot 分布": category_plot(category, snapshot)}
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```")
+        if snapshot.metrics.get("merging"):
+            found["merged from tiles 日切片合并"] = dg.MetadataValue.md(merging_story(snapshot.metrics["merging"]))
         return found
 
     return Plan(
@@ -199,12 +205,43 @@ def _resting_verdicts(setting: Setting, category: ResolvedCategory, held: frozen
     return found
 
 
-def _before(setting: Setting, category: ResolvedCategory, as_of: date) -> Snapshot | None:
-    """The snapshot from which tags that keep their last value take it."""
-    if all(tag.spec.null_policy == "clear" for tag in category.tags):
-        return None
-    yesterday = date.fromordinal(as_of.toordinal() - 1)
-    return setting.warehouse.latest(TableRef("tags", category.code), on_or_before=yesterday)
+def keeps_last(category: ResolvedCategory) -> bool:
+    """Whether a tag of the category takes its last value where it has none: it then rests on the day before."""
+    return any(tag.spec.null_policy == "keep_last" for tag in category.tags)
+
+
+def missing_before(setting: Setting, category: ResolvedCategory, as_of: date) -> list[date]:
+    """The as-ofs before ``as_of`` that must be computed first, in order.
+
+    A category that keeps last values is a chain: each as-of rests on exactly the one before, down to the
+    project's start, so that a value never depends on which as-ofs somebody happened to compute.
+    """
+    if not keeps_last(category):
+        return []
+    table, start, found = TableRef("tags", category.code), setting.resolved.catalog.project.start, []
+    day = as_of - timedelta(days=1)
+    while day >= start and _link(setting, table, day) is None:
+        found.append(day)
+        day -= timedelta(days=1)
+    return found[::-1]
+
+
+def _link(setting: Setting, table: TableRef, as_of: date) -> Snapshot | None:
+    blocked = setting.warehouse.blocked(table, as_of) is not None
+    return None if blocked else setting.warehouse.current(table, as_of)
+
+
+def _before(setting: Setting, category: ResolvedCategory, as_of: date) -> tuple[Snapshot | None, Sequence[str]]:
+    """The snapshot from which kept tags take their last value, and why it can't be had."""
+    if not keeps_last(category) or as_of <= setting.resolved.catalog.project.start:
+        return None, ()
+    found = _link(setting, TableRef("tags", category.code), as_of - timedelta(days=1))
+    if found is not None:
+        return found, ()
+    first = missing_before(setting, category, as_of)[0]
+    name = tags_name(category.code)
+    why = f"{name} keeps last values, so {as_of} rests on the day before: valtag run --from {first} --to {as_of}"
+    return None, (why,)
 
 
 def data_until(gate: Gate, as_of: date) -> datetime | None:

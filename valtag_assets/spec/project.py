@@ -22,6 +22,28 @@ class Persons(Block):
     access: Access = "internal"
 
 
+class Recheck(Block):
+    """The nightly check that incremental equals full: how many persons are recomputed, drawn by which seed."""
+
+    persons: int = Field(default=200, ge=1)
+    seed: int = 7
+
+
+class Retention(Block):
+    """What `valtag vacuum` leaves of history.
+
+    The snapshot served for an as-of stays for ``days`` as-ofs, counted back from the newest there is; of older ones
+    (``month_ends``) the last as-of of each month stays for ever. Whatever was published or replaced in the last
+    ``replaced_days`` stays, too, and everything that a staying snapshot was made from.
+    """
+
+    days: int = Field(default=400, ge=1, description="As-ofs of so many days stay, counted from the newest one.")
+    month_ends: bool = Field(default=True, description="Of older as-ofs, the last of each month stays for ever.")
+    replaced_days: int = Field(
+        default=30, ge=1, description="What a later snapshot of the same as-of replaced stays for so many days."
+    )
+
+
 class Project(Block):
     """project.yaml. ``start`` is the first as-of that may be asked for."""
 
@@ -33,6 +55,8 @@ class Project(Block):
     owner: str = "team:data"
     persons: Persons = Persons()
     refresh: Refresh = Refresh()
+    recheck: Recheck = Recheck()
+    retention: Retention = Retention()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},

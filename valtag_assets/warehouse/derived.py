@@ -19,7 +19,7 @@ from valtag_assets.warehouse import durable
 from valtag_assets.warehouse.errors import WarehouseError
 
 ABOUT = "about.json"
-_ASIDE = ".making-"
+ASIDE = ".making-"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class DerivedFiles:
         if found is not None:
             return found
         path = self.root.joinpath(*name)
-        aside = path.parent / f"{_ASIDE}{uuid.uuid4().hex}"
+        aside = path.parent / f"{ASIDE}{uuid.uuid4().hex}"
         aside.mkdir(parents=True)
         try:
             about = dict(fill(aside))

@@ -14,6 +14,14 @@ class ManifestError(WarehouseError):
     """A manifest or a snapshot's record cannot be understood."""
 
 
+class NewerFormat(ManifestError):
+    """A newer valtag wrote it: nothing is wrong with it, and it must not be touched."""
+
+
+class Removed(WarehouseError):
+    """What was asked for was there once, and was removed by the rules of retention."""
+
+
 class LockTimeout(WarehouseError):
     """Another process kept a table's lock for too long."""
 

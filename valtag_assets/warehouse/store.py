@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import filelock
 
-from valtag_assets.warehouse import durable, staging
-from valtag_assets.warehouse.errors import LockTimeout, ViewsError, WarehouseError
+from valtag_assets.warehouse import durable, locks, staging
+from valtag_assets.warehouse.damage import damage
+from valtag_assets.warehouse.derived import ASIDE
+from valtag_assets.warehouse.errors import ManifestError, Removed, ViewsError, WarehouseError
 from valtag_assets.warehouse.manifest import (
     DETAILS,
     MANIFEST,
@@ -23,34 +24,63 @@ from valtag_assets.warehouse.manifest import (
     Manifest,
     as_json,
     details_text,
+    id_stem,
     manifest_text,
-    read_details,
     read_manifest,
     snapshot_of,
     utc,
 )
 from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.staging import Staged
-from valtag_assets.warehouse.sweeping import remove_leftovers
+from valtag_assets.warehouse.sweeping import leftovers, remove, touched
 from valtag_assets.warehouse.views import write_views
 
 VIEWS = "valtag.duckdb"
 STAGING = ".staging"
+WORK = ".work"
+MAKING = ".making.lock"
+# In a folder whose snapshot has left history; that it is new dates the leaving.
+DROPPED = "_dropped"
+# A publisher may wait for its turn; only what is longer is a clock that went back.
+_CLOCK_SLACK = timedelta(minutes=2)
 
 
 class Warehouse:
     """Immutable Parquet snapshots under ``root`` (made when first written to).
 
     Any number of processes may read and publish at once: readers take no lock and see the old state or the
-    new one; publishers of one table queue for ``lock_seconds``, then get LockTimeout.
+    new one; publishers of one table queue for ``lock_seconds``, makers for ``making_seconds``, then get LockTimeout.
     """
 
-    def __init__(self, root: Path, *, lock_seconds: float = 60.0) -> None:
+    def __init__(self, root: Path, *, lock_seconds: float = 60.0, making_seconds: float = 600.0) -> None:
         self.root = Path(root).absolute()
         if "?" in str(self.root):
             # DuckDB takes what follows for a URL's query and looks for its log file in the wrong place.
             raise ValueError(f"{self.root}: DuckDB can't work in a folder with '?' in its path; choose another")
         self.lock_seconds = lock_seconds
+        self.making_seconds = making_seconds
+
+    # Who may work when
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """While inside, nobody makes a table. LockTimeout while somebody does."""
+        whole, what = self.root / MAKING, "a table is being made"
+        with locks.together(whole, exclusive=True, what=what, seconds=self.lock_seconds):
+            yield
+
+    @contextmanager
+    def making(self, table: TableRef, run_id: str, since: datetime) -> Iterator[None]:
+        """Be the only run that makes ``table``; look at what is served only inside, it may have come meanwhile.
+
+        LockTimeout names the run that is making it, and since when.
+        """
+        whole, what = self.root / MAKING, "history is being removed or repaired"
+        with (
+            locks.making(self.folder(table), str(table), run_id, since, self.making_seconds),
+            locks.together(whole, exclusive=False, what=what, seconds=self.lock_seconds),
+        ):
+            yield
 
     # Publishing
 
@@ -88,9 +118,9 @@ class Warehouse:
 
         If content, input hash, catalog hash, data_until, key and verdicts all equal those of the as-of's
         current snapshot, that one is returned, an attempt ``reused`` is recorded, and the staged files are
-        dropped; any difference makes a new snapshot with files of its own. A snapshot with an earlier
-        ``known_at`` than the current one is kept in history but doesn't become current. ``key`` must name
-        existing columns (whether it is unique is for the checks to say).
+        dropped; any difference makes a new snapshot with files of its own. ``known_at`` never goes back: where the
+        clock did, the snapshot is dated right after everything the table has seen, and the attempt says so.
+        ``key`` must name existing columns (whether it is unique is for the checks to say).
 
         WarehouseError: nothing was published. ViewsError: it was, but ``valtag.duckdb`` is out of date.
         """
@@ -102,8 +132,6 @@ class Warehouse:
         if missing:
             raise WarehouseError(f"{table}: key columns {missing} are not in the staged files")
         details = Details(content.columns, tuple(key), dict(inputs), tuple(verdicts), dict(metrics), parts)
-        durable.write(staged.path / DETAILS, details_text(details, table))
-        durable.flush(staged.path)
         entry = Entry(
             id="",
             as_of=as_of,
@@ -117,6 +145,8 @@ class Warehouse:
             folder="",
             files=tuple(part.name for part in parts),
         )
+        durable.write(staged.path / DETAILS, details_text(details, entry, table))
+        durable.flush(staged.path)
         snapshot = self._enter(staged, entry, details)
         try:
             self.rebuild_views()
@@ -131,36 +161,43 @@ class Warehouse:
         """
         if attempt.outcome == "published":
             raise ValueError("an attempt is recorded as published by publish() alone")
-        with self._locked(table) as manifest:
-            self._replace_manifest(manifest.with_attempt(replace(attempt, at=utc(attempt.at))))
+        with self.locked(table) as manifest:
+            self.replace_manifest(manifest.with_attempt(replace(attempt, at=manifest.after_all(utc(attempt.at)))))
 
     # Reading
 
     def current(self, table: TableRef, as_of: date | None = None) -> Snapshot | None:
         """The snapshot served for exactly ``as_of`` (None: a table that doesn't depend on time)."""
-        return self._load(table, self._manifest(table).current(as_of))
+        return self._load(table, self.manifest(table).current(as_of))
 
     def latest(self, table: TableRef, on_or_before: date | None = None) -> Snapshot | None:
         """The current snapshot of the newest as-of, of all or of those up to a date."""
-        return self._load(table, self._manifest(table).latest(on_or_before))
+        return self._load(table, self.manifest(table).latest(on_or_before))
 
     def at(self, table: TableRef, as_of: date | None, known_at: datetime) -> Snapshot | None:
-        """What was current for ``as_of`` at the instant ``known_at`` (aware)."""
-        return self._load(table, self._manifest(table).current(as_of, utc(known_at)))
+        """What was current for ``as_of`` at the instant ``known_at`` (aware). Removed, if that left history."""
+        manifest = self.manifest(table)
+        gap = manifest.forgets(as_of, utc(known_at))
+        if gap is not None:
+            raise Removed(
+                f"what was known of {table} for {as_of or 'all time'} from {gap.since} to {gap.until} was removed:"
+                " project.yaml: retention says how long it stays"
+            )
+        return self._load(table, manifest.current(as_of, utc(known_at)))
 
     def find(self, table: TableRef, snapshot_id: str) -> Snapshot | None:
         """The snapshot with that id; ids are unique within a table."""
-        fitting = (entry for entry in self._manifest(table).entries if entry.id == snapshot_id)
+        fitting = (entry for entry in self.manifest(table).entries if entry.id == snapshot_id)
         return self._load(table, next(fitting, None))
 
     def snapshots(self, table: TableRef) -> list[Snapshot]:
         """All snapshots, by as-of, then known-at."""
-        entries = sorted(self._manifest(table).entries, key=lambda entry: (entry.as_of or date.min, entry.known_at))
+        entries = sorted(self.manifest(table).entries, key=lambda entry: (entry.as_of or date.min, entry.known_at))
         return [snapshot_of(table, entry, self.root) for entry in entries]
 
     def last_attempt(self, table: TableRef, as_of: date | None) -> Attempt | None:
         """The last try for ``as_of``, with its verdicts. One that published is forgotten after 50 others."""
-        manifest = self._manifest(table)
+        manifest = self.manifest(table)
         attempt = manifest.last_attempt(as_of)
         if attempt is None or attempt.snapshot_id is None or attempt.verdicts:
             return attempt
@@ -170,20 +207,24 @@ class Warehouse:
 
     def newest_attempt(self, table: TableRef) -> Attempt | None:
         """The last try of the table, whatever its as-of."""
-        attempts = self._manifest(table).attempts
+        attempts = self.manifest(table).attempts
         return max(attempts, key=lambda attempt: attempt.at, default=None)
 
     def blocked(self, table: TableRef, as_of: date | None) -> Attempt | None:
         """The refusal or failure that stands for ``as_of``: nothing newer was published or reused since."""
-        manifest = self._manifest(table)
+        manifest = self.manifest(table)
         attempt, current = manifest.last_attempt(as_of), manifest.current(as_of)
         if attempt is None or not attempt.blocks:
             return None
         return attempt if current is None or attempt.at >= current.known_at else None
 
     def tables(self) -> list[TableRef]:
-        """All tables that were published or attempted, sorted."""
-        return self._tables_with(MANIFEST)
+        """All tables that were published or attempted, sorted; also one whose manifest is lost."""
+        return sorted({*self._tables_with(MANIFEST), *self._tables_with("as_of=*")})
+
+    def manifest(self, table: TableRef) -> Manifest:
+        """The manifest as it is now. ManifestError."""
+        return read_manifest(self.folder(table) / MANIFEST, table)
 
     # Upkeep
 
@@ -192,8 +233,14 @@ class Warehouse:
         self.root.mkdir(parents=True, exist_ok=True)
         target = self.root / VIEWS
         # Manifests are read inside the lock: otherwise a slower publisher could swap in an older picture.
-        with self._lock(self.root / f".{VIEWS}.lock", "the views"), self._workspace() as space:
-            served = [snapshot for table in self.tables() if (snapshot := self.latest(table)) is not None]
+        lock = locks.alone(self.root / f".{VIEWS}.lock", "the views", self.lock_seconds)
+        with lock, self._workspace() as space:
+            served = []
+            for table in self.tables():
+                # A damaged table must not keep the views of all others from being renewed; `valtag status` names it.
+                with suppress(ManifestError):
+                    found = self.latest(table)
+                    served += [found] if found is not None and damage(found) is None else []
             try:
                 write_views(space / VIEWS, served)
                 durable.flush(space / VIEWS)
@@ -203,51 +250,69 @@ class Warehouse:
             # Someone who opened the old file for writing left this; it doesn't belong to the new one.
             Path(f"{target}.wal").unlink(missing_ok=True)
 
-    def sweep(self, older_than: timedelta, at: datetime) -> tuple[Path, ...]:
-        """Remove what crashes left behind, untouched since ``at - older_than``; returns what it removed.
+    def drop(self, table: TableRef, ids: Collection[str]) -> None:
+        """Take snapshots out of history; their files are leftovers from now on."""
+        with self.locked(table) as manifest:
+            for entry in manifest.entries:
+                if entry.id in ids and (self.root / entry.folder).is_dir():
+                    (self.root / entry.folder / DROPPED).touch()
+            self.replace_manifest(manifest.thinned(ids))
+
+    def sweep(self, older_than: timedelta, at: datetime, *, dry_run: bool = False) -> tuple[Path, ...]:
+        """Remove the folders of no snapshot, untouched since ``at - older_than``; returns which.
 
         ``at`` is the present instant (aware). Never removes what a manifest names. ``older_than`` must be
-        longer than any run may take before it writes its first file.
+        longer than any run may take before it writes its first file, and than anybody reads what was dropped.
         """
         before = (utc(at) - older_than).timestamp()
-        removed = list(remove_leftovers(self.root, [self.root / STAGING], set(), before))
+        found = list(leftovers([self.root / STAGING, self.root / WORK], set(), before))
+        found += [folder for folder in self.root.rglob(f"{ASIDE}*") if folder.is_dir() and touched(folder) < before]
+        for folder in () if dry_run else found:
+            remove(folder)
         for table in self._tables_with("as_of=*"):
-            folder = self._folder(table)
-            with self._locked(table) as manifest:
+            parents = sorted(self.folder(table).glob("as_of=*/"))
+            with self.locked(table) as manifest:
                 named = {self.root / entry.folder for entry in manifest.entries}
-                removed += remove_leftovers(self.root, sorted(folder.glob("as_of=*/")), named, before)
-        return tuple(removed)
+                stale = list(leftovers(parents, named, before))
+                for folder in () if dry_run else stale:
+                    remove(folder)
+            found += stale
+        return tuple(found)
 
     # Inside
 
     def _enter(self, staged: Staged, entry: Entry, details: Details) -> Snapshot:
         """Under the lock: reuse the current snapshot, or name the new one and make it visible."""
         table = staged.table
-        with self._locked(table) as manifest:
+        with self.locked(table) as manifest:
+            clock, entry = entry.known_at, replace(entry, known_at=manifest.after_all(entry.known_at))
+            behind = entry.known_at - clock > _CLOCK_SLACK
+            reason = f"the clock went back: it says {clock}, known-at is {entry.known_at}" if behind else None
             current = manifest.current(entry.as_of)
-            if current is not None and self._same(current, entry, details):
-                self._replace_manifest(manifest.with_attempt(_attempt(entry, "reused", current.id)))
+            if current is not None and self._same(table, current, entry, details):
+                self.replace_manifest(manifest.with_attempt(_attempt(entry, "reused", current.id, reason)))
                 return snapshot_of(table, current, self.root)
             entry = self._named(manifest, entry)
-            manifest = manifest.with_entry(entry)
-            late = manifest.current(entry.as_of) is not entry
-            reason = "a snapshot known later stays current" if late else None
+            if not (self.folder(table) / MANIFEST).exists():
+                self.replace_manifest(manifest)  # snapshots without a manifest are damage, not a beginning
             attempt = _attempt(entry, "published", entry.id, reason)
-            self._replace_manifest(manifest.with_attempt(attempt), (staged.path, self.root / entry.folder))
+            manifest = manifest.with_entry(entry).with_attempt(attempt)
+            self.replace_manifest(manifest, (staged.path, self.root / entry.folder))
         return snapshot_of(table, entry, self.root)
 
-    def _same(self, current: Entry, new: Entry, details: Details) -> bool:
+    def _same(self, table: TableRef, current: Entry, new: Entry, details: Details) -> bool:
         shared = ("content_hash", "input_hash", "catalog_hash", "data_until")
         if any(getattr(current, name) != getattr(new, name) for name in shared):
             return False
-        stored = read_details(self.root / current.folder / DETAILS)
-        return stored.key == details.key and as_json(stored.verdicts) == as_json(details.verdicts)
+        stored = snapshot_of(table, current, self.root)
+        same = stored.key == details.key and as_json(stored.verdicts) == as_json(details.verdicts)
+        return same and damage(stored) is None
 
     def _named(self, manifest: Manifest, entry: Entry) -> Entry:
         """The entry with an id no snapshot of the table has, and its folder."""
         table = manifest.table
         parent = f"{table.stage}/{table.name}/as_of={entry.as_of.isoformat() if entry.as_of else 'all'}"
-        stem = f"{entry.known_at:%Y%m%dT%H%M%S%fZ}-{entry.content_hash[:8]}"
+        stem = id_stem(entry.known_at, entry.content_hash)
         taken = {known.id for known in manifest.entries}
         name, count = stem, 1
         while name in taken or (self.root / parent / name).exists():
@@ -255,12 +320,12 @@ class Warehouse:
             name = f"{stem}-{count}"
         return replace(entry, id=name, folder=f"{parent}/{name}")
 
-    def _replace_manifest(self, manifest: Manifest, move: tuple[Path, Path] | None = None) -> None:
+    def replace_manifest(self, manifest: Manifest, move: tuple[Path, Path] | None = None) -> None:
         """Swap the manifest in, after moving a snapshot's folder to its place.
 
         The new manifest is on disk before the folder moves, so that a full disk leaves no stray folder.
         """
-        path = self._folder(manifest.table) / MANIFEST
+        path = self.folder(manifest.table) / MANIFEST
         with self._workspace() as space:
             durable.write(space / MANIFEST, manifest_text(manifest))
             if move is not None:
@@ -271,7 +336,7 @@ class Warehouse:
             os.replace(space / MANIFEST, path)
             durable.flush(path.parent)
 
-    def _folder(self, table: TableRef) -> Path:
+    def folder(self, table: TableRef) -> Path:
         return self.root / table.stage / table.name
 
     def _tables_with(self, pattern: str) -> list[TableRef]:
@@ -282,9 +347,6 @@ class Warehouse:
             with suppress(ValueError):  # not one of ours: someone keeps other things here
                 tables.add(TableRef(folder.parent.name, folder.name))
         return sorted(tables)
-
-    def _manifest(self, table: TableRef) -> Manifest:
-        return read_manifest(self._folder(table) / MANIFEST, table)
 
     def _load(self, table: TableRef, entry: Entry | None) -> Snapshot | None:
         return None if entry is None else snapshot_of(table, entry, self.root)
@@ -301,26 +363,11 @@ class Warehouse:
                 shutil.rmtree(path)
 
     @contextmanager
-    def _locked(self, table: TableRef) -> Iterator[Manifest]:
-        folder = self._folder(table)
+    def locked(self, table: TableRef) -> Iterator[Manifest]:
+        folder = self.folder(table)
         folder.mkdir(parents=True, exist_ok=True)
-        with self._lock(folder / "manifest.lock", str(table)):
-            yield self._manifest(table)
-
-    @contextmanager
-    def _lock(self, path: Path, what: str) -> Iterator[None]:
-        lock = filelock.FileLock(path, timeout=self.lock_seconds)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise LockTimeout(
-                f"{what}: another process has held {path} for {self.lock_seconds:g} s."
-                f" Wait for it and run again; `lsof {path}` shows which one it is"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+        with locks.alone(folder / "manifest.lock", str(table), self.lock_seconds):
+            yield self.manifest(table)
 
 
 def _attempt(entry: Entry, outcome: Outcome, snapshot_id: str, reason: str | None = None) -> Attempt:

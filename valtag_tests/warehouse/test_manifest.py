@@ -7,7 +7,7 @@ import filelock
 import pytest
 
 from valtag_assets.warehouse.errors import LockTimeout, ManifestError
-from valtag_assets.warehouse.snapshot import Attempt
+from valtag_assets.warehouse.snapshot import Attempt, TableRef
 from valtag_assets.warehouse.store import Warehouse
 from valtag_tests.warehouse.publishing import DAY, HELD, MORNING, TABLE, publish, rows
 
@@ -73,7 +73,7 @@ def test_a_manifest_in_the_wrong_folder_is_refused(warehouse):
     other = warehouse.root / "tags" / "behavior"
     manifest_path(warehouse).parent.rename(other)
     with pytest.raises(ManifestError, match="belongs to table 'tags/transaction'"):
-        warehouse.rebuild_views()
+        warehouse.latest(TableRef("tags", "behavior"))
 
 
 def test_a_missing_snapshot_record_is_an_error_naming_it(warehouse):

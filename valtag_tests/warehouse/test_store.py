@@ -113,11 +113,20 @@ def test_known_at_may_be_written_in_any_zone(warehouse):
     assert warehouse.at(TABLE, DAY, shanghai) == snapshot
 
 
-def test_a_snapshot_known_earlier_goes_to_history_only(warehouse):
+def test_a_clock_that_went_back_does_not_hide_what_is_published(warehouse):
     newer = publish(warehouse, known_at=LATER)
-    older = publish(warehouse, "SELECT 2 AS person_id, 5 AS spend", known_at=MORNING)
-    assert warehouse.current(TABLE, DAY) == newer
-    assert warehouse.at(TABLE, DAY, MORNING) == older
+    after = publish(warehouse, "SELECT 2 AS person_id, 5 AS spend", known_at=MORNING)
+    assert warehouse.current(TABLE, DAY) == after
+    assert after.known_at == LATER + timedelta(microseconds=1)
+    assert warehouse.at(TABLE, DAY, LATER) == newer
+    assert "the clock went back" in warehouse.last_attempt(TABLE, DAY).reason
+
+
+def test_a_publisher_who_waited_a_moment_is_dated_in_order_without_a_word(warehouse):
+    publish(warehouse, known_at=MORNING + timedelta(seconds=5))
+    after = publish(warehouse, "SELECT 2 AS person_id, 5 AS spend", known_at=MORNING)
+    assert warehouse.current(TABLE, DAY) == after
+    assert warehouse.last_attempt(TABLE, DAY).reason is None
 
 
 def test_two_snapshots_of_one_instant_get_two_ids(warehouse):
@@ -191,9 +200,11 @@ def test_a_refused_first_attempt_blocks_though_nothing_was_ever_published(wareho
     assert warehouse.tables() == [TABLE]
 
 
-def test_a_refusal_older_than_the_current_snapshot_does_not_block(warehouse):
+def test_a_refusal_recorded_last_blocks_even_when_the_clock_went_back(warehouse):
     publish(warehouse, known_at=LATER)
     warehouse.record_attempt(TABLE, refusal(MORNING))
+    assert warehouse.blocked(TABLE, DAY).at == LATER + timedelta(microseconds=1)
+    publish(warehouse, known_at=MORNING)
     assert warehouse.blocked(TABLE, DAY) is None
 
 

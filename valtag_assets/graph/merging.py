@@ -1,0 +1,73 @@
+"""A daily category rests on tiles and checkpoints; every other one, and every full run, on the clean rows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from valtag_assets.engine.incremental import Incremental, file_of, forget, parts_of
+from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.session import Engine
+from valtag_assets.engine.tags import checkpoint_name
+from valtag_assets.engine.tiles import Group, Layer, groups_of
+from valtag_assets.expression.resolved import ResolvedCategory
+from valtag_assets.graph.gates import Gate
+from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import is_partitioned, refresh_of
+
+
+@dataclass(frozen=True)
+class Merging:
+    """The layers a category is merged from, the files of their checkpoints, and what was done to have them."""
+
+    layers: Sequence[Layer]
+    inputs: Mapping[str, Sequence[Path]]
+    told: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, setting: Setting, engine: Engine, category: ResolvedCategory, gate: Gate, as_of: date) -> "Merging":
+        """Bring the checkpoints of ``as_of`` up to date that the category needs; of a full run, none."""
+        if setting.full:
+            # What is computed from all rows is the measure: tiles and checkpoints start anew from it.
+            forget_merging(setting, category)
+        if setting.full or not is_partitioned(refresh_of(setting, category.code)):
+            return cls((), {}, {})
+        work = Incremental(engine, setting.derived)
+        layers, inputs = [], {}
+        for group in merged_groups(setting):
+            for layer in work.layers(group):
+                if any(tag.category == category.code for tag in layer.group.tags):
+                    parts = parts_of(gate.snapshots[clean_name(group.source.code)])
+                    inputs[checkpoint_name(layer)] = [file_of(layer, work.checkpoint(layer, parts, as_of))]
+                    layers.append(layer)
+        told = {"layers": [item.to_json() for item in work.told], "healed": work.files.healed}
+        return cls(layers, inputs, told)
+
+
+def merged_groups(setting: Setting) -> list[Group]:
+    """The groups of all daily categories together: those that share a fact share its tiles."""
+    resolved = setting.resolved
+    daily = [code for code in resolved.categories if is_partitioned(refresh_of(setting, code))]
+    return groups_of(resolved, (tag for code in daily for tag in resolved.categories[code].tags))
+
+
+def forget_merging(setting: Setting, category: ResolvedCategory) -> None:
+    """Remove the tiles and checkpoints the category's tags are merged from; the next run makes them again."""
+    for group in groups_of(setting.resolved, category.tags):
+        forget(setting.derived, group)
+
+
+def merging_story(told: Mapping[str, Any]) -> str:
+    """What was done, as a Markdown table."""
+    lines = ["| fact | tags | how | tiles made | touched |", "|---|---|---|---|---|"]
+    for layer in told["layers"]:
+        touched = "" if layer["touched"] is None else f"{layer['touched']:,}"
+        cells = (layer["fact"], str(len(layer["tags"])), layer["how"], _some(layer["tiles_made"]), touched)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *[f"* {words}" for words in told["healed"]]])
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *more = [*names, ""]
+    return f"{first} … {more[-2]} ({len(more)})" if len(more) > 2 else ", ".join([first, *more[:-1]])
