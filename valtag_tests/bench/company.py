@@ -23,12 +23,13 @@ CREATE MACRO draw(i, k) AS (hash(i * 100 + k) >> 11)::DOUBLE / 9007199254740992;
 CREATE MACRO whole(i, k, n) AS floor(draw(i, k) * n)::BIGINT;
 CREATE MACRO one_of(items, i, k) AS items[whole(i, k, len(items)) + 1];
 -- Some buy much more than others.
-CREATE MACRO member(i, k) AS 'M' || lpad(floor(pow(draw(i, k), 1.5) * getvariable('persons'))::BIGINT::VARCHAR, 8, '0');
+CREATE MACRO number(n, digits) AS lpad(n::VARCHAR, digits, '0');
+CREATE MACRO member(i, k) AS 'M' || number(floor(pow(draw(i, k), 1.5) * getvariable('persons'))::BIGINT, 8);
 CREATE MACRO instant(i, k) AS getvariable('day')::TIMESTAMP + to_milliseconds(whole(i, k, 86400000));
 """
 
 _MEMBERS = """
-SELECT 'M' || lpad(i::VARCHAR, 8, '0') AS member_no,
+SELECT 'M' || number(i, 8) AS member_no,
     CASE whole(i, 1, 10) WHEN 0 THEN NULL WHEN 1 THEN 'male' WHEN 2 THEN 'male' ELSE 'female' END AS gender,
     CASE WHEN draw(i, 2) < 0.9 THEN DATE '1955-01-01' + whole(i, 3, 18000)::INTEGER END AS birth_date,
     one_of(getvariable('cities'), i, 4) AS city,
@@ -40,7 +41,7 @@ FROM range(getvariable('persons')) AS persons (i)
 
 # o numbers orders, l lines, over all days.
 _ORDERS = """
-SELECT strftime(getvariable('day'), '%Y%m%d') || lpad((o % 10000000)::VARCHAR, 12, '0') AS order_id,
+SELECT strftime(getvariable('day'), '%Y%m%d') || number(o % 10000000, 12) AS order_id,
     line AS line_no,
     member(o, 1) AS member_no,
     instant(o, 2) AS ordered_at,
@@ -58,7 +59,7 @@ ORDER BY ordered_at, order_id, line_no
 """
 
 _EVENTS = """
-SELECT strftime(getvariable('day'), '%Y%m%d') || lpad((e % 10000000)::VARCHAR, 12, '0') AS event_id,
+SELECT strftime(getvariable('day'), '%Y%m%d') || number(e % 10000000, 12) AS event_id,
     member(e, 11) AS member_no,
     instant(e, 12) AS happened_at,
     one_of(['visit', 'visit', 'page_view', 'page_view', 'page_view', 'click', 'search'], e, 13) AS event_type,

@@ -102,7 +102,7 @@ def run(catalog: Path, data: Path, as_of: date, tables: list[str]) -> dict[str, 
             }
         )
 
-    ran = run_graph(setting, as_of, tables, Progress(lambda _: None, done))
+    (ran,) = run_graph(setting, [as_of], tables, Progress(lambda _: None, done))
     rest = meter.taken()
     return {
         "as_of": as_of.isoformat(),

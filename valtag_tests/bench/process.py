@@ -29,18 +29,25 @@ class WorkFailed(Exception):
 
 def measured(module: str, arguments: Sequence[str | Path], environment: dict[str, str] | None = None) -> Cost:
     """Run ``python -m module arguments`` and wait for it. Raises WorkFailed."""
-    command = [sys.executable, "-m", module, *map(str, arguments)]
+    return measured_command([sys.executable, "-m", module, *arguments], environment)
+
+
+def measured_command(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> Cost:
     # Two threads for whoever asks; compiled modules, so that starting costs the same each time.
     settings = {**os.environ, "POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2", **(environment or {})}
     settings.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.monotonic()
-    process = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        list(map(str, command)), env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     assert process.stdout is not None
     said = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise WorkFailed(f"{module}: exit {process.returncode}: {said.decode(errors='replace')[-2000:]}")
+        raise WorkFailed(
+            f"{' '.join(map(str, command[:4]))}: exit {process.returncode}: {said.decode(errors='replace')[-2000:]}"
+        )
     cpu = used.ru_utime + used.ru_stime
     return Cost(round(cpu, 2), round(time.monotonic() - started, 2), used.ru_maxrss // 1024)
 

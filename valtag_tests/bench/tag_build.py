@@ -123,10 +123,18 @@ def _missing(contender: Contender) -> str | None:
 
 
 def _build(contender: Contender, company: Company, into: Path) -> Cost:
+    return run_contender(contender.module, company, contender.reads, into)
+
+
+def run_contender(
+    module: str, company: Company, reads: str, into: Path, environment: dict[str, str] | None = None
+) -> Cost:
+    """One contender's build from the company's ``reads`` tables. Raises WorkFailed."""
     with tempfile.TemporaryDirectory(dir=company.data, prefix="spill-") as spill:
         inputs = Path(spill) / "inputs.json"
-        inputs.write_text(json.dumps(inputs_of(company, contender.reads)))
-        return measured("valtag_tests.bench.contenders", [contender.module, inputs, UNTIL.isoformat(), into, spill])
+        inputs.write_text(json.dumps(inputs_of(company, reads)))
+        arguments = [module, inputs, UNTIL.isoformat(), into, spill]
+        return measured("valtag_tests.bench.contenders", arguments, environment)
 
 
 def differences(results: dict[str, Path], title: str) -> list[str]:

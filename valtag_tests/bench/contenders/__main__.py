@@ -1,4 +1,4 @@
-"""One contender's build of all tags: ``python -m valtag_tests.bench.contenders NAME INPUTS.json AS_OF INTO SPILL``."""
+"""One contender: ``python -m valtag_tests.bench.contenders NAME INPUTS.json AS_OF INTO SPILL`` builds all tags."""
 
 import importlib
 import json

@@ -17,4 +17,6 @@ def build(inputs: Mapping[str, Sequence[Path]], as_of: date, into: Path, spill: 
     with duckdb.connect(config={"threads": 2, "temp_directory": str(spill)}) as connection:
         for table, files in inputs.items():
             connection.read_parquet([str(file) for file in files]).create_view(table)
-            connection.execute(f"CREATE TABLE grouped_{table} AS SELECT {_NEEDED[table]} FROM {table} GROUP BY member_no")
+            connection.execute(
+                f"CREATE TABLE grouped_{table} AS SELECT {_NEEDED[table]} FROM {table} GROUP BY member_no"
+            )

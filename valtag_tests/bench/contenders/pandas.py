@@ -18,7 +18,10 @@ def build(inputs: Mapping[str, Sequence[Path]], as_of: date, into: Path, spill: 
     end = pd.Timestamp(as_of) + pd.Timedelta(days=1)
     tags = _read(inputs["members"], ["gender", "birth_date", "city", "channel", "registered_at", "level"])
     orders = _read(
-        inputs["orders"], ["order_id", "ordered_at", "channel", "brand", "category", "amount", "status"], "amount", 100
+        inputs["orders"],
+        ["order_id", "ordered_at", "channel", "brand", "category", "amount", "status"],
+        "amount",
+        100,
     )
     parts = [*_of_orders(orders[orders["ordered_at"] < end], end)]
     del orders
@@ -127,7 +130,13 @@ def _tags(tags: pd.DataFrame, as_of: date) -> pd.DataFrame:
     since = (today - tags["last_order_at"].dt.floor("D")).dt.days
     tags["days_since_last_order"] = since.astype("Int64")
     tags["days_since_first_event"] = (today - tags["first_active_at"].dt.floor("D")).dt.days.astype("Int64")
-    conditions = [orders == 0, (since > 90) & (spend > 300000), since > 180, since > 90, (orders == 1) & (since <= 30)]
+    conditions = [
+        orders == 0,
+        (since > 90) & (spend > 300000),
+        since > 180,
+        since > 90,
+        (orders == 1) & (since <= 30),
+    ]
     names = ["prospect", "dormant_high_value", "dormant", "slipping", "new"]
     tags["lifecycle_stage"] = np.select(conditions, names, "active")
     tags[counted[:4]] = tags[counted[:4]] / 100

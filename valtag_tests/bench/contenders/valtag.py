@@ -1,5 +1,6 @@
 """valtag's own way: the population and each category as an engine computes and writes them, from clean tables."""
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,8 @@ from valtag_tests.bench.company import CATALOG
 
 
 def build(inputs: Mapping[str, Sequence[Path]], as_of: date, into: Path, spill: Path) -> None:
-    resolved = resolve_catalog(CATALOG)
+    """The catalog is the bench's own, or the one that VALTAG_CATALOG names."""
+    resolved = resolve_catalog(Path(os.environ.get("VALTAG_CATALOG", CATALOG)))
     with open_duckdb(spill) as engine:
         write_tags(engine, resolved, inputs, as_of, into)
 
