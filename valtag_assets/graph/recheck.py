@@ -158,7 +158,7 @@ def _check(setting: Setting, category: ResolvedCategory) -> dg.AssetChecksDefini
         snapshot = setting.warehouse.latest(TableRef("tags", category.code))
         if snapshot is None or setting.warehouse.blocked(snapshot.table, snapshot.as_of) is not None:
             return dg.AssetCheckResult(passed=True, description="nothing is served that could be compared")
-        with engine.open() as opened:
+        with engine.open(tags_name(category.code)) as opened:
             found = recheck(setting, opened, category, snapshot)
         if not found.passed:
             block(setting, found, context.run.run_id)
