@@ -11,6 +11,7 @@ import dagster as dg
 from valtag_assets.engine.cleaning.account import Cleaned, Restated
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules
+from valtag_assets.engine.cleaning.spread import find_medians
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.reading.origin import SourceError
@@ -20,7 +21,7 @@ from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.checks import check_specs
-from valtag_assets.graph.earlier import MERGED, QUARANTINE, Earlier, find_earlier, place, remember, rules_of
+from valtag_assets.graph.earlier import MERGED, QUARANTINE, SPREAD, Earlier, find_earlier, place, remember, rules_of
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.metadata import describe, source_schema
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
@@ -34,6 +35,7 @@ from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 GROUP = "2_clean"
+_KEYS = {QUARANTINE: ("file", "row"), MERGED: ORIGIN_COLUMNS, SPREAD: ("file", "field", "units", "number")}
 
 
 def clean_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -138,26 +140,30 @@ def _write(
         if otherwise := earlier.reads_otherwise(raw):
             earlier = Earlier(why=otherwise)
             raw = _read(setting, source, content.files.keys(), Path(folder) / "all")
-        cleaned = clean_source(
-            engine,
-            source.spec,
-            setting.resolved.catalog.project,
-            raw,
-            {look.source: _lookup_table(setting, look.source, lookups) for look in source.spec.lookups},
-            RowRules(source.compute, source.refuse, source.drop),
-            Path(folder),
-            earlier.before,
-            earlier.leaving(content.files),
-        )
-        beside = [
-            _publish_beside(setting, source, QUARANTINE, cleaned.quarantine, earlier.quarantine, cleaned, content)
+        leaving = earlier.leaving(content.files)
+        work, before = Path(folder), earlier.before
+        project = setting.resolved.catalog.project
+        medians = find_medians(engine, source.spec, project, raw, work, before, leaving)
+        if medians.turned:
+            leaving |= medians.turned
+            raw = _read(setting, source, earlier.arriving(content.files) | medians.turned, work / "turned")
+        known = {look.source: _lookup_table(setting, look.source, lookups) for look in source.spec.lookups}
+        rules = RowRules(source.compute, source.refuse, source.drop)
+        cleaned = clean_source(engine, source.spec, project, raw, known, rules, medians, work, before, leaving)
+        beside = {
+            QUARANTINE: (cleaned.quarantine, earlier.quarantine),
+            MERGED: (cleaned.merged, earlier.merged),
+            SPREAD: (medians.spread, earlier.spread),
+        }
+        published = [
+            _publish_beside(setting, source, stage, made, kept, cleaned, content)
+            for stage, (made, kept) in beside.items()
+            if made is not None
         ]
-        if cleaned.merged is not None:
-            beside.append(_publish_beside(setting, source, MERGED, cleaned.merged, earlier.merged, cleaned, content))
-        cleaning = remember(earlier, cleaned, content.files, raw, by)
+        cleaning = remember(earlier, cleaned, medians, content.files, raw, by)
         shared = place(cleaned.clean, earlier.clean, into)
     metrics = {"account": cleaned.account.to_json(), "cleaning": cleaning}
-    return Written(metrics, cleaned.data_until, shared, {item.table.key: item.id for item in beside})
+    return Written(metrics, cleaned.data_until, shared, {item.table.key: item.id for item in published})
 
 
 def _read(setting: Setting, source: ResolvedSource, files: Collection[str], into: Path) -> RawTable | None:
@@ -192,7 +198,7 @@ def _publish_beside(
     cleaned: Cleaned,
     content: Content,
 ) -> Snapshot:
-    """Publish refused or merged rows, whether or not the clean table will pass: that is when they are looked at."""
+    """Publish what belongs to the clean table, whether or not that will pass: it is then that people look at it."""
     warehouse = setting.warehouse
     with warehouse.staging(TableRef(stage, source.code)) as staged:
         for name, snapshot in place(rows, before, staged.path).items():
@@ -208,7 +214,7 @@ def _publish_beside(
             inputs={},
             verdicts=(),
             metrics={"account": cleaned.account.to_json()},
-            key=("file", "row") if stage == QUARANTINE else ORIGIN_COLUMNS,
+            key=_KEYS[stage],
         )
 
 

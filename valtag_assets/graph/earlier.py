@@ -8,11 +8,13 @@ of the columns as read, a damaged file of the warehouse. Why everything was read
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from valtag_assets.engine.cleaning.account import Cleaned, FileAccount, Restated
 from valtag_assets.engine.cleaning.restate import Before
+from valtag_assets.engine.cleaning.spread import Medians
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.expression.resolved import ResolvedSource
@@ -25,7 +27,7 @@ from valtag_assets.warehouse.store import Warehouse
 
 # Of the rules of cleaning and of what is remembered; a new one when either changes.
 FORM = 1
-MERGED, QUARANTINE = "merged", "quarantine"
+MERGED, QUARANTINE, SPREAD = "merged", "quarantine", "spread"
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,17 @@ class Earlier:
     clean: Snapshot | None = None
     merged: Snapshot | None = None
     quarantine: Snapshot | None = None
+    spread: Snapshot | None = None
     files: Mapping[str, FileAccount] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
     columns: tuple[tuple[str, str], ...] = ()
+    medians: Mapping[str, Decimal | None] = field(default_factory=dict)
     why: str | None = None
 
     @property
     def before(self) -> Before:
-        return Before(_parts(self.clean), _parts(self.merged), _parts(self.quarantine), self.files)
+        clean, merged = _parts(self.clean), _parts(self.merged)
+        return Before(clean, merged, _parts(self.quarantine), _parts(self.spread), self.files, self.medians)
 
     def leaving(self, contents: Mapping[str, str]) -> frozenset[str]:
         """The files that are gone, or hold something else by now."""
@@ -80,14 +85,22 @@ def find_earlier(setting: Setting, source: ResolvedSource, by: str, contents: Ma
     if not any(contents.get(name) == digest for name, digest in digests.items()):
         return Earlier(why="every file is new or changed")
     try:
-        merged, quarantine = (_beside(warehouse, clean, stage) for stage in (MERGED, QUARANTINE))
+        beside = [_beside(warehouse, clean, stage) for stage in (MERGED, QUARANTINE, SPREAD)]
     except WarehouseError as error:
         return Earlier(why=str(error))
-    if why := next(filter(None, map(damage, filter(None, (clean, merged, quarantine)))), None):
+    if why := next(filter(None, map(damage, filter(None, (clean, *beside)))), None):
         return Earlier(why=why)
-    files = {name: FileAccount(**item["account"]) for name, item in cleaning["files"].items()}
-    columns = tuple((name, kind) for name, kind in cleaning["columns"])
-    return Earlier(clean, merged, quarantine, files, digests, columns)
+    merged, quarantine, spread = beside
+    return Earlier(
+        clean=clean,
+        merged=merged,
+        quarantine=quarantine,
+        spread=spread,
+        files={name: FileAccount(**item["account"]) for name, item in cleaning["files"].items()},
+        contents=digests,
+        columns=tuple((name, kind) for name, kind in cleaning["columns"]),
+        medians={name: None if text is None else Decimal(text) for name, text in cleaning["medians"].items()},
+    )
 
 
 def _beside(warehouse: Warehouse, clean: Snapshot, stage: str) -> Snapshot | None:
@@ -107,7 +120,12 @@ def rules_of(meaning: str, lookups: Mapping[str, Snapshot]) -> str:
 
 
 def remember(
-    earlier: Earlier, cleaned: Cleaned, contents: Mapping[str, str], raw: RawTable | None, by: str
+    earlier: Earlier,
+    cleaned: Cleaned,
+    medians: Medians,
+    contents: Mapping[str, str],
+    raw: RawTable | None,
+    by: str,
 ) -> dict[str, Any]:
     """The metrics of a clean snapshot that ``find_earlier`` reads, and what was done this time."""
     columns = earlier.columns if raw is None else raw.columns
@@ -117,6 +135,7 @@ def remember(
         "everything": earlier.why,
         "files_read": len(raw.names) if raw is not None else 0,
         "parts_written": sorted(file.name for file in cleaned.clean.folder.iterdir()),
+        "medians": {name: None if value is None else str(value) for name, value in medians.of.items()},
         "files": {
             name: {"content": contents[name], "account": account.to_json()}
             for name, account in sorted(cleaned.files.items())
