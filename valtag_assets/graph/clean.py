@@ -53,7 +53,7 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
         group_name=GROUP,
         description=describe(source.spec.title, source.spec.meaning),
         owners=[setting.resolved.catalog.owner_of(source.spec)],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(clean_name(source.code)), "parquet"},
         tags={"family": source.spec.family, "kind": source.spec.kind},
         code_version=_meaning(setting, source),
         metadata={"dagster/column_schema": source_schema(source)},
@@ -134,7 +134,8 @@ def _write(
 ) -> Written:
     """Read and clean what changed, keep the quarantine and the merged rows; clean parts go into ``into``."""
     by = rules_of(_meaning(setting, source), lookups)
-    earlier = find_earlier(setting, source, by, content.files)
+    full = Earlier(why="a full run was asked for")
+    earlier = full if setting.full else find_earlier(setting, source, by, content.files)
     with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
         raw = _read(setting, source, earlier.arriving(content.files), Path(folder) / "raw")
         if otherwise := earlier.reads_otherwise(raw):

@@ -19,7 +19,7 @@ import dagster as dg
 import duckdb
 
 from valtag_assets.engine.reading.origin import SourceError
-from valtag_assets.engine.session import Engine
+from valtag_assets.engine.session import Engine, EngineError
 from valtag_assets.expression.resolved import code_version
 from valtag_assets.graph.checks import check_results, gate_result
 from valtag_assets.graph.gates import Gate, in_words
@@ -37,7 +37,7 @@ from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
 
 # What a company's tables or its disk can do to us; the message names the fix.
-FAULTS = (SourceError, WarehouseError, duckdb.Error, OSError)
+FAULTS = (SourceError, WarehouseError, EngineError, duckdb.Error, OSError)
 Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
 
 
@@ -162,7 +162,7 @@ def _compute(
     """Stage and audit; the published snapshot, or the verdicts that forbid publishing."""
     warehouse = setting.warehouse
     previous = _previous(setting, plan)
-    with warehouse.staging(plan.table) as staged, session.open() as engine:
+    with warehouse.staging(plan.table) as staged, session.open(plan.table.key) as engine:
         written = plan.write(engine, staged.path)
         for name, snapshot in written.shared.items():
             warehouse.share(staged, snapshot, name)
@@ -175,7 +175,7 @@ def _compute(
         checked = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
             return verdicts
-        metrics = {**written.metrics, **look}
+        metrics = {**written.metrics, **look, "meaning": plan.meaning}
         metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(checked - computed, 3)}
         return warehouse.publish(
             staged,
@@ -219,11 +219,13 @@ def _audit(
 ) -> list[Verdict]:
     """Of a table in parts that shares some with a snapshot, only the others are read."""
     before = next(iter(written.shared.values()), None)
+    # A table made on a cluster is audited there.
+    counting = engine if engine.name == "spark" else None
     if not plan.in_parts or before is None:
-        return audit(files, expected, plan.key[0], plan.joined)
+        return audit(files, expected, plan.key[0], plan.joined, engine=counting)
     gone = [file for file in before.files if file.name not in written.shared]
     came = [file for file in files if file.name not in written.shared]
-    change = Change(before.verdicts, came, gone, files, shape, plan.columns)
+    change = Change(before.verdicts, came, gone, files, shape, plan.columns, counting)
     return audit_change(engine, change, expected, plan.key[0], spill)
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.quality.audit import SAMPLE, evaluate
+from valtag_assets.quality.audit import Engine as Counting
 from valtag_assets.quality.expectation import COMPOUND_UNIQUE, MEAN, NON_NULL_SHARE, UNIQUE, Expectation
 from valtag_assets.quality.masking import mask_key
 from valtag_assets.quality.outcome import Outcome, verdicts_of
@@ -40,7 +41,8 @@ class Engine(Protocol):
 class Change:
     """What changed since the verdicts ``before``: files that ``came``, files that ``went``; ``now`` are all.
 
-    ``shape`` is the profile of the table as it is now; ``columns`` are its columns.
+    ``shape`` is the profile of the table as it is now; ``columns`` are its columns. ``counting`` is the engine that
+    counts in the place of Great Expectations, as in ``audit``.
     """
 
     before: Sequence[Verdict]
@@ -49,6 +51,7 @@ class Change:
     now: Sequence[Path]
     shape: Mapping[str, Any]
     columns: Mapping[str, DataType]
+    counting: Counting | None = None
 
 
 def audit_change(
@@ -74,7 +77,9 @@ def audit_change(
         known = _of_profile(item, change.shape)
         if known is not None:
             found[item.check] = known
-    found |= evaluate(change.now, [item for item in expectations if item.check not in found], key)
+    found |= evaluate(
+        change.now, [item for item in expectations if item.check not in found], key, engine=change.counting
+    )
     return [verdict for item in expectations for verdict in verdicts_of(item, found[item.check], key, mask, SAMPLE)]
 
 
@@ -84,7 +89,7 @@ def _of_rows(
     """Counts of before, minus what went, plus what came."""
     nothing = Outcome(True, unexpected=0, evaluated=0)
     came, went = (
-        evaluate(files, items, key) if files else {item.check: nothing for item in items}
+        evaluate(files, items, key, engine=change.counting) if files else {item.check: nothing for item in items}
         for files in (change.came, change.went)
     )
     found = {}
@@ -130,7 +135,7 @@ def _uniqueness(engine: Engine, change: Change, item: Expectation, before: Verdi
         with TemporaryDirectory(dir=spill) as folder:
             file = Path(folder) / "suspects.parquet"
             engine.write(now.semi_join(came.select(*names), names), {_NOW: change.now, _CAME: change.came}, file)
-            suspects = evaluate([file], [item], key)[item.check]
+            suspects = evaluate([file], [item], key, engine=change.counting)[item.check]
     went, came_rows = (_complete(engine, change, files, names) for files in (change.went, change.came))
     return replace(suspects, evaluated=_moved(before.evaluated, went, came_rows))
 

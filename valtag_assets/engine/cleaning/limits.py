@@ -5,9 +5,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 from ibis.expr.types import BooleanValue, FloatingValue, IntegerValue, Table, Value
 
-from valtag_assets.engine.cleaning.numbers import number_literal, rescaled
+from valtag_assets.engine.cleaning.numbers import WIDEST, number_literal, rescaled
 from valtag_assets.engine.cleaning.plan import FieldPlan
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.block import Title
@@ -81,7 +82,9 @@ def spread_value(plan: FieldPlan, table: Table) -> tuple[IntegerValue, FloatingV
     if plan.field.type.kind == "float":
         return ibis.null("int64"), value.abs().cast("float64")
     scale = plan.field.type.scale or 0
-    units = value.abs() * ibis.literal(10**scale, type="int64")
+    # As wide as a decimal can be: in its own digits the largest value times 100 has no room.
+    wide = ops.Cast(value.abs(), dt.Decimal(WIDEST, scale)).to_expr()
+    units = wide * ibis.literal(10**scale, type="int64")
     return rescaled(units, scale, dt.int64), ibis.null("float64")
 
 
