@@ -60,16 +60,19 @@ def clean_source(
     files = {name: item for name, item in before.files.items() if name not in leaving}
     files |= {} if judged is None else judged.files
     now = standing(clean, before.clean)
-    equal = _rows(standing(merged, before.merged)) if merged is not None else 0
-    account = account_of(files.values(), clean=_rows(now), merged=equal)
-    refused = _rows(standing(quarantine, before.quarantine))
+    rows = _rows(now)
+    equal = _rows(standing(merged, before.merged)) if merged is not None else {}
+    account = account_of(files.values(), clean=sum(rows.values()), merged=sum(equal.values()))
+    refused = sum(_rows(standing(quarantine, before.quarantine)).values())
     if refused != account.quarantined:
         raise AssertionError(f"{source.source}: {account.quarantined} rows were refused, but {refused} are kept")
-    return Cleaned(clean, merged, quarantine, files, account, _data_until(engine, source, columns, now))
+    until = _data_until(engine, source, columns, now)
+    return Cleaned(clean, merged, quarantine, rows, files, account, until)
 
 
-def _rows(parts: Parts) -> int:
-    return sum(pq.read_metadata(file).num_rows for file in parts.values())
+def _rows(parts: Parts) -> dict[str, int]:
+    """By the footers of the Parquet files."""
+    return {name: pq.read_metadata(file).num_rows for name, file in parts.items()}
 
 
 def _data_until(engine: Engine, source: Source, columns: ibis.Schema, clean: Parts) -> datetime | None:
