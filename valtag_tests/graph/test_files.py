@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -27,7 +28,7 @@ def day(on: date, rows: int = 6, first: int = 0, amount: float = 10.0) -> pd.Dat
             "order_id": [f"O{on:%m%d}-{n}" for n in range(first, first + rows)],
             "customer_id": [f"C{1 + (n * 7) % 50:03d}" for n in range(rows)],
             "ordered_at": [f"{on} {8 + n % 12:02d}:00:00" for n in range(rows)],
-            "amount": [f"{amount + n:.2f}" for n in range(rows)],
+            "amount": [f"{amount + n % 10:.2f}" for n in range(rows)],
         }
     )
 
@@ -92,7 +93,7 @@ def afresh(tmp_path: Path) -> Iterator[Company]:
 
 def assert_as_if_new(company: Company, afresh: Company) -> None:
     """The company's tables are those of one that has only ever seen its present files."""
-    for file in company.data.glob("orders*.csv"):
+    for file in company.data.glob("orders*.*"):
         (afresh.data / file.name).write_bytes(file.read_bytes())
     afresh.clean()
     for table in TABLES:
@@ -214,3 +215,58 @@ def test_the_clock_of_a_later_day_changes_nothing(company: Company) -> None:
     before = company.served()
     assert company.clean() == "reused"
     assert company.served() == before
+
+
+def test_a_day_exported_again_with_few_of_its_rows_is_refused_by_name(company: Company) -> None:
+    company.export({"orders_2024-02-02.csv": day(date(2024, 2, 2), rows=200)})
+    assert company.clean() == "published"
+    company.export(
+        {"orders_2024-02-02.csv": day(date(2024, 2, 2), rows=20), "orders_x.csv": day(date(2024, 2, 6), 90)}
+    )
+    assert company.clean() == "refused"
+    assert "orders_2024-02-02.csv 200 → 20 rows" in company.shop.reason("clean/orders")
+    company.export({"orders_2024-02-02.csv": day(date(2024, 2, 2), rows=190)})
+    assert company.clean() == "published"
+
+
+def test_a_complete_month_that_loses_its_files_is_refused_by_name(company: Company) -> None:
+    company.export(dict.fromkeys(days(date(2024, 1, 28), 3)))
+    company.export({"orders_x.csv": day(date(2024, 2, 6), 90)})
+    assert company.clean() == "refused"
+    assert "2024-01 24 → 6 rows" in company.shop.reason("clean/orders")
+
+
+PARQUET = MONTHLY.replace("data/orders*.csv", "data/orders*.parquet")
+
+
+def write_parquet(path: Path, numbers: pa.Array) -> None:
+    rows = pa.Table.from_pandas(day(date(2024, 2, 1), len(numbers)), preserve_index=False)
+    place = rows.schema.get_field_index("customer_id")
+    rows = rows.set_column(place, "customer_id", numbers)
+    pq.write_table(rows.set_column(0, "order_id", pa.array([f"{path.stem}-{n}" for n in range(len(numbers))])), path)
+
+
+def test_a_person_key_that_changes_its_type_between_files_is_refused_by_name(shop: Shop) -> None:
+    company = Company(shop)
+    shop.files = {**shop.files, "sources/orders.yaml": PARQUET}
+    shop.write()
+    write_parquet(company.data / "orders_a.parquet", pa.array(["007", "008"]))
+    assert company.clean() == "published"
+    write_parquet(company.data / "orders_b.parquet", pa.array([7, 8], pa.int64()))
+    assert company.clean() == "refused"
+    assert "text in orders_a.parquet; whole number in orders_b.parquet" in shop.reason("clean/orders")
+    write_parquet(company.data / "orders_b.parquet", pa.array(["009", "010"]))
+    assert company.clean() == "published"
+
+
+def test_whole_numbers_of_two_widths_are_one_type_and_read_alone(shop: Shop, afresh: Company) -> None:
+    company = Company(shop)
+    for shops in (shop, afresh.shop):
+        shops.files = {**shops.files, "sources/orders.yaml": PARQUET}
+        shops.write()
+    write_parquet(company.data / "orders_a.parquet", pa.array([7, 8], pa.int64()))
+    company.clean()
+    write_parquet(company.data / "orders_b.parquet", pa.array([9], pa.int32()))
+    assert company.clean() == "published"
+    assert company.read() == 1
+    assert_as_if_new(company, afresh)

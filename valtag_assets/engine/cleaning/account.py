@@ -102,12 +102,14 @@ class Restated:
 class Cleaned:
     """A cleaned source: its three tables, the accounts of its files, and of all of them together.
 
-    ``merged`` is None where no rows are ever merged. ``data_until``: a fact's latest time, None without one.
+    ``merged`` is None where no rows are ever merged. ``rows``: those of each part of the whole clean table.
+    ``data_until``: a fact's latest time, None without one.
     """
 
     clean: Restated
     merged: Restated | None
     quarantine: Restated
+    rows: Mapping[str, int]
     files: Mapping[str, FileAccount]
     account: Account
     data_until: datetime | None

@@ -13,12 +13,13 @@ from tempfile import TemporaryDirectory
 import ibis
 import pyarrow.parquet as pq
 
-from valtag_assets.engine.cleaning.account import Cleaned, Restated, account_of
+from valtag_assets.engine.cleaning.account import Cleaned, account_of
 from valtag_assets.engine.cleaning.judge import clean_schema
 from valtag_assets.engine.cleaning.judged import judge_files
 from valtag_assets.engine.cleaning.quarantine import restate_quarantine
-from valtag_assets.engine.cleaning.restate import Before, Parts, Restatement
+from valtag_assets.engine.cleaning.restate import Before, Parts, Restatement, standing
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules, taken_types
+from valtag_assets.engine.cleaning.spread import Medians
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import Engine, unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -33,6 +34,7 @@ def clean_source(
     raw: RawTable | None,
     lookups: Mapping[str, LookupTable],
     rules: RowRules,
+    medians: Medians,
     into: Path,
     before: Before | None = None,
     leaving: Collection[str] = (),
@@ -40,39 +42,37 @@ def clean_source(
     """Clean ``raw`` into folders of ``into`` (which exists): the parts of the tables that are not as before.
 
     ``raw``: the rows of the files that are new or changed since ``before``; None if there is no such file.
-    ``leaving``: the changed and the deleted files of ``before``. ``lookups``: the cleaned lookup sources by
-    name. What results, with the parts of ``before`` that were not replaced, is what cleaning all files at once
-    would give. ValueError: the source's rules contradict themselves or the raw table. AssertionError: rows were
-    lost or multiplied, which no data can cause.
+    ``leaving``: the changed and the deleted files of ``before``. ``medians``: what ``find_medians`` found of the
+    same; files that turned are read anew, as if they had changed. ``lookups``: the cleaned lookup sources by name.
+    What results, with the parts of ``before`` that were not replaced, is what cleaning all files at once would
+    give. ValueError: the source's rules contradict themselves or the raw table. AssertionError: rows were lost or
+    multiplied, which no data can cause.
     """
     before = before or Before()
     types = clean_schema(source, taken_types(source, lookups))
     columns = ibis.schema({name: to_ibis_type(kind) for name, kind in types.items()})
     with TemporaryDirectory(dir=into, prefix=".passing-") as folder:
         work = Path(folder)
-        judged = None if raw is None else judge_files(engine, source, project, raw, lookups, rules, work)
+        judged = None if raw is None else judge_files(engine, source, project, raw, lookups, rules, medians.of, work)
         restatement = Restatement(engine, source, columns, judged, before, leaving, work)
         clean, merged = restatement.run(into / "clean", into / "merged")
         quarantine = restate_quarantine(engine, source, judged, before, leaving, into / "quarantine", work)
     files = {name: item for name, item in before.files.items() if name not in leaving}
     files |= {} if judged is None else judged.files
-    standing = _standing(clean, before.clean)
-    equal = _rows(_standing(merged, before.merged)) if merged is not None else 0
-    account = account_of(files.values(), clean=_rows(standing), merged=equal)
-    refused = _rows(_standing(quarantine, before.quarantine))
+    now = standing(clean, before.clean)
+    rows = _rows(now)
+    equal = _rows(standing(merged, before.merged)) if merged is not None else {}
+    account = account_of(files.values(), clean=sum(rows.values()), merged=sum(equal.values()))
+    refused = sum(_rows(standing(quarantine, before.quarantine)).values())
     if refused != account.quarantined:
         raise AssertionError(f"{source.source}: {account.quarantined} rows were refused, but {refused} are kept")
-    return Cleaned(clean, merged, quarantine, files, account, _data_until(engine, source, columns, standing))
+    until = _data_until(engine, source, columns, now)
+    return Cleaned(clean, merged, quarantine, rows, files, account, until)
 
 
-def _standing(table: Restated, before: Parts) -> Parts:
-    """The files of the whole table as it is now, by part."""
-    kept = {name: file for name, file in before.items() if name not in table.replaced}
-    return {**kept, **{file.name: file for file in table.folder.glob("*.parquet")}}
-
-
-def _rows(parts: Parts) -> int:
-    return sum(pq.read_metadata(file).num_rows for file in parts.values())
+def _rows(parts: Parts) -> dict[str, int]:
+    """By the footers of the Parquet files."""
+    return {name: pq.read_metadata(file).num_rows for name, file in parts.items()}
 
 
 def _data_until(engine: Engine, source: Source, columns: ibis.Schema, clean: Parts) -> datetime | None:

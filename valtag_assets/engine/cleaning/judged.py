@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import ibis
 from ibis.expr.types import StringValue, Table
 
 from valtag_assets.engine.cleaning.account import UNREADABLE, FileAccount
-from valtag_assets.engine.cleaning.judge import RAW, judge, medians_of, repair_column
+from valtag_assets.engine.cleaning.judge import RAW, judge, repair_column
 from valtag_assets.engine.cleaning.plan import Rule
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules, lookup_inputs
 from valtag_assets.engine.reading.tables import RawTable
@@ -48,11 +49,11 @@ def judge_files(
     raw: RawTable,
     lookups: Mapping[str, LookupTable],
     rules: RowRules,
+    medians: Mapping[str, Decimal | None],
     work: Path,
 ) -> Judged:
     """Judge ``raw`` into a file of the folder ``work``. AssertionError: rows were lost or multiplied."""
     inputs: Inputs = {RAW: [Path(file) for file in raw.files], **lookup_inputs(source, lookups)}
-    medians = medians_of(engine, source, project, raw, inputs)
     table, refusals = judge(source, project, raw, lookups, rules, medians)
     file = work / f"{JUDGED}.parquet"
     engine.write(table, inputs, file)

@@ -1,35 +1,31 @@
-"""The quarantine: refused rows as they came, with the rule, its reason and the value it is about.
+"""The quarantine: refused rows as they came, with the rule, its reason and the value it is about."""
 
-It is kept in up to sixteen parts, by a hash of the file's name, so that a changed file rewrites few of them.
-"""
-
-import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import ibis
-import pyarrow as pa
-import pyarrow.parquet as pq
 from ibis.expr.types import StringValue, Table
 
 from valtag_assets.engine.cleaning.account import UNREADABLE, Restated
+from valtag_assets.engine.cleaning.by_file import Rows, restate_by_file
 from valtag_assets.engine.cleaning.judge import ORIGIN, raw_table
 from valtag_assets.engine.cleaning.judged import BROKEN, BROKEN_COLUMNS, Judged
 from valtag_assets.engine.cleaning.plan import Rule
-from valtag_assets.engine.cleaning.restate import EMPTY, PART, Before, union
-from valtag_assets.engine.session import Engine, part_name, unbound
+from valtag_assets.engine.cleaning.restate import Before, union
+from valtag_assets.engine.session import Engine, unbound
 from valtag_assets.spec.source import Source
 
-_BEFORE, _LEAVING = "quarantine_before", "leaving"
-COLUMNS = {
-    "row": "int64",
-    "file": "string",
-    "rule": "string",
-    "reason": "string",
-    "field": "string",
-    "value": "string",
-    "record": "string",
-}
+COLUMNS = ibis.schema(
+    {
+        "row": "int64",
+        "file": "string",
+        "rule": "string",
+        "reason": "string",
+        "field": "string",
+        "value": "string",
+        "record": "string",
+    }
+)
 
 
 def restate_quarantine(
@@ -41,39 +37,22 @@ def restate_quarantine(
     into: Path,
     work: Path,
 ) -> Restated:
-    """Write the parts that files came to or left, each sorted by file and row; an empty one if nothing is refused.
+    """Write the parts of the quarantine that files came to or left, each sorted by file and row.
 
     Columns: row (bigint), file, rule, reason, field, value (the raw value of the field; of a broken record
     its text) and record (all raw values as a JSON object of texts).
     """
-    into.mkdir()
-    came = {} if judged is None else judged.files
-    touched = {_part(name) for name, account in came.items() if account.quarantined}
-    touched |= {_part(name) for name in leaving if before.files[name].quarantined}
-    inputs: dict[str, Sequence[Path]] = {} if judged is None else dict(judged.inputs)
-    found = [] if judged is None else [_refused_rows(source, judged)]
-    if judged is not None and judged.raw.broken is not None:
+    left = [name for name in leaving if before.files[name].quarantined]
+    new = None if judged is None else _new(source, judged)
+    return restate_by_file(engine, new, COLUMNS, ("file", "row"), before.quarantine, left, into, work)
+
+
+def _new(source: Source, judged: Judged) -> Rows:
+    found, inputs = [_refused_rows(source, judged)], dict(judged.inputs)
+    if judged.raw.broken is not None:
         found.append(_broken_records())
         inputs[BROKEN] = [judged.raw.broken]
-    kept = sorted(map(part_name, touched) & before.quarantine.keys())
-    if kept:
-        inputs |= {_BEFORE: [before.quarantine[name] for name in kept], _LEAVING: [work / "leaving_files.parquet"]}
-        pq.write_table(pa.table({"file": pa.array(sorted(leaving), pa.string())}), *inputs[_LEAVING])
-        found.append(unbound(_BEFORE, COLUMNS).anti_join(unbound(_LEAVING, {"file": "string"}), "file"))
-    replaced: frozenset[str] = frozenset()
-    if touched:
-        rows = union(found)
-        rows = rows.mutate(**{PART: rows["file"].hexdigest("md5").left(1)}).order_by([PART, "file", "row"])
-        engine.write_parts(rows, inputs, into, PART)
-        replaced = frozenset({EMPTY, *map(part_name, touched)} & before.quarantine.keys())
-    if not any(into.iterdir()) and not before.quarantine.keys() - replaced:
-        engine.write(union(found).limit(0), inputs, into / EMPTY)
-    return Restated(into, replaced)
-
-
-def _part(file: str) -> str:
-    """What the engine's own hash of the name gives."""
-    return hashlib.md5(file.encode(), usedforsecurity=False).hexdigest()[0]
+    return Rows(union(found), inputs, [name for name, account in judged.files.items() if account.quarantined])
 
 
 def _refused_rows(source: Source, judged: Judged) -> Table:

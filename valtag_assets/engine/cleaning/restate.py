@@ -14,6 +14,7 @@ when: it is that of cleaning all files at once.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import ibis
@@ -38,12 +39,14 @@ _LEAVING, _CONTESTED, _LOSERS, _RANKED = "leaving", "contested", "losers", "rank
 
 @dataclass(frozen=True)
 class Before:
-    """What the last cleaning by the same rules left: the files of its tables by part, the accounts of its files."""
+    """What the last cleaning by the same rules left: its tables' files by part, its files' accounts."""
 
     clean: Parts = field(default_factory=dict)
     merged: Parts = field(default_factory=dict)
     quarantine: Parts = field(default_factory=dict)
+    spread: Parts = field(default_factory=dict)
     files: Mapping[str, FileAccount] = field(default_factory=dict)
+    medians: Mapping[str, Decimal | None] = field(default_factory=dict)
 
 
 class Restatement:
@@ -207,6 +210,12 @@ class Restatement:
         if not any(folder.iterdir()) and not before.keys() - replaced:
             self.engine.write(rows.select(*self.columns, *more).limit(0), self.inputs, folder / EMPTY)
         return Restated(folder, frozenset(replaced))
+
+
+def standing(table: Restated, before: Parts) -> Parts:
+    """The files of the whole table as it is now, by part."""
+    kept = {name: file for name, file in before.items() if name not in table.replaced}
+    return {**kept, **{file.name: file for file in table.folder.glob("*.parquet")}}
 
 
 def union(tables: Sequence[Table]) -> Table:

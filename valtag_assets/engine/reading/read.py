@@ -27,18 +27,26 @@ from valtag_assets.engine.reading.tables import Output, RawTable
 _DATABASES = ("duckdb", "sqlite", "postgres")
 
 
-def read_source(con: duckdb.DuckDBPyConnection, origin: Origin, columns: Sequence[str], into: Path) -> RawTable:
+def read_source(
+    con: duckdb.DuckDBPyConnection,
+    origin: Origin,
+    columns: Sequence[str],
+    into: Path,
+    known: Sequence[tuple[str, str]] = (),
+) -> RawTable:
     """Read the ``columns`` (named as in the source) of all files of ``origin`` into the folder ``into``.
 
     ``into`` may exist but must not hold ``rows`` from before. Needs disk for one file unzipped or decoded, if
-    it isn't plain UTF-8 or is damaged. Raises SourceError, naming the file, what is wrong and the fix.
+    it isn't plain UTF-8 or is damaged. ``known``: (name, DuckDB type) of the columns as other files of the source
+    were read: Parquet files get types that hold their values, too, and JSON files may do without a key.
+    Raises SourceError, naming the file, what is wrong and the fix.
     """
     if origin.format not in _DATABASES and not origin.paths:
         raise SourceError("the source names no file")
     match_columns(columns, columns, "the source")  # refuses names that no table can hold side by side
     output = Output(into)
     try:
-        _read(con, origin, columns, output)
+        _read(con, origin, columns, output, known)
         broken = output.close()
     except OSError as error:
         if error.filename is None or Path(error.filename).is_relative_to(into):
@@ -47,7 +55,7 @@ def read_source(con: duckdb.DuckDBPyConnection, origin: Origin, columns: Sequenc
     finally:
         output.abandon()
     types = _types(con, output, columns)
-    return RawTable(output.rows, types, output.accepted, broken, output.broken_rows, origin.names)
+    return RawTable(output.rows, types, output.accepted, broken, output.broken_rows, origin.names, output.own)
 
 
 def column_names(origin: Origin) -> list[str]:
@@ -84,13 +92,19 @@ def combined(files: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()
 
 
-def _read(con: duckdb.DuckDBPyConnection, origin: Origin, columns: Sequence[str], output: Output) -> None:
+def _read(
+    con: duckdb.DuckDBPyConnection,
+    origin: Origin,
+    columns: Sequence[str],
+    output: Output,
+    known: Sequence[tuple[str, str]],
+) -> None:
     if origin.format in _DATABASES:
         read_database(con, origin, columns, output)
     elif origin.format == "parquet":
-        read_parquet_files(con, origin, columns, output)
+        read_parquet_files(con, origin, columns, output, known)
     elif origin.format == "jsonl":
-        seen: set[str] = set()
+        seen = {name for name, _ in known}
         for path in origin.paths:
             seen |= read_json_lines(origin, path, columns, output)
         check_keys(origin, columns, seen, output.accepted)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class RawTable:
     broken: Path | None
     broken_rows: int
     names: tuple[str, ...]
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def files(self) -> list[str]:
@@ -57,6 +58,7 @@ class Output:
         self.rows = into / "rows"
         self.rows.mkdir(parents=True, exist_ok=False)
         self.accepted = 0
+        self.own: dict[str, Mapping[str, str]] = {}
         self.broken_rows = 0
         self._parts = 0
         self._broken: pq.ParquetWriter | None = None
