@@ -36,7 +36,13 @@ def build_definitions(setting: Setting) -> dg.Definitions:
         jobs=[*jobs(setting), vacuum_job(setting)],
         schedules=schedules(setting),
         sensors=sensors(setting),
-        resources={"engine": EngineSession(duckdb=DuckDBResource(database=":memory:"), spill=str(setting.spill))},
+        resources={
+            "engine": EngineSession(
+                duckdb=DuckDBResource(database=":memory:"),
+                spill=str(setting.spill),
+                engines=setting.engines.model_dump(),
+            )
+        },
         executor=dg.in_process_executor,
     )
 

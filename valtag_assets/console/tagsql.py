@@ -3,14 +3,12 @@
 from datetime import date
 
 from valtag_assets.console.mistake import Mistake
-from valtag_assets.engine.session import compile_sql
+from valtag_assets.engine.session import COMPILERS, compile_sql
 from valtag_assets.engine.tags import tag_expression
 from valtag_assets.expression.origins import lineage_texts
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.warehouse.snapshot import TableRef
-
-ENGINES = ("duckdb",)
 
 
 def tag_sql(setting: Setting, code: str, as_of: date | None, engine: str) -> str:
@@ -18,8 +16,8 @@ def tag_sql(setting: Setting, code: str, as_of: date | None, engine: str) -> str
     resolved = setting.resolved
     if code not in resolved.tags:
         raise Mistake(f"'{code}' is no tag{did_you_mean(code, list(resolved.tags))}")
-    if engine not in ENGINES:
-        raise Mistake(f"'{engine}' is no engine{did_you_mean(engine, ENGINES)}")
+    if engine not in COMPILERS:
+        raise Mistake(f"'{engine}' is no engine{did_you_mean(engine, list(COMPILERS))}")
     tag = resolved.tags[code]
     if as_of is None:
         served = setting.warehouse.latest(TableRef("tags", tag.category))

@@ -11,9 +11,20 @@ from typing import Protocol
 
 import ibis
 import pyarrow as pa
+from ibis.backends.sql.compilers.base import SQLGlotCompiler
+from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
+
+from valtag_assets.engine.spark_sql import SparkCompiler
 
 Inputs = Mapping[str, Sequence[Path]]
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+COMPILERS: Mapping[str, type[SQLGlotCompiler]] = {"duckdb": DuckDBCompiler, "spark": SparkCompiler}
+
+
+class EngineError(Exception):
+    """An engine could not do what it was asked; the message says which engine and why."""
 
 
 class Engine(Protocol):
@@ -39,8 +50,8 @@ class Engine(Protocol):
         """Run ``expression`` and bring its (few) rows into memory."""
 
 
-def compile_sql(expression: ibis.Table, dialect: str, *, fused: bool = False) -> str:
-    """The SQL text of ``expression``, one SELECT per step of it.
+def compile_sql(expression: ibis.Table, engine: str, *, fused: bool = False) -> str:
+    """The SQL text of ``expression`` for the ``engine`` of that name, one SELECT per step of it.
 
     ``fused`` folds steps into one SELECT, as Ibis does by default: short to read for a few steps. But a value
     is then copied into each place that uses it; long chains would grow exponentially, and be worked out again
@@ -49,7 +60,8 @@ def compile_sql(expression: ibis.Table, dialect: str, *, fused: bool = False) ->
     before = ibis.options.sql.fuse_selects
     ibis.options.sql.fuse_selects = fused
     try:
-        return str(ibis.to_sql(expression, dialect=dialect))
+        compiler = COMPILERS[engine]()
+        return str(compiler.to_sqlglot(expression.unbind()).sql(dialect=compiler.dialect, pretty=True))
     finally:
         ibis.options.sql.fuse_selects = before
 

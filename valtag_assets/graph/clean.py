@@ -1,24 +1,26 @@
 """Stage *clean*: whitelisted, cleaned rows of each source, and the quarantine of what was refused."""
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.cleaning.account import Cleaned
+from valtag_assets.engine.cleaning.account import Cleaned, Restated
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.reading.origin import SourceError
-from valtag_assets.engine.reading.read import fingerprint, read_source
+from valtag_assets.engine.reading.read import combined, fingerprints, read_source
+from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.checks import check_specs
+from valtag_assets.graph.earlier import MERGED, QUARANTINE, Earlier, find_earlier, place, remember, rules_of
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.metadata import describe, source_schema
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
@@ -32,7 +34,6 @@ from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 GROUP = "2_clean"
-QUARANTINE = "quarantine"
 
 
 def clean_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -50,7 +51,7 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
         group_name=GROUP,
         description=describe(source.spec.title, source.spec.meaning),
         owners=[setting.resolved.catalog.owner_of(source.spec)],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(clean_name(source.code)), "parquet"},
         tags={"family": source.spec.family, "kind": source.spec.kind},
         code_version=_meaning(setting, source),
         metadata={"dagster/column_schema": source_schema(source)},
@@ -75,23 +76,29 @@ def _meaning(setting: Setting, source: ResolvedSource) -> str:
     return meaning_of(source.meaning, checks, project.timezone, project.missing)
 
 
-class Run(NamedTuple):
-    """Which run reads which content of the source (its fingerprint)."""
+@dataclass(frozen=True)
+class Content:
+    """What the files of a source hold, by name, and which run found it."""
 
-    id: str
-    content: str
+    files: Mapping[str, str]
+    run_id: str
+
+    @property
+    def digest(self) -> str:
+        return combined(self.files)
 
 
 def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
     """How the clean table of ``source`` is made."""
     gate = ask(setting.warehouse, [Wanted(clean_name(lookup.source)) for lookup in source.spec.lookups])
+    content = Content({}, run_id)
     try:
-        content = fingerprint(origin_of(setting, source), setting.fingerprints)
+        content = Content(fingerprints(origin_of(setting, source), setting.fingerprints), run_id)
     except SourceError as error:
-        content, gate = "", replace(gate, faults=(*gate.faults, str(error)))
+        gate = replace(gate, faults=(*gate.faults, str(error)))
 
     def write(engine: Engine, into: Path) -> Written:
-        return _write(setting, source, gate.snapshots, Run(run_id, content), engine, into)
+        return _write(setting, source, gate.snapshots, content, engine, into)
 
     spec = source.spec
     return Plan(
@@ -108,7 +115,9 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
             setting.resolved, source, previous, written.metrics["account"]["clean"]
         ),
         verdicts=lambda written, _: _account(setting, source, written.metrics["account"]),
-        fingerprint=content,
+        fingerprint=content.digest,
+        in_parts=spec.kind == "fact",
+        drifting={item.name: item.type for item in spec.fields if any(check.stability for check in item.checks)},
         picture=_quarantine_picture,
     )
 
@@ -117,16 +126,19 @@ def _write(
     setting: Setting,
     source: ResolvedSource,
     lookups: Mapping[str, Snapshot],
-    run: Run,
+    content: Content,
     engine: Engine,
     into: Path,
 ) -> Written:
-    """Read, clean, keep the quarantine; the clean rows go into ``into``."""
-    read = [*dict.fromkeys(field.source_name for field in source.spec.fields)]
+    """Read and clean what changed, keep the quarantine and the merged rows; clean parts go into ``into``."""
+    by = rules_of(_meaning(setting, source), lookups)
+    full = Earlier(why="a full run was asked for")
+    earlier = full if setting.full else find_earlier(setting, source, by, content.files)
     with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        work = Path(folder)
-        with open_duckdb(setting.spill) as reader:
-            raw = read_source(reader.connection, origin_of(setting, source), read, work)
+        raw = _read(setting, source, earlier.arriving(content.files), Path(folder) / "raw")
+        if otherwise := earlier.reads_otherwise(raw):
+            earlier = Earlier(why=otherwise)
+            raw = _read(setting, source, content.files.keys(), Path(folder) / "all")
         cleaned = clean_source(
             engine,
             source.spec,
@@ -134,11 +146,30 @@ def _write(
             raw,
             {look.source: _lookup_table(setting, look.source, lookups) for look in source.spec.lookups},
             RowRules(source.compute, source.refuse, source.drop),
-            work,
+            Path(folder),
+            earlier.before,
+            earlier.leaving(content.files),
         )
-        _keep_quarantine(setting, source, cleaned, run)
-        cleaned.clean.rename(into / "part-0.parquet")
-    return Written({"account": cleaned.account.to_json()}, cleaned.data_until)
+        beside = [
+            _publish_beside(setting, source, QUARANTINE, cleaned.quarantine, earlier.quarantine, cleaned, content)
+        ]
+        if cleaned.merged is not None:
+            beside.append(_publish_beside(setting, source, MERGED, cleaned.merged, earlier.merged, cleaned, content))
+        cleaning = remember(earlier, cleaned, content.files, raw, by)
+        shared = place(cleaned.clean, earlier.clean, into)
+    metrics = {"account": cleaned.account.to_json(), "cleaning": cleaning}
+    return Written(metrics, cleaned.data_until, shared, {item.table.key: item.id for item in beside})
+
+
+def _read(setting: Setting, source: ResolvedSource, files: Collection[str], into: Path) -> RawTable | None:
+    """The raw rows of ``files``, by name; None for none."""
+    if not files:
+        return None
+    origin = origin_of(setting, source)
+    chosen = replace(origin, paths=tuple(path for path in origin.paths if origin.label(path) in files))
+    columns = [*dict.fromkeys(item.source_name for item in source.spec.fields)]
+    with open_duckdb(setting.spill) as reader:
+        return read_source(reader.connection, chosen, columns, into)
 
 
 def _lookup_table(setting: Setting, code: str, lookups: Mapping[str, Snapshot]) -> LookupTable:
@@ -153,22 +184,32 @@ def _account(setting: Setting, source: ResolvedSource, account: Mapping[str, Any
     return account_verdicts(setting.resolved, source, **numbers, by_rule=account["by_rule"] if account else None)
 
 
-def _keep_quarantine(setting: Setting, source: ResolvedSource, cleaned: Cleaned, run: Run) -> None:
-    """Publish the refused rows, whether or not the clean table will pass: that is when they are looked at."""
-    with setting.warehouse.staging(TableRef(QUARANTINE, source.code)) as staged:
-        cleaned.quarantine.rename(staged.path / "part-0.parquet")
-        setting.warehouse.publish(
+def _publish_beside(
+    setting: Setting,
+    source: ResolvedSource,
+    stage: str,
+    rows: Restated,
+    before: Snapshot | None,
+    cleaned: Cleaned,
+    content: Content,
+) -> Snapshot:
+    """Publish refused or merged rows, whether or not the clean table will pass: that is when they are looked at."""
+    warehouse = setting.warehouse
+    with warehouse.staging(TableRef(stage, source.code)) as staged:
+        for name, snapshot in place(rows, before, staged.path).items():
+            warehouse.share(staged, snapshot, name)
+        return warehouse.publish(
             staged,
             as_of=None,
             known_at=setting.clock(),
-            input_hash=meaning_of(_meaning(setting, source), run.content),
+            input_hash=meaning_of(_meaning(setting, source), content.digest),
             catalog_hash=setting.resolved.catalog.digest,
-            run_id=run.id,
+            run_id=content.run_id,
             data_until=None,
             inputs={},
             verdicts=(),
             metrics={"account": cleaned.account.to_json()},
-            key=("file", "row"),
+            key=("file", "row") if stage == QUARANTINE else ORIGIN_COLUMNS,
         )
 
 

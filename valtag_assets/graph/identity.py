@@ -39,7 +39,7 @@ def _persons_asset(setting: Setting) -> dg.AssetsDefinition:
         group_name=GROUP,
         description=describe(title, f"来自 from {', '.join(sources)}"),
         owners=[resolved.catalog.project.owner],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(PERSONS), "parquet"},
         code_version=meaning_of("persons", sources),
         metadata={"dagster/column_schema": dg.TableSchema([PERSON_COLUMN])},
         automation_condition=dg.AutomationCondition.eager(),
@@ -92,7 +92,7 @@ def _strangers_asset(setting: Setting) -> dg.AssetsDefinition:
         description="**总体之外的行 · Strangers**\n\n行为与交易中不属于总体的人 · "
         "Rows of facts that belong to nobody in the population; no tag counts them",
         owners=[resolved.catalog.project.owner],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(STRANGERS), "parquet"},
         code_version=meaning_of("strangers", facts),
         automation_condition=dg.AutomationCondition.eager(),
         check_specs=check_specs(key, lambda _: stranger_expectations(resolved), STRANGER_COLUMNS),

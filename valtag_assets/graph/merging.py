@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from valtag_assets.engine.incremental import Incremental, file_of, forget, parts_of
+from valtag_assets.engine.incremental import Incremental, file_of, forget, layers, parts_of
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import checkpoint_name
@@ -34,15 +34,15 @@ class Merging:
         if setting.full or not is_partitioned(refresh_of(setting, category.code)):
             return cls((), {}, {})
         work = Incremental(engine, setting.derived)
-        layers, inputs = [], {}
+        used, inputs = [], {}
         for group in merged_groups(setting):
-            for layer in work.layers(group):
+            for layer in layers(setting.derived, group):
                 if any(tag.category == category.code for tag in layer.group.tags):
                     parts = parts_of(gate.snapshots[clean_name(group.source.code)])
                     inputs[checkpoint_name(layer)] = [file_of(layer, work.checkpoint(layer, parts, as_of))]
-                    layers.append(layer)
+                    used.append(layer)
         told = {"layers": [item.to_json() for item in work.told], "healed": work.files.healed}
-        return cls(layers, inputs, told)
+        return cls(used, inputs, told)
 
 
 def merged_groups(setting: Setting) -> list[Group]:

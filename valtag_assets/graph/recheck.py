@@ -110,9 +110,11 @@ def _recomputed(
 def _kept(setting: Setting, snapshot: Snapshot, files: dict[str, Sequence[Path]]) -> list[str]:
     """The columns of the day before, added to ``files``, if the snapshot has kept last values from it."""
     name = snapshot.metrics.get("kept_from")
-    before = None if name is None else setting.warehouse.find(snapshot.table, name)
-    if before is None:
+    if name is None:
         return []
+    before = setting.warehouse.find(snapshot.table, name)
+    if before is None:
+        raise WarehouseError(f"{snapshot.table} {name}, from which {snapshot.as_of} kept values, has been removed")
     files[PREVIOUS] = before.files
     return [name for name, _ in before.columns]
 
@@ -156,7 +158,7 @@ def _check(setting: Setting, category: ResolvedCategory) -> dg.AssetChecksDefini
         snapshot = setting.warehouse.latest(TableRef("tags", category.code))
         if snapshot is None or setting.warehouse.blocked(snapshot.table, snapshot.as_of) is not None:
             return dg.AssetCheckResult(passed=True, description="nothing is served that could be compared")
-        with engine.open() as opened:
+        with engine.open(tags_name(category.code)) as opened:
             found = recheck(setting, opened, category, snapshot)
         if not found.passed:
             block(setting, found, context.run.run_id)

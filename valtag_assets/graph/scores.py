@@ -58,7 +58,7 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
         group_name=GROUP,
         description=describe(score.spec.title, score.spec.meaning, _convention(score)),
         owners=[catalog.owner_of(score.spec)],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(scores_name(score.code)), "parquet"},
         code_version=meaning_of(score.meaning),
         partitions_def=as_of_partitions(setting),
         freshness_policy=freshness(setting, refresh),

@@ -52,7 +52,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
         group_name=GROUP,
         description=describe(segment.spec.title, segment.spec.meaning, f"```\n{rule_text(segment.rule)}\n```"),
         owners=[catalog.owner_of(segment.spec)],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(segments_name(segment.code)), "parquet"},
         code_version=meaning_of(segment.meaning),
         partitions_def=as_of_partitions(setting),
         freshness_policy=freshness(setting, refresh),

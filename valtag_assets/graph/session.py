@@ -1,4 +1,4 @@
-"""The engine as a Dagster resource."""
+"""The engines as a Dagster resource."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +8,39 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from valtag_assets.engine.duckdb import DuckDBEngine
-from valtag_assets.engine.session import Engine
+from valtag_assets.engine.session import Engine, EngineError
+from valtag_assets.spec.engines import Engines
 
 
 class EngineSession(dg.ConfigurableResource):
-    """The engine of a run. ``duckdb`` supplies an in-memory connection; ``spill`` is where big sorts go."""
+    """The engines of a run. ``duckdb`` supplies an in-memory connection; ``spill`` is where big sorts go.
+
+    ``engines`` says which of them computes a table, and where Spark is (spec.project.Engines as data).
+    """
 
     duckdb: DuckDBResource
     spill: str
+    engines: dict
 
     @contextmanager
-    def open(self) -> Iterator[Engine]:
-        Path(self.spill).mkdir(parents=True, exist_ok=True)
-        with self.duckdb.get_connection() as connection:
-            yield DuckDBEngine(connection, Path(self.spill))
+    def open(self, table: str) -> Iterator[Engine]:
+        """The engine that computes ``table``."""
+        spill = Path(self.spill)
+        spill.mkdir(parents=True, exist_ok=True)
+        engines = Engines.model_validate(self.engines)
+        if engines.of(table) == "spark":
+            with _spark(engines, spill) as engine:
+                yield engine
+        else:
+            with self.duckdb.get_connection() as connection:
+                yield DuckDBEngine(connection, spill)
+
+
+@contextmanager
+def _spark(engines: Engines, spill: Path) -> Iterator[Engine]:
+    try:
+        from valtag_assets.engine.spark import LOG, open_spark
+    except ModuleNotFoundError as error:
+        raise EngineError(f"Spark is not installed ({error.name} is missing); pip install 'valtag[spark]'") from error
+    with open_spark(engines.master, engines.settings, spill / LOG) as engine:
+        yield engine

@@ -4,17 +4,20 @@ Everything comes from the environment once, when the code location is loaded:
 
 * ``VALTAG_CATALOG``: a catalog folder, or the name of a shipped catalog (default ``complete_journey``);
 * ``VALTAG_DATA``: the folder for generated files (default ``data`` under the current folder). Each catalog
-  has its own warehouse in it.
+  has its own warehouse in it;
+* ``VALTAG_ENGINE``: ``duckdb``, ``spark``, or where Spark runs (``spark://host:7077``); it overrides the
+  catalog's ``engine``.
 """
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.catalog import checked_catalog
+from valtag_assets.spec.engines import Engines, check_master
 from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_assets.warehouse.store import WORK, Warehouse
 
@@ -45,21 +48,28 @@ def wall_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Setting:
-    """One catalog at work in one data folder."""
+    """One catalog at work in one data folder. ``apart``: its warehouse lies there, and not with the data."""
 
     resolved: Resolved
     data: Path
     clock: Callable[[], datetime] = wall_clock
     listen: Callable[[TableDone], None] = field(default=_silent, compare=False)
     full: bool = False  # compute everything from clean rows again, changed or not
+    engine: Engines | None = None
+    apart: Path | None = None
 
     @property
     def name(self) -> str:
         return self.resolved.catalog.project.name
 
     @property
+    def engines(self) -> Engines:
+        """Which engine computes which table."""
+        return self.resolved.catalog.project.engine if self.engine is None else self.engine
+
+    @property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.data / "warehouse" / self.name)
+        return Warehouse(self.apart or self.data / "warehouse" / self.name)
 
     @property
     def derived(self) -> DerivedFiles:
@@ -76,7 +86,7 @@ class Setting:
     @property
     def fingerprints(self) -> Path:
         """Where digests of source files are remembered."""
-        return self.data / "warehouse" / self.name / ".fingerprints.json"
+        return self.warehouse.root / ".fingerprints.json"
 
     def today(self) -> date:
         """The present local date in the catalog's time zone."""
@@ -103,4 +113,13 @@ def data_folder(environment: Mapping[str, str]) -> Path:
 def setting_from(environment: Mapping[str, str]) -> Setting:
     """The setting of a code location. Raises CatalogError with every mistake of the catalog."""
     root = catalog_folder(environment.get("VALTAG_CATALOG", DEFAULT_CATALOG))
-    return Setting(checked_catalog(root), data_folder(environment))
+    setting = Setting(checked_catalog(root), data_folder(environment))
+    word = environment.get("VALTAG_ENGINE")
+    return replace(setting, engine=_named(word, setting.engines)) if word else setting
+
+
+def _named(word: str, engines: Engines) -> Engines:
+    """The engines as VALTAG_ENGINE has them: one for all tables. ValueError for a word that names none."""
+    if word in ("duckdb", "spark"):
+        return engines.model_copy(update={"default": word, "tables": {}})
+    return engines.model_copy(update={"default": "spark", "tables": {}, "master": check_master(word)})

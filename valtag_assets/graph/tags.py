@@ -11,7 +11,7 @@ import dagster as dg
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
-from valtag_assets.expression.resolved import ResolvedCategory
+from valtag_assets.expression.resolved import ResolvedCategory, code_version
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Gate, Wanted, ask
 from valtag_assets.graph.merging import Merging, merging_story
@@ -69,7 +69,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
         group_name=GROUP,
         description=describe(spec.title, spec.meaning),
         owners=[resolved.catalog.owner_of(spec)],
-        kinds={"duckdb", "parquet"},
+        kinds={setting.engines.of(tags_name(category.code)), "parquet"},
         tags={"category": category.code, "refresh": refresh.schedule},
         code_version=_meaning(setting, category),
         partitions_def=as_of_partitions(setting) if is_partitioned(refresh) else None,
@@ -104,6 +104,11 @@ def _meaning(setting: Setting, category: ResolvedCategory) -> str:
     return meaning_of(category.meaning, checks, spec.laws, spec.checks)
 
 
+def tag_meanings(category: ResolvedCategory) -> dict[str, str]:
+    """What each tag of the category means, as a short hash: kept with a snapshot, to say later what has changed."""
+    return {tag.code: code_version(tag.meaning) for tag in category.tags}
+
+
 def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> Plan:
     """How the category's table of ``as_of`` is made."""
     resolved = setting.resolved
@@ -126,6 +131,7 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         # Not among the snapshot's inputs: these hold what they name, and every day would hold the day before.
         kept_from = {"kept_from": before.id} if before is not None else {}
         metrics = {"sql": engine.sql(expression), "merging": merging.told, **kept_from}
+        metrics["tags"] = tag_meanings(category)
         return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """A staged table against its expectations: Great Expectations on DuckDB, and verdicts from its results.
 
+Where an engine is given that is not embedded, it counts instead (``quality.counting``): the same expectations,
+the same counts.
+
 Great Expectations bundles the counts of all column expectations into one query and adds small ones for the
 samples, so the cost is that of a few scans (1M rows × 60 columns, about 150 expectations: seconds).
 """
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from valtag_assets.quality import queries
+from valtag_assets.quality.counting import Engine, counted
 from valtag_assets.quality.expectation import ROWS, Expectation
 from valtag_assets.quality.masking import mask_key
 from valtag_assets.quality.outcome import Outcome, read_outcome, verdicts_of
@@ -32,12 +36,14 @@ def audit(
     key: str,
     joined: Mapping[str, Sequence[Path]] | None = None,
     mask: Callable[[str], str] = mask_key,
+    engine: Engine | None = None,
 ) -> list[Verdict]:
     """Verdicts on the rows of the Parquet ``files``, in the order of ``expectations``.
 
     ``key`` names the rows of samples; its values are masked. ``joined`` are the files of other tables that
-    laws read, by table key (``tags/attribute``). A law gives one verdict per tag it judges, all under its
-    name. An expectation that could not be evaluated has failed, with ``detail["error"]``.
+    laws read, by table key (``tags/attribute``). ``engine`` counts in the place of Great Expectations. A law
+    gives one verdict per tag it judges, all under its name. An expectation that could not be evaluated has
+    failed, with ``detail["error"]``.
 
     ``detail`` is JSON: title {zh, en}, rule (file:line), observed, expected, sample (at most 5 rows).
     """
@@ -45,16 +51,28 @@ def audit(
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"checks of one table need different names: {', '.join(repeated)}")
+    outcomes = evaluate(files, expectations, key, joined, engine)
+    return [
+        verdict for item in expectations for verdict in verdicts_of(item, outcomes[item.check], key, mask, SAMPLE)
+    ]
+
+
+def evaluate(
+    files: Sequence[Path],
+    expectations: Sequence[Expectation],
+    key: str,
+    joined: Mapping[str, Sequence[Path]] | None = None,
+    engine: Engine | None = None,
+) -> dict[str, Outcome]:
+    """What comes of each expectation on the rows of ``files``, by check; see ``audit``."""
     if not expectations:
-        return []
+        return {}
+    if engine is not None:
+        return counted(engine, files, expectations, key, joined or {}, SAMPLE)
     with _opened(files, joined or {}) as (batch, connection):
         outcomes = _outcomes(batch, expectations, key)
         rows = _row_count(connection)
-        found = []
-        for item in expectations:
-            outcome = _measured(connection, item, outcomes[item.check], rows)
-            found.extend(verdicts_of(item, outcome, key, mask, SAMPLE))
-        return found
+        return {item.check: _measured(connection, item, outcomes[item.check], rows) for item in expectations}
 
 
 @contextmanager
@@ -76,6 +94,7 @@ def _opened(
         connection = connected.connection.driver_connection
         try:
             connection.execute("SET temp_directory = $path", {"path": spill})
+            _quote_all_keywords(engine, connection)
             for name, paths in {queries.STAGED: files, **joined}.items():
                 parquet(connection, paths).create_view(name)
             asset = source.add_query_asset(name="staged", query=f'SELECT * FROM "{queries.STAGED}"')
@@ -103,6 +122,13 @@ def _keep_one_connection() -> None:
     dialects: Any = module._PERSISTED_CONNECTION_DIALECTS
     if "duckdb" not in dialects:
         module._PERSISTED_CONNECTION_DIALECTS = (*dialects, _DuckDB("duckdb"))
+
+
+def _quote_all_keywords(engine: Any, connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB has words that SQLAlchemy, which thinks of PostgreSQL, leaves unquoted: a column called ``at``."""
+    words = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    preparer = engine.engine.dialect.identifier_preparer
+    preparer.reserved_words = {*preparer.reserved_words, *(word for (word,) in words)}
 
 
 def _outcomes(batch: Any, expectations: Sequence[Expectation], key: str) -> dict[str, Outcome]:

@@ -67,7 +67,7 @@ def read_outcome(result: Any) -> Outcome:
         return Outcome(passed, observed=found["observed_value"])
     return Outcome(
         passed,
-        unexpected=found["unexpected_count"],
+        unexpected=found["unexpected_count"] or 0,  # of no rows: None
         evaluated=found["element_count"] - found.get("missing_count", 0),
         rows=tuple(found.get("partial_unexpected_index_list") or found.get("partial_unexpected_list") or ()),
     )

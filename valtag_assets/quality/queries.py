@@ -21,9 +21,9 @@ from valtag_assets.warehouse.quoting import quote
 
 DIALECT = "duckdb"
 STAGED = "valtag_staged"
-_BATCH = "valtag_batch"
+BATCH = "valtag_batch"
 _COLUMNS = "valtag_columns"
-_DESCRIBED = f'"{_COLUMNS}" AS (SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "{_BATCH}"))'
+_DESCRIBED = f'"{_COLUMNS}" AS (SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM "{BATCH}"))'
 
 _SQL_TYPES = {
     "text": "VARCHAR",
@@ -33,6 +33,19 @@ _SQL_TYPES = {
     "date": "DATE",
     "timestamp": "TIMESTAMP",
 }
+
+
+class Query(str):
+    """SQL as Great Expectations takes it, and what it says: the ``expression`` any engine can run, or, of the
+    columns themselves, which types they should have."""
+
+    expression: ibis.Table | None
+    types: Mapping[str, DataType]
+
+    def __new__(cls, sql: str, expression: ibis.Table | None, types: Mapping[str, DataType] | None = None) -> "Query":
+        made = super().__new__(cls, sql)
+        made.expression, made.types = expression, types or {}
+        return made
 
 
 def sql_type(data_type: DataType) -> str:
@@ -46,10 +59,10 @@ def sql_type(data_type: DataType) -> str:
 
 def batch(columns: Mapping[str, DataType]) -> ibis.Table:
     """The audited table."""
-    return ibis.table({name: to_ibis_type(kind) for name, kind in columns.items()}, name=_BATCH)
+    return ibis.table({name: to_ibis_type(kind) for name, kind in columns.items()}, name=BATCH)
 
 
-def rows_query(expression: ibis.Table) -> str:
+def rows_query(expression: ibis.Table) -> Query:
     """The rows of ``expression`` as an ``unexpected_rows_query``, where ``{batch}`` stands for the table.
 
     Great Expectations fills the braces with str.format and hands the text to SQLAlchemy, which reads ``:x``
@@ -57,22 +70,23 @@ def rows_query(expression: ibis.Table) -> str:
     """
     sql = str(ibis.to_sql(expression, dialect=DIALECT))
     escaped = sql.replace("{", "{{").replace("}", "}}").replace(":", "\\:")
-    return _over("{batch}", escaped, expression.columns)
+    return Query(_over("{batch}", escaped, expression.columns), expression)
 
 
-def measure_query(expression: ibis.Table) -> str:
+def measure_query(expression: ibis.Table) -> Query:
     """One row about the audited table, as plain SQL."""
-    return _over(f'"{STAGED}"', str(ibis.to_sql(expression, dialect=DIALECT)), expression.columns)
+    sql = str(ibis.to_sql(expression, dialect=DIALECT))
+    return Query(_over(f'"{STAGED}"', sql, expression.columns), expression)
 
 
 def _over(source: str, sql: str, columns: Sequence[str]) -> str:
     """The columns are named once more: Ibis writes ``*`` for all the columns it was told of, which are few."""
     described = f", {_DESCRIBED}" if f'"{_COLUMNS}"' in sql else ""
     names = ", ".join(quote(name) for name in columns)
-    return f'WITH "{_BATCH}" AS (SELECT * FROM {source}){described} SELECT {names} FROM ({sql}) AS "found"'
+    return f'WITH "{BATCH}" AS (SELECT * FROM {source}){described} SELECT {names} FROM ({sql}) AS "found"'
 
 
-def wrong_types(columns: Mapping[str, DataType]) -> tuple[str, str]:
+def wrong_types(columns: Mapping[str, DataType]) -> tuple[Query, Query]:
     """The columns whose type is another one than expected, and how many columns there are."""
     return _wrong_types(tuple(columns.items()))
 
@@ -86,10 +100,12 @@ def _wrong_types(columns: tuple[tuple[str, DataType], ...]) -> tuple[str, str]:
         else_=ibis.null("string"),
     )
     wrong = actual.mutate(expected=expected).filter(lambda table: table["column_type"] != table["expected"])
-    return rows_query(wrong), measure_query(actual.aggregate(evaluated=actual.count()))
+    counted = measure_query(actual.aggregate(evaluated=actual.count()))
+    # No engine but DuckDB has a table of a table's columns.
+    return Query(rows_query(wrong), None, columns), Query(counted, None)
 
 
-def unmatched(column: str, pattern: str, key: str) -> tuple[str, str]:
+def unmatched(column: str, pattern: str, key: str) -> tuple[Query, Query]:
     """The rows in whose text ``pattern`` is nowhere found; null is no text."""
     table = batch({key: DataType("text"), column: DataType("text")})
     value: Any = table[column]
@@ -97,7 +113,7 @@ def unmatched(column: str, pattern: str, key: str) -> tuple[str, str]:
     return rows_query(broken), measure_query(table.aggregate(evaluated=value.count()))
 
 
-def items_outside(column: str, data_type: DataType, allowed: Sequence[Any], key: str) -> tuple[str, str]:
+def items_outside(column: str, data_type: DataType, allowed: Sequence[Any], key: str) -> tuple[Query, Query]:
     """The rows whose list holds something else than the ``allowed`` items."""
     table = batch({key: DataType("text"), column: data_type})
     value: Any = table[column]
@@ -113,7 +129,7 @@ def law_broken(
     own: Mapping[str, DataType],
     others: Mapping[str, Mapping[str, DataType]],
     shown: Iterable[str],
-) -> tuple[str, str]:
+) -> tuple[Query, Query]:
     """The rows for which ``law`` is false. Where a null leaves it unknown it is not broken.
 
     ``own`` are the columns it reads of the audited table, ``others`` those of tables joined by ``key``.
@@ -131,14 +147,14 @@ def law_broken(
     return rows_query(broken), measure_query(judged.aggregate(evaluated=judged["_holds"].count()))
 
 
-def not_among(key: str, table_name: str) -> str:
+def not_among(key: str, table_name: str) -> Query:
     """The rows whose ``key`` is not a key of the table ``table_name``."""
     own = batch({key: DataType("text")})
     other = ibis.table({key: "string"}, name=table_name)
     return rows_query(own.anti_join(other, key).select(key))
 
 
-def shifted(column: str, data_type: DataType, histogram: Mapping[str, Any], at_most: float) -> tuple[str, str]:
+def shifted(column: str, data_type: DataType, histogram: Mapping[str, Any], at_most: float) -> tuple[Query, Query]:
     """One row with the stability index if it is above ``at_most`` (or there is no value left to compare)."""
     table = batch({column: data_type})
     value: Any = table[column]

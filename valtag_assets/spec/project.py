@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator
 
 from valtag_assets.spec.block import Access, Block, Code, Refresh, Title, check_time
+from valtag_assets.spec.engines import Engines
 
 DEFAULT_MISSING = ("", "NA", "N/A", "NULL", "null", "None", "nan", "NaN", "-", "无", "未知", "空")
 
@@ -55,6 +56,7 @@ class Project(Block):
     owner: str = "team:data"
     persons: Persons = Persons()
     refresh: Refresh = Refresh()
+    engine: Engines = Engines()
     recheck: Recheck = Recheck()
     retention: Retention = Retention()
     missing: tuple[str, ...] = DEFAULT_MISSING

@@ -21,6 +21,7 @@ from valtag_assets.engine.cleaning.rows import (
     RowRules,
     first_caught,
     row_rules,
+    taken_types,
     with_computed,
     with_lookups,
 )
@@ -65,10 +66,10 @@ def judge(
         **{repair_column(rule): rule.flag(staged) for rule in repairs},
         _rule=first_caught(staged, [rule for rule in refusals if rule.action == "quarantine"]),
     )
+    taken = taken_types(source, lookups)
     table = with_lookups(table, source, lookups)
     table, misfits = with_computed(table, rules)
     later = misfits + row_rules(rules) + _missing_roles(source)
-    taken = {name: lookups[look.source].types[name] for look in source.lookups for name in look.take}
     judged = table.select(
         *clean_schema(source, taken),
         *(repair_column(rule) for rule in repairs),

@@ -5,9 +5,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 from ibis.expr.types import BooleanValue, NumericValue, Table, Value
 
-from valtag_assets.engine.cleaning.numbers import number_literal, rescaled
+from valtag_assets.engine.cleaning.numbers import WIDEST, number_literal, rescaled
 from valtag_assets.engine.cleaning.plan import FieldPlan
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.block import Title
@@ -77,7 +78,9 @@ def median_of_absolutes(plan: FieldPlan, table: Table) -> NumericValue:
     if plan.field.type.kind == "float":
         return value.abs().median()
     scale = plan.field.type.scale or 0
-    units = value.abs() * ibis.literal(10**scale, type="int64")
+    # As wide as a decimal can be: in its own digits the largest value times 100 has no room.
+    wide = ops.Cast(value.abs(), dt.Decimal(WIDEST, scale)).to_expr()
+    units = wide * ibis.literal(10**scale, type="int64")
     return rescaled(units, scale, dt.int64).median()
 
 

@@ -63,9 +63,11 @@ def _cast_text(text: StringValue, target: dt.DataType) -> NumericValue:
 
 def _cast_amount(text: StringValue, target: dt.DataType) -> NumericValue:
     """As ``_cast_text``, of a text that may have an exponent."""
-    number = _cast_text(text, target)
     if not target.is_decimal():
-        return number
+        return _cast_text(text, target)
+    # Into fewer digits DuckDB reads an exponent without asking whether there is room: 1.36e3 as decimal(4,1).
+    roomy = dt.Decimal(max(target.precision, NARROW), target.scale)
+    number = ops.TryCast(_cast_text(text, roomy), target).to_expr()
     # DuckDB rounds away from zero what lies wholly below the last decimal: 9e-10 would be 0.01.
     nothing = text.re_search("[eE]-") & (text.try_cast("float64").abs() < float(Decimal("0.5").scaleb(-target.scale)))
     return nothing.ifelse(number_literal(Decimal(0), target), number)

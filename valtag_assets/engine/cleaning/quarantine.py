@@ -1,56 +1,90 @@
-"""The quarantine: refused rows as they came, with the rule, its reason and the value it is about."""
+"""The quarantine: refused rows as they came, with the rule, its reason and the value it is about.
 
+It is kept in up to sixteen parts, by a hash of the file's name, so that a changed file rewrites few of them.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
 from ibis.expr.types import StringValue, Table
 
-from valtag_assets.engine.cleaning.account import UNREADABLE
+from valtag_assets.engine.cleaning.account import UNREADABLE, Restated
 from valtag_assets.engine.cleaning.judge import ORIGIN, raw_table
+from valtag_assets.engine.cleaning.judged import BROKEN, BROKEN_COLUMNS, Judged
 from valtag_assets.engine.cleaning.plan import Rule
-from valtag_assets.engine.reading.tables import RawTable
-from valtag_assets.engine.session import Engine, Inputs, unbound
+from valtag_assets.engine.cleaning.restate import EMPTY, PART, Before, union
+from valtag_assets.engine.session import Engine, part_name, unbound
 from valtag_assets.spec.source import Source
 
-_BROKEN = "broken"
+_BEFORE, _LEAVING = "quarantine_before", "leaving"
+COLUMNS = {
+    "row": "int64",
+    "file": "string",
+    "rule": "string",
+    "reason": "string",
+    "field": "string",
+    "value": "string",
+    "record": "string",
+}
 
 
-def write_quarantine(
+def restate_quarantine(
     engine: Engine,
     source: Source,
-    raw: RawTable,
-    judged: Table,
-    rules: list[Rule],
-    inputs: Inputs,
-    refused: int,
+    judged: Judged | None,
+    before: Before,
+    leaving: Collection[str],
     into: Path,
-) -> None:
-    """Write the ``refused`` rows and the broken records, sorted by file and row.
+    work: Path,
+) -> Restated:
+    """Write the parts that files came to or left, each sorted by file and row; an empty one if nothing is refused.
 
     Columns: row (bigint), file, rule, reason, field, value (the raw value of the field; of a broken record
     its text) and record (all raw values as a JSON object of texts).
     """
-    table = _refused_rows(source, raw, judged, rules)
-    if raw.broken is not None:
-        table = table.union(_broken_records())
-        inputs = {**inputs, _BROKEN: [raw.broken]}
-    engine.write(table.order_by(["file", "row"]), inputs, into)
-    written = unbound("quarantine", table.schema())
-    (row,) = engine.fetch(written.aggregate(rows=written.count()), {"quarantine": [into]}).to_pylist()
-    expected = refused + raw.broken_rows
-    if row["rows"] != expected:
-        raise AssertionError(f"{source.source}: {expected} rows were refused, but {row['rows']} are in quarantine")
+    into.mkdir()
+    came = {} if judged is None else judged.files
+    touched = {_part(name) for name, account in came.items() if account.quarantined}
+    touched |= {_part(name) for name in leaving if before.files[name].quarantined}
+    inputs: dict[str, Sequence[Path]] = {} if judged is None else dict(judged.inputs)
+    found = [] if judged is None else [_refused_rows(source, judged)]
+    if judged is not None and judged.raw.broken is not None:
+        found.append(_broken_records())
+        inputs[BROKEN] = [judged.raw.broken]
+    kept = sorted(map(part_name, touched) & before.quarantine.keys())
+    if kept:
+        inputs |= {_BEFORE: [before.quarantine[name] for name in kept], _LEAVING: [work / "leaving_files.parquet"]}
+        pq.write_table(pa.table({"file": pa.array(sorted(leaving), pa.string())}), *inputs[_LEAVING])
+        found.append(unbound(_BEFORE, COLUMNS).anti_join(unbound(_LEAVING, {"file": "string"}), "file"))
+    replaced: frozenset[str] = frozenset()
+    if touched:
+        rows = union(found)
+        rows = rows.mutate(**{PART: rows["file"].hexdigest("md5").left(1)}).order_by([PART, "file", "row"])
+        engine.write_parts(rows, inputs, into, PART)
+        replaced = frozenset({EMPTY, *map(part_name, touched)} & before.quarantine.keys())
+    if not any(into.iterdir()) and not before.quarantine.keys() - replaced:
+        engine.write(union(found).limit(0), inputs, into / EMPTY)
+    return Restated(into, replaced)
 
 
-def _refused_rows(source: Source, raw: RawTable, judged: Table, rules: list[Rule]) -> Table:
+def _part(file: str) -> str:
+    """What the engine's own hash of the name gives."""
+    return hashlib.md5(file.encode(), usedforsecurity=False).hexdigest()[0]
+
+
+def _refused_rows(source: Source, judged: Judged) -> Table:
     """Refused rows joined back to their raw values; nothing of them is kept while judging."""
-    refusing = [rule for rule in rules if rule.action == "quarantine"]
+    refusing = [rule for rule in judged.rules if rule.action == "quarantine"]
     names = list(dict.fromkeys(rule.name for rule in refusing))
-    refused = judged.filter(judged["_rule"].isin(names)).select(*ORIGIN, "_rule")
-    rows = raw_table(raw)
+    refused = judged.table.filter(judged.table["_rule"].isin(names)).select(*ORIGIN, "_rule")
+    rows = raw_table(judged.raw)
     table = refused.join(rows, list(ORIGIN))
     sources = {field.name: field.source_name for field in source.fields}
-    wanted = [name for name, _ in raw.columns]
+    wanted = [name for name, _ in judged.raw.columns]
     record = ibis.struct({name: table[name].cast("string") for name in wanted})
     return table.select(
         row=table["_row"],
@@ -67,8 +101,7 @@ def _refused_rows(source: Source, raw: RawTable, judged: Table, rules: list[Rule
 
 
 def _broken_records() -> Table:
-    columns = {"file": "string", "row": "int64", "line": "int64", "text": "string", "reason": "string"}
-    table = unbound(_BROKEN, columns)
+    table = unbound(BROKEN, BROKEN_COLUMNS)
     return table.select(
         row=table["row"],
         file=table["file"],

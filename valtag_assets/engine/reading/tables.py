@@ -33,7 +33,7 @@ class RawTable:
     ``path``: a folder of Parquet files, one or more, with the wanted columns, ``_file`` (text) and ``_row``
     (BIGINT). ``columns``: (name, DuckDB type) of the wanted columns, in the order asked for. ``rows``:
     accepted records. ``broken``: Parquet with file, row (record number), line, text, reason; None if there
-    are none. ``rows`` + ``broken_rows`` = records in the files.
+    are none. ``rows`` + ``broken_rows`` = records in the files. ``names``: what ``_file`` calls each file read.
     """
 
     path: Path
@@ -41,6 +41,7 @@ class RawTable:
     rows: int
     broken: Path | None
     broken_rows: int
+    names: tuple[str, ...]
 
     @property
     def files(self) -> list[str]:

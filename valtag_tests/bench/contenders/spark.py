@@ -5,8 +5,8 @@ from datetime import date
 from pathlib import Path
 
 from pyspark import SparkContext
-from valtag_assets.engine.spark import open_spark
 
+from valtag_assets.engine.spark import open_spark
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_tests.bench.company import CATALOG
 from valtag_tests.bench.contenders.valtag import write_tags

@@ -78,7 +78,7 @@ def raw_table(folder: Path, columns: Mapping[str, pa.Array], types: Mapping[str,
         "_row": pa.array(range(1, rows + 1), pa.int64()),
     }
     pq.write_table(pa.table({**columns, **origin}), folder / "part-0.parquet")
-    return RawTable(folder, tuple((name, types[name]) for name in columns), rows, None, 0)
+    return RawTable(folder, tuple((name, types[name]) for name in columns), rows, None, 0, ("a.csv",))
 
 
 def _numbers(rows: int) -> pa.Array:
@@ -114,10 +114,10 @@ def clean_raw(
     taken = {name: lookups[look.source].types[name] for look in known for name in look.take}
     with open_duckdb() as engine:
         result = clean_source(engine, spec, project(**settings), raw, lookups, row_rules(spec, taken), into)
-    table = pq.read_table(result.clean)
+    table = pq.read_table(result.clean.folder)
     return Outcome(
         table.to_pylist(),
-        pq.read_table(result.quarantine).to_pylist(),
+        pq.read_table(result.quarantine.folder).to_pylist(),
         result.account,
         table.schema,
         result.data_until,

@@ -1,0 +1,138 @@
+"""``valtag parity``: the whole catalog on both engines, in a folder of its own, and every cell compared."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from valtag_assets.console.access import MASK, QUARANTINE, column_levels, hides_quarantine, may_read, role_level
+from valtag_assets.console.running import REFUSALS, Progress, run
+from valtag_assets.console.screen import count, table
+from valtag_assets.graph.home import VARIABLE
+from valtag_assets.graph.setting import Setting
+from valtag_assets.warehouse.comparison import Comparison, compare
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+__all__ = ["REFUSALS", "Progress", "compute_both", "print_parity"]
+
+ENGINES = ("duckdb", "spark")
+
+
+@dataclass(frozen=True)
+class TableParity:
+    """One table on both engines. ``missing``: why it was published on one of them only, or on neither."""
+
+    table: str
+    found: Comparison | None
+    missing: str | None = None
+
+    @property
+    def equal(self) -> bool:
+        return self.found is not None and self.found.equal
+
+    def to_json(self) -> dict[str, Any]:
+        found = asdict(self.found) if self.found else {}
+        return {"table": self.table, "equal": self.equal, "missing": self.missing, **found}
+
+
+def compute_both(setting: Setting, as_of: date | None, planned: Callable[[str], Progress]) -> list[TableParity]:
+    """Run the catalog on both engines and compare what they published, quarantine included.
+
+    Nothing of it stays, and the catalog's own warehouse is not looked at. ``planned`` gives the listener of
+    each engine's run. Raises what a run refuses to begin with.
+    """
+    with tempfile.TemporaryDirectory(dir=setting.spill, prefix="parity-") as name, _home(Path(name) / "runs"):
+        reasons: dict[str, str] = {}
+        sides = []
+        for engine in ENGINES:
+            side = _on(setting, engine, Path(name) / engine)
+            (ran,) = run(side, [as_of] if as_of else [], (), planned(engine))
+            as_of = ran.as_of
+            reasons |= {done.table: f"{engine}: {done.reason}" for done in ran.done if done.reason}
+            reasons |= {broken: f"{engine}: {trace.splitlines()[-1]}" for broken, trace in ran.faults.items()}
+            sides.append(side)
+        tables = {ref.key: ref for side in sides for ref in side.warehouse.tables()}
+        return [_compared(setting, sides, ref, as_of, reasons) for _, ref in sorted(tables.items())]
+
+
+def _on(setting: Setting, engine: str, apart: Path) -> Setting:
+    """The catalog on one engine, with a warehouse of its own."""
+    engines = setting.engines.model_copy(update={"default": engine, "tables": {}})
+    return replace(setting, engine=engines, apart=apart)
+
+
+@contextmanager
+def _home(folder: Path) -> Iterator[None]:
+    """DAGSTER_HOME in ``folder`` for a while: runs made to compare are nobody's history."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+
+def _compared(
+    setting: Setting, sides: list[Setting], ref: TableRef, as_of: date | None, reasons: dict[str, str]
+) -> TableParity:
+    one, other = (_served(side, ref, as_of) for side in sides)
+    if one is None or other is None:
+        return TableParity(ref.key, None, reasons.get(ref.key, "published on one engine only"))
+    return TableParity(ref.key, _masked(setting, ref, compare(one, other), one))
+
+
+def _served(side: Setting, ref: TableRef, as_of: date | None) -> Snapshot | None:
+    return side.warehouse.current(ref, as_of) or side.warehouse.current(ref)
+
+
+def _masked(setting: Setting, ref: TableRef, found: Comparison, snapshot: Snapshot) -> Comparison:
+    """The sample without what the default role may not read."""
+    level = role_level(setting.resolved, None)
+    levels = column_levels(setting.resolved, ref, [name for name, _ in snapshot.columns])
+    hidden = {name for name, access in levels.items() if not may_read(level, access)}
+    source = setting.resolved.sources.get(ref.name)
+    if ref.stage == QUARANTINE and (source is None or hides_quarantine(setting.resolved, source, level)):
+        hidden |= {"value", "record"}
+    sample = [replace(item, one=MASK, other=MASK) if item.column in hidden else item for item in found.sample]
+    return replace(found, sample=sample)
+
+
+def print_parity(console: Console, tables: list[TableParity]) -> None:
+    """A line for each table, then the first differences of each."""
+    lines = [[item.table, *_numbers(item), Text(*_verdict(item))] for item in tables]
+    columns = ["!table", ">rows", ">cells", ">differences", "!verdict"]
+    console.print(table(f"Parity 引擎一致性: {' and '.join(ENGINES)}", columns, lines))
+    for line in _samples(tables):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _numbers(item: TableParity) -> list[str]:
+    if item.found is None:
+        return ["", "", ""]
+    rows = sorted(set(item.found.rows))
+    return [" / ".join(map(count, rows)), count(item.found.cells), count(item.found.differ)]
+
+
+def _verdict(item: TableParity) -> tuple[str, str]:
+    if item.found is None:
+        return "not on both", "red"
+    return ("equal", "green") if item.equal else (item.found.unlike or "different", "red")
+
+
+def _samples(tables: list[TableParity]) -> Iterator[str]:
+    for item in tables:
+        if item.missing:
+            yield f"{item.table}: {item.missing}"
+        for cell in item.found.sample if item.found else ():
+            values = zip(ENGINES, (cell.one, cell.other), strict=True)
+            told = ", ".join(f"{engine} {value!r}" for engine, value in values)
+            yield f"{item.table}, row {cell.row}, {cell.column}: {told}"

@@ -1,0 +1,38 @@
+"""One Spark session for all tests of this folder, and a DuckDB beside it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from valtag_assets.engine.duckdb import DuckDBEngine, open_duckdb
+from valtag_assets.engine.spark import SparkEngine, open_spark
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.spark)
+            item.add_marker(pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java"))
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkEngine]:
+    settings = {
+        "spark.sql.shuffle.partitions": "2",
+        "spark.driver.memory": "2g",
+        # A few rows are worth no machine code.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    }
+    with open_spark("local[2]", settings, tmp_path_factory.mktemp("spark") / "spark.log") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def duck() -> Iterator[DuckDBEngine]:
+    with open_duckdb() as engine:
+        yield engine
