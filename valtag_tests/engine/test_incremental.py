@@ -25,7 +25,7 @@ from valtag_assets.engine.persons import PERSONS, clean_name
 from valtag_assets.engine.tags import category_expression, checkpoint_name
 from valtag_assets.engine.tiles import Layer, groups_of
 from valtag_assets.expression.resolved import Resolved, ResolvedTag
-from valtag_assets.warehouse.content_hash import read_content
+from valtag_assets.warehouse.content_hash import read_contents, table_content
 from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_tests import kit
 from valtag_tests.engine.test_facts import PERSONS_THERE, WITHOUT_SHRINKING, every_tag, histories
@@ -55,7 +55,7 @@ class Shop:
         self.parts = []
         for month, own in sorted((months or {"none": []}).items()):
             file = kit.write_rows(self.folder / f"clean/{next(self.numbers)}.parquet", columns, own)
-            self.parts.append(Part(f"part-{month}.parquet", file, read_content([file]).hash))
+            self.parts.append(Part(f"part-{month}.parquet", file, table_content(read_contents([file])).hash))
 
     def merged(self, tags: Sequence[ResolvedTag], as_of: date) -> pa.Table:
         with engine() as running:
