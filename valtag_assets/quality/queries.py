@@ -93,7 +93,7 @@ def wrong_types(columns: Mapping[str, DataType]) -> tuple[Query, Query]:
 
 # A table's checks are named before it is computed, planned when it is, and hundreds of columns take a while.
 @cache
-def _wrong_types(columns: tuple[tuple[str, DataType], ...]) -> tuple[str, str]:
+def _wrong_types(columns: tuple[tuple[str, DataType], ...]) -> tuple[Query, Query]:
     actual = ibis.table({"column_name": "string", "column_type": "string"}, name=_COLUMNS)
     expected = ibis.cases(
         *((actual["column_name"] == name, sql_type(kind)) for name, kind in columns),
@@ -102,7 +102,7 @@ def _wrong_types(columns: tuple[tuple[str, DataType], ...]) -> tuple[str, str]:
     wrong = actual.mutate(expected=expected).filter(lambda table: table["column_type"] != table["expected"])
     counted = measure_query(actual.aggregate(evaluated=actual.count()))
     # No engine but DuckDB has a table of a table's columns.
-    return Query(rows_query(wrong), None, columns), Query(counted, None)
+    return Query(rows_query(wrong), None, dict(columns)), Query(counted, None)
 
 
 def unmatched(column: str, pattern: str, key: str) -> tuple[Query, Query]:
