@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -185,6 +185,23 @@ def forget(files: DerivedFiles, group: Group) -> None:
         for name in files.names(stage):
             if name.startswith(f"{group.name}."):
                 files.remove(stage, name)
+
+
+def unneeded(files: DerivedFiles, used: Collection[str], digests: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """The names of tiles and checkpoints nobody will read again.
+
+    Those are the ones of layers that are not ``used``, and those made from parts that no clean snapshot has any
+    more (``digests`` are the ones there are).
+    """
+    for stage in (TILES, CHECKPOINTS):
+        for layer in files.names(stage):
+            if layer not in used:
+                yield stage, layer
+                continue
+            for entry in files.entries(stage, layer):
+                made_from = entry.about["parts"].values() if stage == CHECKPOINTS else [entry.about.get("digest")]
+                if entry.name != COLUMNS and not set(made_from) <= set(digests):
+                    yield stage, layer, entry.name
 
 
 def file_of(layer: Layer, checkpoint: Derived) -> Path:

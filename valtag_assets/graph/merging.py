@@ -1,10 +1,12 @@
 """A daily category rests on tiles and checkpoints; every other one, and every full run, on the clean rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+import dagster as dg
 
 from valtag_assets.engine.incremental import Incremental, file_of, forget, layers, parts_of
 from valtag_assets.engine.persons import clean_name
@@ -58,16 +60,23 @@ def forget_merging(setting: Setting, category: ResolvedCategory) -> None:
         forget(setting.derived, group)
 
 
-def merging_story(told: Mapping[str, Any]) -> str:
-    """What was done, as a Markdown table."""
-    lines = ["| fact | tags | how | tiles made | touched |", "|---|---|---|---|---|"]
-    for layer in told["layers"]:
-        touched = "" if layer["touched"] is None else f"{layer['touched']:,}"
-        cells = (layer["fact"], str(len(layer["tags"])), layer["how"], _some(layer["tiles_made"]), touched)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *[f"* {words}" for words in told["healed"]]])
+def merging_metadata(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was done, for the asset page: a row per layer, and what was found damaged."""
+    rows = [
+        dg.TableRecord(
+            {
+                "fact 事实": layer["fact"],
+                "tags 标签": len(layer["tags"]),
+                "checkpoint 检查点": layer["how"],
+                "tiles made 新切片": _some(layer["tiles_made"]),
+                "touched 变动": -1 if layer["touched"] is None else layer["touched"],
+            }
+        )
+        for layer in told["layers"]
+    ]
+    healed = {"healed 已修复": "; ".join(told["healed"])} if told["healed"] else {}
+    return {"merged from tiles 日切片合并": dg.MetadataValue.table(rows), **healed}
 
 
-def _some(names: Iterable[str]) -> str:
-    first, *more = [*names, ""]
-    return f"{first} … {more[-2]} ({len(more)})" if len(more) > 2 else ", ".join([first, *more[:-1]])
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) < 3 else f"{names[0]} … {names[-1]} ({len(names)})"

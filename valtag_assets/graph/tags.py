@@ -14,7 +14,7 @@ from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
 from valtag_assets.expression.resolved import ResolvedCategory, code_version
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Gate, Wanted, ask
-from valtag_assets.graph.merging import Merging, merging_story
+from valtag_assets.graph.merging import Merging, merging_metadata
 from valtag_assets.graph.metadata import (
     category_lineage,
     category_schema,
@@ -137,8 +137,8 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
         found: dict[str, Any] = {"plot 分布": category_plot(category, snapshot)}
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```")
-        if snapshot.metrics.get("merging"):
-            found["merged from tiles 日切片合并"] = dg.MetadataValue.md(merging_story(snapshot.metrics["merging"]))
+        if snapshot.metrics.get("merging", {}).get("layers"):
+            found |= merging_metadata(snapshot.metrics["merging"])
         return found
 
     return Plan(

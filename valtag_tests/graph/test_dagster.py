@@ -77,7 +77,7 @@ def test_everything_that_starts_by_itself_is_stopped_at_first(definitions: dg.De
     schedule = definitions.resolve_schedule_def("daily_refresh")
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
     assert definitions.resolve_schedule_def("daily_vacuum").default_status == dg.DefaultScheduleStatus.STOPPED
-    assert len(list(definitions.schedules or [])) == 2
+    assert len(list(definitions.schedules or [])) == 3
 
 
 def test_the_vacuum_job_says_what_left_history(shop: Shop, definitions: dg.Definitions) -> None:
