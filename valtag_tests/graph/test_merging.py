@@ -37,7 +37,10 @@ def test_a_late_row_restates_its_month_and_the_rest_is_kept(shop: Shop) -> None:
 
 
 def test_a_daily_category_of_masters_alone_needs_no_tiles(shop: Shop) -> None:
-    shop.files = {**shop.files, "tags/attribute.yaml": shop.files["tags/attribute.yaml"].replace("on_demand", "daily")}
+    shop.files = {
+        **shop.files,
+        "tags/attribute.yaml": shop.files["tags/attribute.yaml"].replace("on_demand", "daily"),
+    }
     shop.write()
     assert shop.run()["tags/attribute"] == "published"
     attribute = shop.served("tags/attribute")
