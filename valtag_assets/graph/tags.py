@@ -137,7 +137,7 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
         found: dict[str, Any] = {"plot 分布": category_plot(category, snapshot)}
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```")
-        if snapshot.metrics.get("merging", {}).get("layers"):
+        if snapshot.metrics.get("merging"):
             found |= merging_metadata(snapshot.metrics["merging"])
         return found
 
