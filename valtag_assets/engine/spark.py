@@ -152,9 +152,13 @@ def _session(master: str, settings: Mapping[str, str], log: Path) -> SparkSessio
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     try:
         with _errors_into(log):
-            return builder.getOrCreate()
+            session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
         raise EngineError(f"Spark at {master}: {_first_cause(error)}") from error
+    at = session.conf.get("spark.master")
+    if not master.startswith("sc://") and at != master:
+        raise EngineError(f"this process works with Spark at {at} already; Spark at {master} needs one of its own")
+    return session
 
 
 @contextmanager
