@@ -9,7 +9,7 @@ from valtag_assets.spec.problem import did_you_mean
 
 
 def open_setting(catalog: str | None, data: Path | None) -> Setting:
-    """The setting of a command. Raises CatalogError, or Mistake where there is no catalog at all."""
+    """The setting of a command. Raises CatalogError, or Mistake where there is no catalog or engine at all."""
     named = catalog or DEFAULT_CATALOG
     folder = catalog_folder(named)
     if not (folder / "project.yaml").is_file():
@@ -21,8 +21,8 @@ def open_setting(catalog: str | None, data: Path | None) -> Setting:
     environment = {**os.environ, "VALTAG_CATALOG": str(folder)}
     if data is not None:
         environment["VALTAG_DATA"] = str(data)
-    setting = setting_from(environment)
     try:
+        setting = setting_from(environment)
         assert setting.warehouse
     except ValueError as error:
         raise Mistake(str(error)) from error

@@ -64,8 +64,7 @@ def compute_both(setting: Setting, as_of: date | None, planned: Callable[[str], 
 
 def _on(setting: Setting, engine: str, apart: Path) -> Setting:
     """The catalog on one engine, with a warehouse of its own."""
-    engines = setting.engines.model_copy(update={"default": engine, "tables": {}})
-    return replace(setting, engine=engines, apart=apart)
+    return replace(setting, engine=setting.engines.instead(engine), apart=apart)
 
 
 @contextmanager

@@ -59,6 +59,7 @@ class SparkEngine:
 
     def __init__(self, session: SparkSession) -> None:
         self.session = session
+        self._known: dict[tuple[tuple[str, int, int], ...], DataFrame] = {}
         for name, value in _MEANING.items():
             session.conf.set(name, value)
 
@@ -98,9 +99,13 @@ class SparkEngine:
                 self.session.catalog.dropTempView(name)
 
     def _read(self, files: Sequence[Path]) -> DataFrame:
-        # Recursive look-up, lest a folder ``as_of=2024-01-31`` become a column.
-        reader = self.session.read.option("recursiveFileLookup", "true")
-        return reader.parquet(*(_GLOB.sub(r"\\\g<0>", str(file)) for file in files))
+        """The rows of ``files``; Spark looks into them once, as long as they stay what they are."""
+        seen = tuple((str(file), (found := file.stat()).st_mtime_ns, found.st_size) for file in files)
+        if seen not in self._known:
+            # Recursive look-up, lest a folder ``as_of=2024-01-31`` become a column.
+            reader = self.session.read.option("recursiveFileLookup", "true")
+            self._known[seen] = reader.parquet(*(_GLOB.sub(r"\\\g<0>", str(file)) for file in files))
+        return self._known[seen]
 
 
 def _write_one(result: DataFrame, into: Path) -> None:
@@ -152,9 +157,13 @@ def _session(master: str, settings: Mapping[str, str], log: Path) -> SparkSessio
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     try:
         with _errors_into(log):
-            return builder.getOrCreate()
+            session = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
         raise EngineError(f"Spark at {master}: {_first_cause(error)}") from error
+    at = session.conf.get("spark.master")
+    if not master.startswith("sc://") and at != master:
+        raise EngineError(f"this process works with Spark at {at} already; Spark at {master} needs one of its own")
+    return session
 
 
 @contextmanager

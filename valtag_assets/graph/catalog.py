@@ -3,16 +3,21 @@
 from pathlib import Path
 
 from valtag_assets.engine.cleaning.mistakes import cleaning_mistakes
+from valtag_assets.engine.portability import engine_mistakes
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.quality.misplaced import misplaced_checks
 from valtag_assets.spec.problem import CatalogError
 
 
-def checked_catalog(root: Path) -> Resolved:
-    """The catalog folder ``root``, ready to compute. Raises CatalogError with every mistake, before any data."""
+def checked_catalog(root: Path, engine: str | None = None) -> Resolved:
+    """The catalog folder ``root``, ready to compute. Raises CatalogError with every mistake, before any data.
+
+    ``engine`` computes in the place of the catalog's own (``spec.engines.Engines.instead``).
+    """
     resolved = resolve_catalog(root)
-    problems = [*cleaning_mistakes(resolved), *misplaced_checks(resolved)]
+    engines = resolved.catalog.project.engine.instead(engine)
+    problems = [*cleaning_mistakes(resolved), *misplaced_checks(resolved), *engine_mistakes(resolved, engines)]
     if problems:
         raise CatalogError(problems)
     return resolved

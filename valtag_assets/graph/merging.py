@@ -61,7 +61,7 @@ def forget_merging(setting: Setting, category: ResolvedCategory) -> None:
 
 
 def merging_metadata(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What was done, for the asset page: a row per layer, and what was found damaged."""
+    """What was done, for the asset page: a row per layer (there is none of masters), and what was found damaged."""
     rows = [
         dg.TableRecord(
             {
@@ -75,7 +75,8 @@ def merging_metadata(told: Mapping[str, Any]) -> dict[str, Any]:
         for layer in told["layers"]
     ]
     healed = {"healed 已修复": "; ".join(told["healed"])} if told["healed"] else {}
-    return {"merged from tiles 日切片合并": dg.MetadataValue.table(rows), **healed}
+    merged = {"merged from tiles 日切片合并": dg.MetadataValue.table(rows)} if rows else {}
+    return {**merged, **healed}
 
 
 def _some(names: Sequence[str]) -> str:

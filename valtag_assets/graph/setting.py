@@ -11,13 +11,13 @@ Everything comes from the environment once, when the code location is loaded:
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.catalog import checked_catalog
-from valtag_assets.spec.engines import Engines, check_master
+from valtag_assets.spec.engines import Engines
 from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_assets.warehouse.store import WORK, Warehouse
 
@@ -111,15 +111,9 @@ def data_folder(environment: Mapping[str, str]) -> Path:
 
 
 def setting_from(environment: Mapping[str, str]) -> Setting:
-    """The setting of a code location. Raises CatalogError with every mistake of the catalog."""
+    """The setting of a code location. Raises CatalogError with every mistake of the catalog, ValueError for an
+    engine that is none."""
     root = catalog_folder(environment.get("VALTAG_CATALOG", DEFAULT_CATALOG))
-    setting = Setting(checked_catalog(root), data_folder(environment))
-    word = environment.get("VALTAG_ENGINE")
-    return replace(setting, engine=_named(word, setting.engines)) if word else setting
-
-
-def _named(word: str, engines: Engines) -> Engines:
-    """The engines as VALTAG_ENGINE has them: one for all tables. ValueError for a word that names none."""
-    if word in ("duckdb", "spark"):
-        return engines.model_copy(update={"default": word, "tables": {}})
-    return engines.model_copy(update={"default": "spark", "tables": {}, "master": check_master(word)})
+    engine = environment.get("VALTAG_ENGINE")
+    resolved = checked_catalog(root, engine)
+    return Setting(resolved, data_folder(environment), engine=resolved.catalog.project.engine.instead(engine))

@@ -14,6 +14,7 @@ import ibis
 
 from valtag_assets.expression.compile import compile_value
 from valtag_assets.expression.ibis_types import to_ibis_type
+from valtag_assets.expression.patterns import engine_pattern
 from valtag_assets.expression.tree import Node
 from valtag_assets.quality.stability import SMALLEST_SHARE, index_of
 from valtag_assets.spec.types import DataType
@@ -109,7 +110,7 @@ def unmatched(column: str, pattern: str, key: str) -> tuple[Query, Query]:
     """The rows in whose text ``pattern`` is nowhere found; null is no text."""
     table = batch({key: DataType("text"), column: DataType("text")})
     value: Any = table[column]
-    broken = table.filter(~value.re_search(pattern)).select(*_distinct(key, column))
+    broken = table.filter(~value.re_search(engine_pattern(pattern))).select(*_distinct(key, column))
     return rows_query(broken), measure_query(table.aggregate(evaluated=value.count()))
 
 

@@ -1,7 +1,7 @@
 """project.yaml: engine. What computes the tables."""
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import field_validator, model_validator
 
@@ -63,6 +63,14 @@ class Engines(Block):
         """The engine that computes ``table``: by its own key, else its stage, else the default."""
         stage = f"{table.partition('/')[0]}/*"
         return self.tables.get(table, self.tables.get(stage, self.default))
+
+    def instead(self, word: str | None) -> "Engines":
+        """With ``word`` for all tables: an engine, or where Spark runs; None leaves it. ValueError: it is neither."""
+        if not word:
+            return self
+        if word in get_args(Engine):
+            return self.model_copy(update={"default": word, "tables": {}})
+        return self.model_copy(update={"default": "spark", "tables": {}, "master": check_master(word)})
 
 
 def check_master(master: str) -> str:

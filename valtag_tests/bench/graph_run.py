@@ -111,7 +111,7 @@ def run(catalog: Path, data: Path, as_of: date, tables: list[str]) -> dict[str, 
         "end": round(sum(rest.values()), 2),
         "wall": round(time.monotonic() - started, 2),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "faults": list(ran.faults),
+        "faults": dict(ran.faults),
         "tables": heard,
     }
 

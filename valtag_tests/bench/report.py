@@ -76,8 +76,9 @@ def _day(found: Sequence[Mapping[str, Any]]) -> list[str]:
             whole = sum(ran["stages"].values())
             part = whole / sum(row["one more day"]["stages"].values())
             stages = [ran["stages"].get(stage, 0.0) for stage in _STAGES]
-            rows.append((f"{row['days']} days: {name}", round(part, 1), whole, *stages, ran["start"], ran["peak_mb"]))
-    head = ("history", "× one more day", "CPU s", *_STAGES, "start", "peak MB")
+            label = f"{row['days']} days: {name}"
+            rows.append((label, round(part, 1), whole, ran["engine"], *stages, ran["start"], ran["peak_mb"]))
+    head = ("history", "× one more day", "CPU s", "of it engine", *_STAGES, "start", "peak MB")
     first = found[0]
     return [
         f"## One more day: {first['persons']:,} persons, {first['rows a day']:,} rows a day",

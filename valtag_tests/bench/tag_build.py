@@ -24,6 +24,8 @@ SOURCES = ("members", "orders", "events")
 REFERENCE = "SQL by hand, text tables"
 LIMIT = "physical limit"
 TINY = 1000
+# Other work on the machine makes CPU seconds longer, never shorter: of small builds the best of three counts.
+SMALL, ROUNDS = 100_000, 3
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def contest(company: Company, names: list[str]) -> dict[str, Any]:
             if refusal is None:
                 try:
                     start = _build(contender, tiny, folder / f"{number}.tiny")
-                    cost = _build(contender, company, folder / f"{number}")
+                    cost = _best(contender, company, folder / f"{number}")
                 except WorkFailed as error:
                     refusal = str(error)
             if refusal is not None:
@@ -120,6 +122,13 @@ def _missing(contender: Contender) -> str | None:
     if contender.module == "spark" and importlib.util.find_spec("valtag_assets.engine.spark") is None:
         return "valtag has no engine for Spark here"
     return None if importlib.util.find_spec(package) else f"there is no {package}"
+
+
+def _best(contender: Contender, company: Company, into: Path) -> Cost:
+    rounds = ROUNDS if company.persons <= SMALL else 1
+    costs = [_build(contender, company, into)]
+    costs += [_build(contender, company, into.with_name(f"{into.name}.{n}")) for n in range(1, rounds)]
+    return min(costs, key=lambda cost: cost.cpu)
 
 
 def _build(contender: Contender, company: Company, into: Path) -> Cost:

@@ -52,8 +52,12 @@ class Published:
 
 def publish(catalog: str, data: Path, as_of: date) -> Published:
     """Run the whole graph of a shipped catalog in this process."""
+    return run(Setting(resolve_catalog(SHIPPED / catalog), data, lambda: AFTER), as_of)
+
+
+def run(setting: Setting, as_of: date) -> Published:
+    """Run the whole graph of a setting in this process."""
     done: dict[str, TableDone] = {}
-    setting = Setting(resolve_catalog(SHIPPED / catalog), data, lambda: AFTER)
     definitions = build_definitions(replace(setting, listen=lambda item: done.update({item.table: item})))
     with dg.DagsterInstance.ephemeral() as instance:
         for job, partition in ((INTAKE, None), (DERIVE, as_of.isoformat())):

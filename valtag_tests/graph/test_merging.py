@@ -36,6 +36,15 @@ def test_a_late_row_restates_its_month_and_the_rest_is_kept(shop: Shop) -> None:
     assert shown[spend.index].round(2).tolist() == spend.round(2).tolist()
 
 
+def test_a_daily_category_of_masters_alone_has_nothing_to_merge_and_is_told_to_dagster(shop: Shop) -> None:
+    attribute = shop.files["tags/attribute.yaml"].replace("schedule: on_demand", "schedule: daily")
+    shop.files = {**shop.files, "tags/attribute.yaml": attribute}
+    shop.write()
+    shop.run()
+    told = [event.step_key for event in shop.events if event.event_type_value == "ASSET_MATERIALIZATION"]
+    assert "tags__attribute" in told
+
+
 def test_without_tiles_and_checkpoints_the_same_table_is_made(shop: Shop) -> None:
     shop.write()
     shop.run()

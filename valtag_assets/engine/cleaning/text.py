@@ -14,6 +14,7 @@ from datetime import datetime
 import ibis
 from ibis.expr.types import BooleanValue, NumericValue, StringValue, Value
 
+from valtag_assets.expression.patterns import engine_pattern
 from valtag_assets.spec.source import Field
 
 _MANY = 30
@@ -118,7 +119,7 @@ def without_missing_times(moment: Value, spellings: Iterable[str]) -> Value:
 def rewritten(text: StringValue, field: Field) -> StringValue:
     """The replacements in order, then the case. A replacement that leaves nothing leaves a missing value."""
     for step in field.replace:
-        text = text.re_replace(step.pattern, step.by)
+        text = text.re_replace(engine_pattern(step.pattern), step.by)
     if field.replace:
         text = text.nullif("")
     if field.case is not None:

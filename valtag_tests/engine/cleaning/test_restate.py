@@ -1,6 +1,5 @@
 """Files come, change and go: what is cleaned step by step equals what is cleaned all at once."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ from valtag_assets.engine.cleaning.account import Account, FileAccount
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.restate import Before, standing
 from valtag_assets.engine.cleaning.spread import find_medians
-from valtag_assets.engine.duckdb import DuckDBEngine, open_duckdb
+from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.reading.tables import RawTable
+from valtag_assets.engine.session import Engine
 from valtag_assets.spec.source import Source
 from valtag_tests.engine.cleaning.cleaned import project, row_rules, source
 
-EXAMPLES = int(os.environ.get("VALTAG_EXAMPLES", "3"))
 NAMES = ("order_id", "uid", "at", "amount")
 Rows = tuple[tuple[str | None, ...], ...]
 Files = Mapping[str, Rows]
@@ -69,7 +68,7 @@ NOTHING = State({}, {}, {}, {}, {}, {}, None, None)
 class Shelf:
     """Cleans files into folders of its own."""
 
-    def __init__(self, folder: Path, engine: DuckDBEngine, spec: Source) -> None:
+    def __init__(self, folder: Path, engine: Engine, spec: Source) -> None:
         self.folder, self.engine, self.spec, self.count = folder, engine, spec, 0
 
     def raw(self, files: Files) -> RawTable | None:
@@ -147,7 +146,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=3,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),

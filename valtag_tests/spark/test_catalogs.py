@@ -1,0 +1,45 @@
+"""Shipped catalogs on both engines: every cell of every published table, and every verdict."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from valtag_assets.catalogs.mall.generate import UNTIL, generate
+from valtag_assets.console.starter import init_catalog
+from valtag_assets.expression.resolve import resolve_catalog
+from valtag_assets.graph.setting import SHIPPED, Setting
+from valtag_assets.spec.engines import Engines
+from valtag_assets.warehouse.comparison import compare
+from valtag_tests.golden.published import AFTER, run
+
+
+def assert_parity(root: Path, data: Path, folder: Path, as_of: date) -> None:
+    sides = []
+    for engine in (Engines(default="duckdb"), Engines(default="spark", master="local[2]")):
+        setting = Setting(resolve_catalog(root), data, lambda: AFTER, engine=engine, apart=folder / engine.default)
+        ran = run(setting, as_of)
+        assert [done for done in ran.done.values() if done.reason] == []
+        sides.append(setting.warehouse)
+    one, other = sides
+    assert one.tables() == other.tables()
+    for table in one.tables():
+        mine, theirs = (side.current(table, as_of) or side.current(table) for side in sides)
+        assert mine is not None and theirs is not None
+        found = compare(mine, theirs)
+        assert found.equal, (table.key, found)
+        assert mine.content_hash == theirs.content_hash
+        assert [(v.check, v.passed, v.unexpected, v.evaluated) for v in mine.verdicts] == [
+            (v.check, v.passed, v.unexpected, v.evaluated) for v in theirs.verdicts
+        ]
+
+
+@pytest.mark.usefixtures("spark")
+def test_the_starter(tmp_path: Path) -> None:
+    assert_parity(init_catalog("starter", tmp_path), tmp_path / "data", tmp_path, date(2025, 12, 31))
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_small_mall(tmp_path: Path) -> None:
+    generate(tmp_path / "landing/mall", 60, 60, 7)
+    assert_parity(SHIPPED / "mall", tmp_path, tmp_path, UNTIL)
