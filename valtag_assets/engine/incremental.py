@@ -131,7 +131,7 @@ class Incremental:
         near = [entry for entry in self.files.entries(CHECKPOINTS, layer.name) if self._usable(making, layer, entry)]
         made = self.files.make(CHECKPOINTS, layer.name, name, fill=lambda into: making.fill(into, near))
         told.how, told.touched = making.how, making.touched
-        self._forget(layer, as_of)
+        self._forget(layer, as_of, made)
         return made
 
     def _tiles(self, layer: Layer, parts: Sequence[Part], told: Told) -> dict[str, Path]:
@@ -166,11 +166,12 @@ class Incremental:
                 making.before[name, digest] = tile.file(TILE)
         return True
 
-    def _forget(self, layer: Layer, as_of: date) -> None:
+    def _forget(self, layer: Layer, as_of: date, made: Derived) -> None:
         """Keep the newest checkpoints and those nearest to the one just made: later ones continue from them."""
         names = self.files.names(CHECKPOINTS, layer.name)
         near = sorted(names, key=lambda name: (abs((date.fromisoformat(name[:10]) - as_of).days), name))[:KEPT]
-        for name in set(names) - set(near) - set(names[-KEPT:]):
+        # One as-of may have many, of other rows each: the one just made is about to be read.
+        for name in set(names) - set(near) - set(names[-KEPT:]) - {made.name}:
             self.files.remove(CHECKPOINTS, layer.name, name)
 
 

@@ -217,6 +217,15 @@ def test_a_late_row_makes_the_tile_of_its_month_alone(tmp_path: Path) -> None:
     assert {told.touched for told in shop.told} == {1}
 
 
+def test_one_as_of_restated_again_and_again_never_loses_the_checkpoint_just_made(tmp_path: Path) -> None:
+    shop, tags = Shop(tmp_path, every_tag()), some_tags(CODES[:3])
+    for version in range(12):
+        rows = steady(5)
+        rows[-1]["amount"] += version
+        shop.write(rows)
+        same(shop, tags, DAYS[0])
+
+
 def test_the_same_history_in_another_order_of_rows_makes_nothing_new(tmp_path: Path) -> None:
     shop, tags = Shop(tmp_path, every_tag()), kinds("", "_30d")
     shop.write(steady(100))
