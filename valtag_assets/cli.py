@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -273,22 +272,8 @@ def status(catalog: Catalog = None, data: Data = None, as_json: Json = False) ->
 @app.command()
 def parity(catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json: Json = False) -> None:
     """Compute everything on DuckDB and on Spark, compare every cell; exit code 2 when any differs."""
-    from valtag_assets.console.progress import table_lines
-
-    setting = open_setting(catalog, data)
     both = _quiet("console.parity")
-    lines = screen(errors=True)
-
-    def watched(engine: str) -> Any:
-        lines.print(engine)
-        watch = stack.enter_context(table_lines(lines, setting.resolved))
-        return both.Progress(watch.planned, watch.done)
-
-    with ExitStack() as stack:
-        try:
-            tables = both.compute_both(setting, as_of, watched)
-        except both.REFUSALS as error:
-            raise Mistake(str(error)) from error
+    tables = both.watched_parity(open_setting(catalog, data), as_of, screen(errors=True))
     if as_json:
         print_json([item.to_json() for item in tables])
     else:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -13,14 +13,14 @@ from rich.console import Console
 from rich.text import Text
 
 from valtag_assets.console.access import MASK, QUARANTINE, column_levels, hides_quarantine, may_read, role_level
+from valtag_assets.console.mistake import Mistake
+from valtag_assets.console.progress import table_lines
 from valtag_assets.console.running import REFUSALS, Progress, run
 from valtag_assets.console.screen import count, table
 from valtag_assets.graph.home import VARIABLE
 from valtag_assets.graph.setting import Setting
 from valtag_assets.warehouse.comparison import Comparison, compare
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
-
-__all__ = ["REFUSALS", "Progress", "compute_both", "print_parity"]
 
 ENGINES = ("duckdb", "spark")
 
@@ -40,6 +40,21 @@ class TableParity:
     def to_json(self) -> dict[str, Any]:
         found = asdict(self.found) if self.found else {}
         return {"table": self.table, "equal": self.equal, "missing": self.missing, **found}
+
+
+def watched_parity(setting: Setting, as_of: date | None, console: Console) -> list[TableParity]:
+    """``compute_both`` with a line on ``console`` for each table. Raises Mistake for an as-of that can't be."""
+    with ExitStack() as stack:
+
+        def watched(engine: str) -> Progress:
+            console.print(engine)
+            lines = stack.enter_context(table_lines(console, setting.resolved))
+            return Progress(lines.planned, lines.done)
+
+        try:
+            return compute_both(setting, as_of, watched)
+        except REFUSALS as error:
+            raise Mistake(str(error)) from error
 
 
 def compute_both(setting: Setting, as_of: date | None, planned: Callable[[str], Progress]) -> list[TableParity]:

@@ -4,8 +4,10 @@ import re
 from typing import Any, ClassVar
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import sqlglot.expressions as sge
+from ibis.backends.sql.compilers.base import NULL
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.backends.sql.dialects import PySpark
 from ibis.config import Config
@@ -65,3 +67,32 @@ class SparkCompiler(PySparkCompiler):
             self.f.anon.regexp_extract_all(arg, "(?s).", 0), sge.Lambda(this=own, expressions=[one])
         )
         return self.if_(self.f.anon.rlike(arg, _UPPER_IS_LONG), self.f.array_join(each, ""), self.f.upper(arg))
+
+    def visit_Cast(self, op: ops.Cast, *, arg: Any, to: dt.DataType) -> Any:
+        # As Java writes a number (1.0E-5, and now and then a digit too many) or an instant (without its zone).
+        source = op.arg.dtype
+        if to.is_string() and source.is_floating():
+            return self._written_float(arg)
+        if to.is_string() and source.is_timestamp() and source.timezone is not None:
+            return self.f.concat(self.cast(arg, to), "+00")
+        return super().visit_Cast(op, arg=arg, to=to)
+
+    def _written_float(self, number: Any) -> Any:
+        """The fewest digits that mean the number: 0.00025, 1e-05, 1.5e+16; a whole one has .0."""
+        digits = [self.f.format_string(f"%.{count}e", number) for count in (14, 15, 16)]
+        fitting = [(self.cast(text, dt.float64).eq(number), text) for text in digits[:2]]
+        written = self._cases(fitting, digits[2])
+        exponent = self.cast(self.f.anon.substring_index(written, "e", -1), dt.int32)
+        plain = self.cast(self.cast(written, dt.Decimal(38, 20)), dt.string)
+        special = [
+            (self.f.isnan(number), sge.convert("nan")),
+            (number.eq(self.POS_INF), sge.convert("inf")),
+            (number.eq(self.NEG_INF), sge.convert("-inf")),
+            (number.eq(sge.convert(0)), self.cast(number, dt.string)),
+            (exponent.between(-4, 15), self.f.regexp_replace(plain, r"(\.\d+?)0*\z", "$1")),
+        ]
+        short = self.f.regexp_replace(written, r"\.?0*e", "e")
+        return self.if_(number.is_(NULL), NULL, self._cases(special, short))
+
+    def _cases(self, branches: list[tuple[Any, Any]], otherwise: Any) -> Any:
+        return sge.Case(ifs=[self.if_(condition, value) for condition, value in branches], default=otherwise)

@@ -49,38 +49,37 @@ def compare(one: Snapshot, other: Snapshot) -> Comparison:
         return Comparison(rows, 0, unlike=f"columns differ: {', '.join(wrong) or 'their order'}")
     if one.rows != other.rows:
         return Comparison(rows, 0, unlike="another number of rows")
+    names = [name for name, _ in one.columns]
     with duckdb.connect() as connection:
         for name, snapshot in (("one", one), ("other", other)):
             parquet(connection, snapshot.files).create_view(name)
-        names = [name for name, _ in one.columns]
+        _pair(connection, names)
         found = _counts(connection, names)
         wrong = [name for name in names if found[name]]
         sample = [item for name in wrong for item in _first(connection, name)][:SAMPLE]
     return Comparison(rows, cells, sum(found.values()), sample=sample)
 
 
+def _pair(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    """The rows of both side by side, numbered from 1, as the view ``paired``."""
+    ones = ", ".join(f"{quote(name)} AS {_mine(name)}" for name in names)
+    others = ", ".join(f"{quote(name)} AS {_theirs(name)}" for name in names)
+    both = f"(SELECT {ones} FROM one) POSITIONAL JOIN (SELECT {others} FROM other)"
+    connection.execute(f"CREATE VIEW paired AS SELECT row_number() OVER () AS n, * FROM {both}")
+
+
 def _counts(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, int]:
     """How many cells differ, by column."""
-    sums = [f"count(*) FILTER ({_mine(name)} IS DISTINCT FROM {_theirs(name)})" for name in names]
-    row = connection.execute(f"SELECT {', '.join(sums)} FROM {_paired(names)}").fetchone()
+    sums = ", ".join(f"count(*) FILTER ({_mine(name)} IS DISTINCT FROM {_theirs(name)})" for name in names)
+    row = connection.execute(f"SELECT {sums} FROM paired").fetchone()
     return dict(zip(names, row or (), strict=True))
 
 
 def _first(connection: duckdb.DuckDBPyConnection, name: str) -> list[Difference]:
     one, other = _mine(name), _theirs(name)
-    numbered = f"(SELECT row_number() OVER () AS n, * FROM {_paired([name])})"
-    rows: list[tuple[Any, ...]] = connection.execute(
-        f"SELECT n, {one}::VARCHAR, {other}::VARCHAR FROM {numbered}"
-        f" WHERE {one} IS DISTINCT FROM {other} ORDER BY n LIMIT {SAMPLE}"
-    ).fetchall()
+    differ = f"SELECT n, {one}::VARCHAR, {other}::VARCHAR FROM paired WHERE {one} IS DISTINCT FROM {other}"
+    rows: list[tuple[Any, ...]] = connection.sql(differ).order("n").limit(SAMPLE).fetchall()
     return [Difference(number, name, mine, theirs) for number, mine, theirs in rows]
-
-
-def _paired(names: Sequence[str]) -> str:
-    """The rows of both side by side."""
-    ones = ", ".join(f"{quote(name)} AS {_mine(name)}" for name in names)
-    others = ", ".join(f"{quote(name)} AS {_theirs(name)}" for name in names)
-    return f"(SELECT * FROM (SELECT {ones} FROM one) POSITIONAL JOIN (SELECT {others} FROM other))"
 
 
 def _mine(name: str) -> str:

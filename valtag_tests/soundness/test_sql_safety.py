@@ -57,6 +57,14 @@ PIECES = {
         "names": "quoted names",
         "sql": "compiled by Ibis",
     },
+    "warehouse/comparison.py": {
+        "ones": "quoted names",
+        "others": "quoted names",
+        "both": "written in this function",
+        "sums": "quoted names",
+        "one": "a quoted name",
+        "other": "a quoted name",
+    },
     "warehouse/content_hash.py": {
         "pieces": "quoted names, built below",
         "value": "a quoted name and what is around it",

@@ -1,10 +1,13 @@
 """Cleaning on both engines: every step of every type over nasty texts, and the quarantine of what is refused."""
 
+import math
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.spread import find_medians
@@ -13,6 +16,7 @@ from valtag_assets.engine.spark import SparkEngine
 from valtag_assets.spec.source import Source
 from valtag_tests.engine.cleaning.cleaned import project, raw_table, row_rules, source
 from valtag_tests.engine.cleaning.test_restate import FEBRUARY, JANUARY, NOTHING, Shelf, orders
+from valtag_tests.expression.test_patterns import SAME
 from valtag_tests.spark.cells import assert_equal
 
 # fmt: off
@@ -159,3 +163,59 @@ def test_files_that_come_change_and_go_are_restated_alike(
     for (_, one), (_, other) in zip(found[:3], found[3:], strict=True):
         assert one.rows() == other.rows()
         assert (one.files, one.account, one.medians) == (other.files, other.account, other.medians)
+
+
+# DuckDB's type of a raw column, Arrow's, and six values; times are microseconds since 1970, days likewise.
+MOMENTS = [1_711_848_600_000_000, -62_135_596_800_000_000, None, -1, 1_729_992_600_000_000, 0]
+TYPED: dict[str, tuple[str, pa.DataType, list[Any]]] = {
+    "whole": ("BIGINT", pa.int64(), [0, -1, 2**63 - 1, -(2**63), None, 17850]),
+    "small": ("SMALLINT", pa.int16(), [0, -1, 32767, -32768, None, 7]),
+    "real": ("DOUBLE", pa.float64(), [0.1, -0.0, 17850.0, 1.005, None, 1234567.25]),
+    "nasty": ("DOUBLE", pa.float64(), [math.nan, math.inf, -math.inf, 1e300, None, 1.1e-300]),
+    "far": ("DOUBLE", pa.float64(), [1e7, 1.5e16, 123456789012.5, 1e-5, -2.5e-4, -1.25e22]),
+    "exact": (
+        "DECIMAL(18,4)",
+        pa.decimal128(18, 4),
+        [*map(Decimal, ("0", "1.2345", "-0.005", "0.0049", "9e13")), None],
+    ),
+    "day": ("DATE", pa.date32(), [-719_162, 2_932_896, 19_782, None, 0, -25_567]),
+    "moment": ("TIMESTAMP", pa.timestamp("us"), MOMENTS),
+    "instant": ("TIMESTAMP WITH TIME ZONE", pa.timestamp("us", "UTC"), MOMENTS),
+    "flag": ("BOOLEAN", pa.bool_(), [True, False, None, True, False, None]),
+}
+
+
+@pytest.mark.parametrize("invalid", ["null", "quarantine"])
+def test_typed_columns_become_every_type_alike(
+    tmp_path: Path, duck: DuckDBEngine, spark: SparkEngine, invalid: str
+) -> None:
+    columns = {name: pa.array(values, kind) for name, (_, kind, values) in TYPED.items()}
+    columns["n"] = pa.array(range(6), pa.int64())
+    raw = raw_table(tmp_path / "raw", columns, {name: kind for name, (kind, _, _) in TYPED.items()} | {"n": "BIGINT"})
+    wanted = ["text", "integer", "decimal(18,2)", "float", "boolean", "date", "timestamp"]
+    fields = [
+        {"name": f"{name}_{place}", "from": name, "type": kind, "invalid": invalid}
+        for name in TYPED
+        for place, kind in enumerate(wanted)
+        if invalid == "null" or kind == "decimal(18,2)"
+    ]
+    both(duck, spark, tmp_path, source([{"name": "n", "type": "integer"}, *fields]), raw)
+
+
+def test_patterns_replace_alike(tmp_path: Path, duck: DuckDBEngine, spark: SparkEngine) -> None:
+    raw = raw_table(
+        tmp_path / "raw",
+        {"n": pa.array(map(str, range(len(TEXTS)))), "x": pa.array(TEXTS, pa.string())},
+        dict.fromkeys("nx", "VARCHAR"),
+    )
+    fields = [
+        {
+            "name": f"f{place}",
+            "from": "x",
+            "type": "text",
+            "trim": False,
+            "replace": {"pattern": pattern, "by": "<\\0$>"},
+        }
+        for place, pattern in enumerate(SAME)
+    ]
+    both(duck, spark, tmp_path, source([{"name": "n", "type": "integer"}, *fields]), raw)
