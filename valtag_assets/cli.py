@@ -132,24 +132,9 @@ def plan(catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json
 @app.command()
 def check(catalog: Catalog = None, as_json: Json = False) -> None:
     """Find every mistake of a catalog; needs no data."""
-    from valtag_assets.console.listings import catalog_counts, print_problems
-    from valtag_assets.spec.problem import CatalogError
+    from valtag_assets.console.listings import print_checked
 
-    try:
-        resolved = open_setting(catalog, None).resolved
-    except CatalogError as error:
-        if as_json:
-            print_json({"ok": False, "problems": [problem.to_json() for problem in error.problems]})
-        else:
-            print_problems(screen(), error.problems)
-        raise typer.Exit(Exit.WRONG) from None
-    counts = catalog_counts(resolved)
-    name = resolved.catalog.project.name
-    if as_json:
-        print_json({"ok": True, "catalog": name, **counts, "problems": []})
-    else:
-        words = ", ".join(f"{number} {what}" for what, number in counts.items())
-        screen().print(f"{name}: {words}; no mistake", markup=False)
+    raise typer.Exit(Exit.DONE if print_checked(catalog, as_json=as_json) else Exit.WRONG)
 
 
 @app.command()

@@ -6,10 +6,11 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from valtag_assets.console.screen import count, state, table
+from valtag_assets.console.opening import open_setting
+from valtag_assets.console.screen import count, print_json, screen, state, table
 from valtag_assets.expression.functions import FUNCTIONS
 from valtag_assets.expression.resolved import Resolved
-from valtag_assets.spec.problem import Problem
+from valtag_assets.spec.problem import CatalogError, Problem
 
 _WELL = ("ok", "warned", "never published")
 
@@ -56,6 +57,25 @@ def print_problems(console: Console, problems: Sequence[Problem]) -> None:
         console.print(Text(str(problem)), soft_wrap=True)
     mistakes = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
     console.print(Text(mistakes, style="red"))
+
+
+def print_checked(catalog: str | None, *, as_json: bool) -> bool:
+    """Every mistake of a catalog, or what it holds; whether it is sound."""
+    try:
+        resolved = open_setting(catalog, None).resolved
+    except CatalogError as error:
+        if as_json:
+            print_json({"ok": False, "problems": [problem.to_json() for problem in error.problems]})
+        else:
+            print_problems(screen(), error.problems)
+        return False
+    counts, name = catalog_counts(resolved), resolved.catalog.project.name
+    if as_json:
+        print_json({"ok": True, "catalog": name, **counts, "problems": []})
+    else:
+        words = ", ".join(f"{number} {what}" for what, number in counts.items())
+        screen().print(f"{name}: {words}; no mistake", markup=False)
+    return True
 
 
 def catalog_counts(resolved: Resolved) -> dict[str, int]:
