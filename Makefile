@@ -2,6 +2,7 @@
 CATALOG ?= complete_journey
 PORT ?= 3000
 PYTHON ?= python3
+SIZE ?= 100k
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,8 +31,8 @@ lint: $(VENV)/.dev ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev ## measure stages against DuckDB's own time on the same columns
-	$(BIN)/python -m valtag_tests.bench.mall --into data/bench
+bench: $(VENV)/.dev ## measure tags against other ways, a day, the whole graph (SIZE=100k, 1m, 10m; ONLY="build graph day growth catalogs")
+	$(BIN)/python -m valtag_tests.bench --size $(SIZE) --only $(ONLY)
 
 constraints: ## write constraints.txt anew: the newest versions pyproject.toml allows
 	rm -rf build/constraints

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,19 +75,25 @@ def run(
         list[str] | None,
         typer.Option("--select", "-s", help="Only these tables: tags/transaction, segments/*, +scores/rfm, tags/x+."),
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Compute everything from the sources and clean rows again, changed or not.")
+    ] = False,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Read, clean, tag, score and segment for one as-of or more (default: the last complete date in the data)."""
     from valtag_assets.console.failing import log_faults
+    from valtag_assets.console.plan_view import print_changes
     from valtag_assets.console.progress import table_lines
     from valtag_assets.console.span import days_of
     from valtag_assets.console.summary import summarize
     from valtag_assets.console.summary_view import print_day, print_summary
     from valtag_assets.graph.home import dagster_home
 
-    setting = open_setting(catalog, data)
+    setting = replace(open_setting(catalog, data), full=full)
     days = days_of(as_of, first, last)
+    if not as_json:
+        print_changes(screen(errors=True), _quiet("graph.planning"), setting, days)
     home = dagster_home(setting)
     running = _quiet("console.running")
     summaries = []
@@ -106,6 +113,20 @@ def run(
     else:
         print_summary(screen(), summaries[-1], catalog)
     raise typer.Exit(max(summary.exit for summary in summaries))
+
+
+@app.command()
+def plan(catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json: Json = False) -> None:
+    """Say what a run would compute and why, and which audiences a catalog change touches; computes nothing."""
+    from valtag_assets.console.plan_view import print_plan
+    from valtag_assets.graph.as_of import choose_as_of
+
+    setting = open_setting(catalog, data)
+    planned = _quiet("graph.planning").plan_run(setting, as_of or choose_as_of(setting))
+    if as_json:
+        print_json(planned.to_json())
+    else:
+        print_plan(screen(), planned)
 
 
 @app.command()

@@ -33,9 +33,11 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
     known: dict[str, Access] = {PERSON: resolved.catalog.project.persons.access}
     if table.stage == "tags":
         known |= {code: tag.spec.access for code, tag in resolved.tags.items() if tag.category == table.name}
-    elif table.stage == "clean" and table.name in resolved.sources:
+    elif table.stage in ("clean", "merged") and table.name in resolved.sources:
         known |= field_levels(resolved, resolved.sources[table.name])
-        known |= {"_file": "internal", "_row": "internal"}
+        known |= dict.fromkeys(("_file", "_row", "_into_file", "_into_row"), "internal")
+    elif table.stage == "spread":
+        known |= dict.fromkeys(("file", "field", "rows"), "internal")
     elif table.stage == "scores" and table.name in resolved.scores:
         known |= dict.fromkeys(resolved.scores[table.name].columns, "internal")
     elif table.stage == QUARANTINE:

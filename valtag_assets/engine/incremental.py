@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -74,6 +74,38 @@ class Told:
         return {"fact": self.fact, "tags": list(self.tags), **made}
 
 
+def layers(files: DerivedFiles, group: Group) -> list[Layer]:
+    """The layers the group's tags are merged from, given the tiles there are."""
+    return layers_of(group, (ids for _, ids in _known(files, group)))
+
+
+def missing_tiles(files: DerivedFiles, layer: Layer, parts: Sequence[Part]) -> list[str]:
+    """The parts whose rows must be read to make tiles for the layer, by label."""
+    return [
+        part.label
+        for part in parts
+        if files.find(TILES, layer.name, _tile_name(part)) is None and _wider(files, layer, part) is None
+    ]
+
+
+def _wider(files: DerivedFiles, layer: Layer, part: Part) -> Path | None:
+    """Tiles of the same rows with more partials: left by a catalog that had other tags."""
+    for name, ids in _known(files, layer.group):
+        if layer.ids < ids:
+            tile = files.find(TILES, name, _tile_name(part))
+            if tile is not None:
+                return tile.file(TILE)
+    return None
+
+
+def _known(files: DerivedFiles, group: Group) -> Iterator[tuple[str, frozenset[str]]]:
+    """The folders of tiles of the group, with the partials they hold."""
+    for name in files.names(TILES):
+        entry = files.find(TILES, name, COLUMNS) if name.startswith(f"{group.name}.") else None
+        if entry is not None and entry.about["recipe"] == RECIPE:
+            yield name, frozenset(entry.about["ids"])
+
+
 @dataclass
 class Incremental:
     """The tiles and checkpoints of one catalog's facts, brought up to date as they are asked for."""
@@ -81,10 +113,6 @@ class Incremental:
     engine: Engine
     files: DerivedFiles
     told: list[Told] = field(default_factory=list)
-
-    def layers(self, group: Group) -> list[Layer]:
-        """The layers the group's tags are merged from, given the tiles there are."""
-        return layers_of(group, (ids for _, ids in self._known(group)))
 
     def checkpoint(self, layer: Layer, parts: Sequence[Part], as_of: date) -> Derived:
         """The layer's checkpoint at ``as_of`` of the fact whose clean ``parts`` these are."""
@@ -106,44 +134,25 @@ class Incremental:
         self._forget(layer, as_of)
         return made
 
-    def _known(self, group: Group) -> Iterable[tuple[str, frozenset[str]]]:
-        """The folders of tiles of the group, with the partials they hold."""
-        for name in self.files.names(TILES):
-            entry = self.files.find(TILES, name, COLUMNS) if name.startswith(f"{group.name}.") else None
-            if entry is not None and entry.about["recipe"] == RECIPE:
-                yield name, frozenset(entry.about["ids"])
-
     def _tiles(self, layer: Layer, parts: Sequence[Part], told: Told) -> dict[str, Path]:
         """The tile file of each part, made where it is missing; by part name."""
         about = {"ids": sorted(layer.ids), "recipe": RECIPE}
         self.files.make(TILES, layer.name, COLUMNS, fill=lambda _: about)
         found = {}
         for part in parts:
-            name = _tile_name(part.name, part.digest)
-            entry = self.files.find(TILES, layer.name, name)
-            if entry is None:
-                told.tiles_made.append(part.label)
-                entry = self.files.make(TILES, layer.name, name, fill=functools.partial(self._tile, layer, part))
-            found[part.name] = entry.file(TILE)
+            fill = functools.partial(self._tile, layer, part, told)
+            found[part.name] = self.files.make(TILES, layer.name, _tile_name(part), fill=fill).file(TILE)
         return found
 
-    def _tile(self, layer: Layer, part: Part, into: Path) -> Mapping[str, Any]:
-        wider = self._wider(layer, part)
+    def _tile(self, layer: Layer, part: Part, told: Told, into: Path) -> Mapping[str, Any]:
+        wider = _wider(self.files, layer, part)
         if wider is not None:
             self.engine.write(tile_table(layer.group, layer.partials, cp.TILES), {cp.TILES: [wider]}, into / TILE)
         else:
+            told.tiles_made.append(part.label)
             clean = {clean_name(layer.group.source.code): [part.file]}
             self.engine.write(tile_expression(layer.group, layer.partials), clean, into / TILE)
         return {"part": part.name, "digest": part.digest}
-
-    def _wider(self, layer: Layer, part: Part) -> Path | None:
-        """Tiles of the same rows with more partials: left by a catalog that had more tags."""
-        for name, ids in self._known(layer.group):
-            if layer.ids < ids:
-                tile = self.files.find(TILES, name, _tile_name(part.name, part.digest))
-                if tile is not None:
-                    return tile.file(TILE)
-        return None
 
     def _usable(self, making: Making, layer: Layer, entry: Derived) -> bool:
         """Whether the checkpoint can be moved: near enough, and the tiles it rests on are still there."""
@@ -151,7 +160,7 @@ class Incremental:
             return False
         for name, digest in making.changed(entry).items():
             if digest is not None:
-                tile = self.files.find(TILES, layer.name, _tile_name(name, digest))
+                tile = self.files.find(TILES, layer.name, _tile_name(Part(name, Path(), digest)))
                 if tile is None:
                     return False
                 making.before[name, digest] = tile.file(TILE)
@@ -178,13 +187,30 @@ def forget(files: DerivedFiles, group: Group) -> None:
                 files.remove(stage, name)
 
 
+def unneeded(files: DerivedFiles, used: Collection[str], digests: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """The names of tiles and checkpoints nobody will read again.
+
+    Those are the ones of layers that are not ``used``, and those made from parts that no clean snapshot has any
+    more (``digests`` are the ones there are).
+    """
+    for stage in (TILES, CHECKPOINTS):
+        for layer in files.names(stage):
+            if layer not in used:
+                yield stage, layer
+                continue
+            for entry in files.entries(stage, layer):
+                made_from = entry.about["parts"].values() if stage == CHECKPOINTS else [entry.about.get("digest")]
+                if entry.name != COLUMNS and not set(made_from) <= set(digests):
+                    yield stage, layer, entry.name
+
+
 def file_of(layer: Layer, checkpoint: Derived) -> Path:
     """What a category reads of a layer's checkpoint: one row per person."""
     return checkpoint.file(STATE if layer.group.value is None else ANSWERS)
 
 
-def _tile_name(part: str, digest: str) -> str:
-    return f"{part.removeprefix('part-').removesuffix('.parquet')}-{hashlib.sha256(digest.encode()).hexdigest()[:16]}"
+def _tile_name(part: Part) -> str:
+    return f"{part.label}-{hashlib.sha256(part.digest.encode()).hexdigest()[:16]}"
 
 
 def _digest(layer: Layer, parts: Sequence[Part], as_of: date) -> str:

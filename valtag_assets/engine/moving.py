@@ -13,7 +13,7 @@ from valtag_assets.engine.partials import Need
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tiles import Group, answer_id, tile_table
 from valtag_assets.engine.windows import moved, span_of
-from valtag_assets.warehouse.derived import Derived
+from valtag_assets.warehouse.derived import ASIDE, Derived
 
 if TYPE_CHECKING:
     from valtag_assets.engine.incremental import Part
@@ -46,7 +46,7 @@ class Making:
 
     def fill(self, into: Path, near: Sequence[Derived]) -> Mapping[str, Any]:
         """Write the checkpoint's files into the folder ``into``; what is in them."""
-        with tempfile.TemporaryDirectory(dir=into.parent, prefix=".work-") as folder:
+        with tempfile.TemporaryDirectory(dir=into.parent, prefix=ASIDE) as folder:
             work = Path(folder)
             start = min(near, key=self._distance, default=None)
             if start is None or self._is_far(start):

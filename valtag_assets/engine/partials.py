@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
 
 import ibis
@@ -45,7 +46,7 @@ class Partial:
     where: Node | None = None
     order: tuple[Name, ...] = ()
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A column name that stands for this very aggregate, in any catalog."""
         text = repr((self.kind, self.of, self.where, self.order))

@@ -149,11 +149,12 @@ def layers_of(group: Group, known: Iterable[frozenset[str]]) -> list[Layer]:
     So a new tag gets tiles of its own, and those of all others stay as they are.
     """
     waiting, layers = list(group.tags), []
+    # A partial that no tag of this catalog has can't be built for new days: the layer goes on without it.
+    live = {ids & group.ids for ids in known} - {frozenset()}
     # The widest first, so that what was built together is read together.
-    for ids in sorted(known, key=lambda ids: (-len(ids), sorted(ids))):
+    for ids in sorted(live, key=lambda ids: (-len(ids), sorted(ids))):
         fitting = [tag for tag in waiting if ids.issuperset(group.of([tag]).ids)]
-        # A partial that no tag of this catalog has could not be built for new days.
-        if fitting and ids <= group.ids:
+        if fitting:
             layers.append(Layer(group.of(fitting), tuple(p for p in group.partials if p.id in ids)))
             waiting = [tag for tag in waiting if tag not in fitting]
     if waiting:

@@ -1,38 +1,38 @@
 """Stage *clean*: whitelisted, cleaned rows of each source, and the quarantine of what was refused."""
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.cleaning.account import Cleaned
-from valtag_assets.engine.cleaning.clean import clean_source
-from valtag_assets.engine.cleaning.rows import LookupTable, RowRules
-from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.cleaning.account import account_of
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.reading.origin import SourceError
-from valtag_assets.engine.reading.read import fingerprint, read_source
-from valtag_assets.engine.session import Engine
+from valtag_assets.engine.reading.read import combined, fingerprints
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.checks import check_specs
+from valtag_assets.graph.cleaning import Cleaning, write_clean
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.metadata import describe, source_schema
-from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
+from valtag_assets.graph.publishing import Plan, Results, build, meaning_of
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of, source_name
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.quality.column import HIDDEN_LEVELS
+from valtag_assets.quality.reexport import reexport_verdicts
 from valtag_assets.quality.source import account_verdicts, sample_key, source_expectations
 from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 GROUP = "2_clean"
-QUARANTINE = "quarantine"
+# What a source that was never read has to say of itself: for the list of its checks.
+_NOTHING_YET: Mapping[str, Any] = {
+    "account": account_of([], clean=0, merged=0).to_json(),
+    "cleaning": {"files": {}, "shrunk": []},
+}
 
 
 def clean_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -59,7 +59,7 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
             key,
             lambda previous: source_expectations(setting.resolved, source, previous, clean=0),
             source.columns,
-            _account(setting, source),
+            _verdicts(setting, source, _NOTHING_YET),
         ),
         output_required=False,
     )
@@ -75,101 +75,47 @@ def _meaning(setting: Setting, source: ResolvedSource) -> str:
     return meaning_of(source.meaning, checks, project.timezone, project.missing)
 
 
-class Run(NamedTuple):
-    """Which run reads which content of the source (its fingerprint)."""
-
-    id: str
-    content: str
-
-
 def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
     """How the clean table of ``source`` is made."""
     gate = ask(setting.warehouse, [Wanted(clean_name(lookup.source)) for lookup in source.spec.lookups])
+    contents: Mapping[str, str] = {}
     try:
-        content = fingerprint(origin_of(setting, source), setting.fingerprints)
+        contents = fingerprints(origin_of(setting, source), setting.fingerprints)
     except SourceError as error:
-        content, gate = "", replace(gate, faults=(*gate.faults, str(error)))
-
-    def write(engine: Engine, into: Path) -> Written:
-        return _write(setting, source, gate.snapshots, Run(run_id, content), engine, into)
-
+        gate = replace(gate, faults=(*gate.faults, str(error)))
+    meaning = _meaning(setting, source)
+    cleaning = Cleaning(meaning, contents, gate.snapshots, run_id)
     spec = source.spec
     return Plan(
         table=TableRef("clean", source.code),
         as_of=None,
-        meaning=_meaning(setting, source),
+        meaning=meaning,
         gate=gate,
         key=(sample_key(source),),
         columns={**source.columns, ORIGIN_COLUMNS[0]: TEXT, ORIGIN_COLUMNS[1]: INTEGER},
         private=frozenset(field.name for field in spec.fields if field.access in HIDDEN_LEVELS)
         | {sample_key(source), *spec.key},
-        write=write,
+        write=lambda engine, into: write_clean(setting, source, cleaning, engine, into),
         expectations=lambda written, previous: source_expectations(
             setting.resolved, source, previous, written.metrics["account"]["clean"]
         ),
-        verdicts=lambda written, _: _account(setting, source, written.metrics["account"]),
-        fingerprint=content,
+        verdicts=lambda written, _: _verdicts(setting, source, written.metrics),
+        fingerprint=combined(contents),
+        in_parts=spec.kind == "fact",
+        drifting={item.name: item.type for item in spec.fields if any(check.stability for check in item.checks)},
         picture=_quarantine_picture,
     )
 
 
-def _write(
-    setting: Setting,
-    source: ResolvedSource,
-    lookups: Mapping[str, Snapshot],
-    run: Run,
-    engine: Engine,
-    into: Path,
-) -> Written:
-    """Read, clean, keep the quarantine; the clean rows go into ``into``."""
-    read = [*dict.fromkeys(field.source_name for field in source.spec.fields)]
-    with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        work = Path(folder)
-        with open_duckdb(setting.spill) as reader:
-            raw = read_source(reader.connection, origin_of(setting, source), read, work)
-        cleaned = clean_source(
-            engine,
-            source.spec,
-            setting.resolved.catalog.project,
-            raw,
-            {look.source: _lookup_table(setting, look.source, lookups) for look in source.spec.lookups},
-            RowRules(source.compute, source.refuse, source.drop),
-            work,
-        )
-        _keep_quarantine(setting, source, cleaned, run)
-        cleaned.clean.rename(into / "part-0.parquet")
-    return Written({"account": cleaned.account.to_json()}, cleaned.data_until)
-
-
-def _lookup_table(setting: Setting, code: str, lookups: Mapping[str, Snapshot]) -> LookupTable:
-    source = setting.resolved.sources[code]
-    return LookupTable(lookups[clean_name(code)].files, source.spec.key[0], source.columns)
-
-
-def _account(setting: Setting, source: ResolvedSource, account: Mapping[str, Any] | None = None) -> list[Verdict]:
-    """Whether every row read is accounted for; of no account, only what is going to be asked."""
-    parts = ("rows_in", "clean", "quarantined", "merged", "filtered")
-    numbers = {name: account[name] if account else 0 for name in parts}
-    return account_verdicts(setting.resolved, source, **numbers, by_rule=account["by_rule"] if account else None)
-
-
-def _keep_quarantine(setting: Setting, source: ResolvedSource, cleaned: Cleaned, run: Run) -> None:
-    """Publish the refused rows, whether or not the clean table will pass: that is when they are looked at."""
-    with setting.warehouse.staging(TableRef(QUARANTINE, source.code)) as staged:
-        cleaned.quarantine.rename(staged.path / "part-0.parquet")
-        setting.warehouse.publish(
-            staged,
-            as_of=None,
-            known_at=setting.clock(),
-            input_hash=meaning_of(_meaning(setting, source), run.content),
-            catalog_hash=setting.resolved.catalog.digest,
-            run_id=run.id,
-            data_until=None,
-            inputs={},
-            verdicts=(),
-            metrics={"account": cleaned.account.to_json()},
-            key=("file", "row"),
-        )
+def _verdicts(setting: Setting, source: ResolvedSource, metrics: Mapping[str, Any]) -> list[Verdict]:
+    """Whether every row read is accounted for, and whether a re-export lost rows or changed the person's key."""
+    account, cleaning = metrics["account"], metrics["cleaning"]
+    numbers = {name: account[name] for name in ("rows_in", "clean", "quarantined", "merged", "filtered")}
+    types = {name: item["person"] for name, item in cleaning["files"].items() if "person" in item}
+    return [
+        *account_verdicts(setting.resolved, source, **numbers, by_rule=account["by_rule"]),
+        *reexport_verdicts(setting.resolved, source, cleaning["shrunk"], types),
+    ]
 
 
 def _quarantine_picture(snapshot: Snapshot) -> Mapping[str, Any]:

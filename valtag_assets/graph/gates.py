@@ -28,11 +28,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Gate:
-    """The inputs found, and why the table may not be computed, one sentence each."""
+    """The inputs asked for and found, and why the table may not be computed, one sentence each."""
 
     snapshots: Mapping[str, Snapshot]
     faults: Sequence[str] = field(default_factory=tuple)
     held: frozenset[str] = frozenset()
+    wanted: Sequence[str] = field(default_factory=tuple)
 
     @property
     def open(self) -> bool:
@@ -65,7 +66,7 @@ def ask(warehouse: Warehouse, wanted: Sequence[Wanted]) -> Gate:
         held.update(red)
         faults.extend(f"tag {code} of {want.table} is held: {why_held(snapshot, code)}" for code in red)
         snapshots[want.table] = snapshot
-    return Gate(snapshots, tuple(faults), frozenset(held))
+    return Gate(snapshots, tuple(faults), frozenset(held), tuple(want.table for want in wanted))
 
 
 def why_held(snapshot: Snapshot, column: str) -> str:

@@ -1,12 +1,14 @@
 """A daily category rests on tiles and checkpoints; every other one, and every full run, on the clean rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from valtag_assets.engine.incremental import Incremental, file_of, forget, parts_of
+import dagster as dg
+
+from valtag_assets.engine.incremental import Incremental, file_of, forget, layers, parts_of
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import checkpoint_name
@@ -34,15 +36,15 @@ class Merging:
         if setting.full or not is_partitioned(refresh_of(setting, category.code)):
             return cls((), {}, {})
         work = Incremental(engine, setting.derived)
-        layers, inputs = [], {}
+        used, inputs = [], {}
         for group in merged_groups(setting):
-            for layer in work.layers(group):
+            for layer in layers(setting.derived, group):
                 if any(tag.category == category.code for tag in layer.group.tags):
                     parts = parts_of(gate.snapshots[clean_name(group.source.code)])
                     inputs[checkpoint_name(layer)] = [file_of(layer, work.checkpoint(layer, parts, as_of))]
-                    layers.append(layer)
+                    used.append(layer)
         told = {"layers": [item.to_json() for item in work.told], "healed": work.files.healed}
-        return cls(layers, inputs, told)
+        return cls(used, inputs, told)
 
 
 def merged_groups(setting: Setting) -> list[Group]:
@@ -58,16 +60,24 @@ def forget_merging(setting: Setting, category: ResolvedCategory) -> None:
         forget(setting.derived, group)
 
 
-def merging_story(told: Mapping[str, Any]) -> str:
-    """What was done, as a Markdown table."""
-    lines = ["| fact | tags | how | tiles made | touched |", "|---|---|---|---|---|"]
-    for layer in told["layers"]:
-        touched = "" if layer["touched"] is None else f"{layer['touched']:,}"
-        cells = (layer["fact"], str(len(layer["tags"])), layer["how"], _some(layer["tiles_made"]), touched)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *[f"* {words}" for words in told["healed"]]])
+def merging_metadata(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was done, for the asset page: a row per layer (there is none of masters), and what was found damaged."""
+    rows = [
+        dg.TableRecord(
+            {
+                "fact 事实": layer["fact"],
+                "tags 标签": len(layer["tags"]),
+                "checkpoint 检查点": layer["how"],
+                "tiles made 新切片": _some(layer["tiles_made"]),
+                "touched 变动": -1 if layer["touched"] is None else layer["touched"],
+            }
+        )
+        for layer in told["layers"]
+    ]
+    healed = {"healed 已修复": "; ".join(told["healed"])} if told["healed"] else {}
+    merged = {"merged from tiles 日切片合并": dg.MetadataValue.table(rows)} if rows else {}
+    return {**merged, **healed}
 
 
-def _some(names: Iterable[str]) -> str:
-    first, *more = [*names, ""]
-    return f"{first} … {more[-2]} ({len(more)})" if len(more) > 2 else ", ".join([first, *more[:-1]])
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) < 3 else f"{names[0]} … {names[-1]} ({len(names)})"

@@ -27,7 +27,9 @@ from valtag_assets.graph.metadata import materialization_metadata
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.quality.audit import audit
+from valtag_assets.quality.change import Change, audit_change
 from valtag_assets.quality.expectation import Expectation
+from valtag_assets.quality.figures import part_figures, whole_profile
 from valtag_assets.quality.profile import profile
 from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.damage import damage
@@ -41,10 +43,16 @@ Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
 
 @dataclass(frozen=True)
 class Written:
-    """What computing a table left in the staging folder, beside the Parquet file itself."""
+    """What computing a table left beside the Parquet files in the staging folder.
+
+    ``shared``: parts of earlier snapshots that still hold, by name. ``inputs``: snapshots this one needs beside
+    those of the gate, as table key → id.
+    """
 
     metrics: Mapping[str, Any] = field(default_factory=dict)
     data_until: datetime | None = None
+    shared: Mapping[str, Snapshot] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,12 @@ class Plan:
     """How one table of one as-of is made.
 
     ``meaning`` is everything in the catalog its values depend on; ``fingerprint`` stands for inputs that are
-    no tables (source files). ``write`` puts one Parquet file into the folder it is given. ``expectations``
+    no tables (source files). ``write`` puts Parquet files into the folder it is given. ``expectations``
     may use what was written and the previous snapshot; ``verdicts`` are those that follow from numbers
     or from the audit;
     ``joined`` are further tables a law may read; ``picture`` is more metadata for the asset page.
+    ``in_parts``: the table is kept in parts, so that a profile of what adds up is enough, and only parts that
+    changed are profiled and audited. ``drifting``: its columns with a stability check.
     """
 
     table: TableRef
@@ -70,6 +80,8 @@ class Plan:
     verdicts: Callable[[Written, Sequence[Verdict]], Sequence[Verdict]] = lambda _, __: ()
     fingerprint: str = ""
     joined: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    in_parts: bool = False
+    drifting: Mapping[str, DataType] = field(default_factory=dict)
     picture: Callable[[Snapshot], Mapping[str, Any]] = lambda _: {}
 
     def input_hash(self) -> str:
@@ -152,18 +164,18 @@ def _compute(
     previous = _previous(setting, plan)
     with warehouse.staging(plan.table) as staged, session.open(plan.table.key) as engine:
         written = plan.write(engine, staged.path)
+        for name, snapshot in written.shared.items():
+            warehouse.share(staged, snapshot, name)
         files = sorted(staged.path.glob("*.parquet"))
-        shape = profile(engine, files, plan.columns, private=plan.private)
+        look = _profile(engine, plan, files, written)
         computed = time.monotonic()
         expected = plan.expectations(written, previous)
-        # A table made on a cluster is audited there.
-        counting = engine if engine.name == "spark" else None
-        audited = audit(files, expected, plan.key[0], plan.joined, engine=counting)
+        audited = _audit(engine, setting.spill, plan, files, written, expected, look["profile"])
         verdicts = [*audited, *plan.verdicts(written, audited)]
         checked = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
             return verdicts
-        metrics = {**written.metrics, "profile": shape}
+        metrics = {**written.metrics, **look, "meaning": plan.meaning}
         metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(checked - computed, 3)}
         return warehouse.publish(
             staged,
@@ -173,11 +185,48 @@ def _compute(
             catalog_hash=setting.resolved.catalog.digest,
             run_id=context.run_id,
             data_until=written.data_until,
-            inputs={key: snapshot.id for key, snapshot in plan.gate.snapshots.items()},
+            inputs={**{key: snapshot.id for key, snapshot in plan.gate.snapshots.items()}, **written.inputs},
             verdicts=verdicts,
             metrics=metrics,
             key=plan.key,
         )
+
+
+def _profile(engine: Engine, plan: Plan, files: Sequence[Path], written: Written) -> dict[str, Any]:
+    """The metric ``profile``; of a table in parts also ``figures``, those of each part."""
+    if not plan.in_parts:
+        return {"profile": profile(engine, files, plan.columns, plan.private)}
+    before = next(iter(written.shared.values()), None)
+    known = before.metrics["figures"] if before is not None else {}
+    kept = {name: known[name] for name in written.shared}
+    columns = before.metrics["profile"]["columns"] if before is not None else None
+    if columns is None:
+        columns = profile(engine, files, plan.drifting, plan.private)["columns"]
+    bins = {name: columns[name]["histogram"] for name in plan.drifting if "histogram" in columns[name]}
+    new = {file.name: file for file in files if file.name not in kept}
+    figures = {**kept, **part_figures(engine, new, plan.columns, plan.private, bins)}
+    return {"profile": whole_profile(figures.values(), plan.columns, bins), "figures": figures}
+
+
+def _audit(
+    engine: Engine,
+    spill: Path,
+    plan: Plan,
+    files: Sequence[Path],
+    written: Written,
+    expected: Sequence[Expectation],
+    shape: Mapping[str, Any],
+) -> list[Verdict]:
+    """Of a table in parts that shares some with a snapshot, only the others are read."""
+    before = next(iter(written.shared.values()), None)
+    # A table made on a cluster is audited there.
+    counting = engine if engine.name == "spark" else None
+    if not plan.in_parts or before is None:
+        return audit(files, expected, plan.key[0], plan.joined, engine=counting)
+    gone = [file for file in before.files if file.name not in written.shared]
+    came = [file for file in files if file.name not in written.shared]
+    change = Change(before.verdicts, came, gone, files, shape, plan.columns, counting)
+    return audit_change(engine, change, expected, plan.key[0], spill)
 
 
 def _previous(setting: Setting, plan: Plan) -> Snapshot | None:

@@ -110,9 +110,11 @@ def _recomputed(
 def _kept(setting: Setting, snapshot: Snapshot, files: dict[str, Sequence[Path]]) -> list[str]:
     """The columns of the day before, added to ``files``, if the snapshot has kept last values from it."""
     name = snapshot.metrics.get("kept_from")
-    before = None if name is None else setting.warehouse.find(snapshot.table, name)
-    if before is None:
+    if name is None:
         return []
+    before = setting.warehouse.find(snapshot.table, name)
+    if before is None:
+        raise WarehouseError(f"{snapshot.table} {name}, from which {snapshot.as_of} kept values, has been removed")
     files[PREVIOUS] = before.files
     return [name for name, _ in before.columns]
 

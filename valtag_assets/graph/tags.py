@@ -11,10 +11,10 @@ import dagster as dg
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
-from valtag_assets.expression.resolved import ResolvedCategory
+from valtag_assets.expression.resolved import ResolvedCategory, code_version
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Gate, Wanted, ask
-from valtag_assets.graph.merging import Merging, merging_story
+from valtag_assets.graph.merging import Merging, merging_metadata
 from valtag_assets.graph.metadata import (
     category_lineage,
     category_schema,
@@ -104,6 +104,11 @@ def _meaning(setting: Setting, category: ResolvedCategory) -> str:
     return meaning_of(category.meaning, checks, spec.laws, spec.checks)
 
 
+def tag_meanings(category: ResolvedCategory) -> dict[str, str]:
+    """What each tag of the category means, as a short hash: kept with a snapshot, to say later what has changed."""
+    return {tag.code: code_version(tag.meaning) for tag in category.tags}
+
+
 def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> Plan:
     """How the category's table of ``as_of`` is made."""
     resolved = setting.resolved
@@ -126,13 +131,14 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         # Not among the snapshot's inputs: these hold what they name, and every day would hold the day before.
         kept_from = {"kept_from": before.id} if before is not None else {}
         metrics = {"sql": engine.sql(expression), "merging": merging.told, **kept_from}
+        metrics["tags"] = tag_meanings(category)
         return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
         found: dict[str, Any] = {"plot 分布": category_plot(category, snapshot)}
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```")
         if snapshot.metrics.get("merging"):
-            found["merged from tiles 日切片合并"] = dg.MetadataValue.md(merging_story(snapshot.metrics["merging"]))
+            found |= merging_metadata(snapshot.metrics["merging"])
         return found
 
     return Plan(

@@ -17,8 +17,8 @@ from valtag_assets.graph.tags import category_plan
 
 def nothing_to_do(setting: Setting, instance: dg.DagsterInstance, as_of: date, tables: Collection[str]) -> bool:
     """Is every one of ``tables`` served as a run for ``as_of`` would make it, and known to this Dagster?"""
-    plans = {plan.table.key: plan for plan in _plans(setting, as_of)}
-    if not all(table in plans and unchanged(setting, plans[table]) for table in tables):
+    made = {plan.table.key: plan for plan in plans(setting, as_of)}
+    if not all(table in made and unchanged(setting, made[table]) for table in tables):
         return False
     # A new DAGSTER_HOME over an old warehouse: the run fills the pages of its UI.
     records = instance.get_asset_records([asset_key(table) for table in tables])
@@ -26,7 +26,7 @@ def nothing_to_do(setting: Setting, instance: dg.DagsterInstance, as_of: date, t
     return known >= {asset_key(table) for table in tables}
 
 
-def _plans(setting: Setting, as_of: date) -> Iterator[Plan]:
+def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
     """The plan of every table, in the order of the flow, from what is served now."""
     resolved = setting.resolved
     for source in resolved.sources.values():

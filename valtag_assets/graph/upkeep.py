@@ -1,10 +1,17 @@
 """Upkeep: what the rules of retention don't keep leaves history, and so does what crashes left behind."""
 
+import shutil
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 
+from valtag_assets.engine.incremental import layers, unneeded
+from valtag_assets.engine.persons import clean_name
+from valtag_assets.graph.merging import merged_groups
 from valtag_assets.graph.setting import Setting
+from valtag_assets.warehouse.snapshot import TableRef
 from valtag_assets.warehouse.vacuum import Vacuumed, vacuum
 
 VACUUM = "vacuum"
@@ -13,7 +20,27 @@ VACUUM = "vacuum"
 def run_vacuum(setting: Setting, *, dry_run: bool = False) -> Vacuumed:
     """Vacuum the catalog's warehouse by project.yaml: retention, at the present instant. Raises WarehouseError."""
     retention = setting.resolved.catalog.project.retention
-    return vacuum(setting.warehouse, retention, setting.clock(), dry_run=dry_run)
+    done = vacuum(setting.warehouse, retention, setting.clock(), dry_run=dry_run)
+    with setting.warehouse.undisturbed():
+        gone = _vacuum_merging(setting, dry_run=dry_run)
+    freed = sum(gone.values())
+    return replace(done, removed=(*done.removed, *gone), removed_bytes=done.removed_bytes + freed)
+
+
+def _vacuum_merging(setting: Setting, *, dry_run: bool) -> dict[Path, int]:
+    """Remove tiles and checkpoints of tags and rows that are no more, while nobody is at work; folders and bytes.
+
+    What is kept by mistake only takes place, and what is removed by mistake is made again.
+    """
+    warehouse, files = setting.warehouse, setting.derived
+    used = {layer.name for group in merged_groups(setting) for layer in layers(files, group)}
+    facts = [TableRef.parse(clean_name(code)) for code in setting.resolved.sources]
+    digests = {part.digest for fact in facts for snapshot in warehouse.snapshots(fact) for part in snapshot.parts}
+    folders = [files.root.joinpath(*name) for name in unneeded(files, used, digests)]
+    sizes = {folder: sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders}
+    for folder in () if dry_run else folders:
+        shutil.rmtree(folder)
+    return sizes
 
 
 def vacuum_job(setting: Setting) -> dg.JobDefinition:

@@ -94,6 +94,7 @@ def _opened(
         connection = connected.connection.driver_connection
         try:
             connection.execute("SET temp_directory = $path", {"path": spill})
+            _quote_all_keywords(engine, connection)
             for name, paths in {queries.STAGED: files, **joined}.items():
                 parquet(connection, paths).create_view(name)
             asset = source.add_query_asset(name="staged", query=f'SELECT * FROM "{queries.STAGED}"')
@@ -121,6 +122,13 @@ def _keep_one_connection() -> None:
     dialects: Any = module._PERSISTED_CONNECTION_DIALECTS
     if "duckdb" not in dialects:
         module._PERSISTED_CONNECTION_DIALECTS = (*dialects, _DuckDB("duckdb"))
+
+
+def _quote_all_keywords(engine: Any, connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB has words that SQLAlchemy, which thinks of PostgreSQL, leaves unquoted: a column called ``at``."""
+    words = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    preparer = engine.engine.dialect.identifier_preparer
+    preparer.reserved_words = {*preparer.reserved_words, *(word for (word,) in words)}
 
 
 def _outcomes(batch: Any, expectations: Sequence[Expectation], key: str) -> dict[str, Outcome]:

@@ -25,6 +25,7 @@ from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.types import DataType
 
 HIDDEN_LEVELS = ("sensitive", "pii")
+_BY_ROW = (NOT_NULL, BETWEEN, IN_SET)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Column:
         severity: Severity = "error",
         expected: Any = None,
         measure: str | None = None,
+        by_row: bool = False,
+        drift: Mapping[str, Any] | None = None,
     ) -> Expectation:
         return Expectation(
             check=f"{self.code}.{name}",
@@ -69,6 +72,8 @@ class Column:
             expected=expected,
             measure=measure,
             shows_values=self.shows_values,
+            by_row=by_row or kind in _BY_ROW,
+            drift=drift,
         )
 
 
@@ -157,7 +162,7 @@ def _matches(column: Column, pattern: str, severity: Severity, place: tuple[str 
     title = Title(zh=f"符合 {pattern}", en=f"matches {pattern}")
     arguments = {"unexpected_rows_query": query}
     return column.expectation(
-        "matches", ROWS, arguments, title, *place, severity=severity, expected=pattern, measure=measure
+        "matches", ROWS, arguments, title, *place, severity=severity, expected=pattern, measure=measure, by_row=True
     )
 
 
@@ -185,7 +190,15 @@ def _stability(
         title = Title(zh=f"分布稳定（PSI 不超过 {most:g}）", en=f"is stable (PSI at most {most:g})")
         arguments = {"unexpected_rows_query": query}
         yield column.expectation(
-            "stability", ROWS, arguments, title, *place, severity=severity, expected=most, measure=measure
+            "stability",
+            ROWS,
+            arguments,
+            title,
+            *place,
+            severity=severity,
+            expected=most,
+            measure=measure,
+            drift=histogram,
         )
 
 

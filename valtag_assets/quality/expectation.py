@@ -32,6 +32,8 @@ class Expectation:
     holds where there is more than one (laws). ``expected`` says what was expected where the arguments don't
     read well. ``measure`` is SQL giving one row (evaluated[, observed]) for kinds whose result lacks it.
     ``shows_values`` is off for columns whose values must never be stored. ``rule`` is ``file:line``.
+    ``by_row``: each row breaks it or not by itself, so that the counts of parts of a table add up. ``drift``: a
+    stability check's histogram of before.
     """
 
     check: str
@@ -46,6 +48,8 @@ class Expectation:
     expected: Any = None
     measure: str | None = field(default=None, repr=False)
     shows_values: bool = True
+    by_row: bool = False
+    drift: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.severity == "warn" and self.holds != "nothing":

@@ -99,7 +99,7 @@ def _summary(
             "nulls": rows - filled,
             "coverage": filled / rows if rows else 0.0,
         }
-        for part, read in (("distinct", int), ("min", plain), ("max", plain), ("mean", _rounded)):
+        for part, read in (("distinct", int), ("min", plain), ("max", plain), ("mean", rounded)):
             if f"{place}_{part}" in row:
                 found[name][part] = read(row[f"{place}_{part}"])
     return rows, found
@@ -173,6 +173,6 @@ def _edges(values: Iterable[Any]) -> list[float]:
     return [math.nextafter(finite[0], -math.inf), *finite] if len(finite) == 1 else finite
 
 
-def _rounded(mean: float | None) -> float | None:
+def rounded(mean: float | None) -> float | None:
     """Twelve digits: threads add floats in any order, and the last digits follow it."""
     return float(f"{mean:.12g}") if mean is not None and math.isfinite(mean) else None

@@ -6,6 +6,7 @@ Expressions on tables of other stages name them by their key (``tags/attribute``
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -88,15 +89,21 @@ def _over(source: str, sql: str, columns: Sequence[str]) -> str:
 
 def wrong_types(columns: Mapping[str, DataType]) -> tuple[Query, Query]:
     """The columns whose type is another one than expected, and how many columns there are."""
+    return _wrong_types(tuple(columns.items()))
+
+
+# A table's checks are named before it is computed, planned when it is, and hundreds of columns take a while.
+@cache
+def _wrong_types(columns: tuple[tuple[str, DataType], ...]) -> tuple[Query, Query]:
     actual = ibis.table({"column_name": "string", "column_type": "string"}, name=_COLUMNS)
     expected = ibis.cases(
-        *((actual["column_name"] == name, sql_type(kind)) for name, kind in columns.items()),
+        *((actual["column_name"] == name, sql_type(kind)) for name, kind in columns),
         else_=ibis.null("string"),
     )
     wrong = actual.mutate(expected=expected).filter(lambda table: table["column_type"] != table["expected"])
     counted = measure_query(actual.aggregate(evaluated=actual.count()))
     # No engine but DuckDB has a table of a table's columns.
-    return Query(rows_query(wrong), None, columns), Query(counted, None)
+    return Query(rows_query(wrong), None, dict(columns)), Query(counted, None)
 
 
 def unmatched(column: str, pattern: str, key: str) -> tuple[Query, Query]:

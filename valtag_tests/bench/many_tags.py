@@ -1,4 +1,4 @@
-"""Catalogs of any number of tags over the mall's tables: the same shapes of tag again and again, none twice.
+"""Catalogs of any number of tags over the company's tables: the same shapes of tag again and again, none twice.
 
 Every eight blocks are six value tags (a sum, a distinct count, an event count, a mode, a distance in days, an
 average), a band and a computed tag; their conditions and windows differ from one eight to the next.
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from valtag_assets.catalogs.mall import vocabulary as words
-from valtag_assets.graph.setting import SHIPPED
+from valtag_tests.bench.company import CATALOG
 
 PER_CATEGORY = 250
 SHAPES = 8
@@ -17,10 +17,9 @@ SHAPES = 8
 
 def write_catalog(into: Path, tags: int) -> Path:
     """A catalog folder with exactly ``tags`` tag blocks of one column each, at most 250 to a category."""
-    for part in ("project.yaml", "access.yaml"):
-        into.mkdir(parents=True, exist_ok=True)
-        shutil.copy(SHIPPED / "mall" / part, into / part)
-    shutil.copytree(SHIPPED / "mall" / "sources", into / "sources")
+    into.mkdir(parents=True)
+    shutil.copy(CATALOG / "project.yaml", into / "project.yaml")
+    shutil.copytree(CATALOG / "sources", into / "sources")
     (into / "tags").mkdir()
     for number, first in enumerate(range(0, tags, PER_CATEGORY)):
         blocks = [block for n in range(first, min(first + PER_CATEGORY, tags)) for block in _block(n)]

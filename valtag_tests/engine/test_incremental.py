@@ -20,12 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from valtag_assets.engine.duckdb import DuckDBEngine
-from valtag_assets.engine.incremental import Incremental, Part
+from valtag_assets.engine.incremental import Incremental, Part, file_of, layers
 from valtag_assets.engine.persons import PERSONS, clean_name
 from valtag_assets.engine.tags import category_expression, checkpoint_name
 from valtag_assets.engine.tiles import Layer, groups_of
 from valtag_assets.expression.resolved import Resolved, ResolvedTag
-from valtag_assets.warehouse.content_hash import read_contents, table_content
+from valtag_assets.warehouse.content_hash import read_contents
 from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_tests import kit
 from valtag_tests.engine.test_facts import PERSONS_THERE, WITHOUT_SHRINKING, every_tag, histories
@@ -55,20 +55,17 @@ class Shop:
         self.parts = []
         for month, own in sorted((months or {"none": []}).items()):
             file = kit.write_rows(self.folder / f"clean/{next(self.numbers)}.parquet", columns, own)
-            self.parts.append(Part(f"part-{month}.parquet", file, table_content(read_contents([file])).hash))
+            self.parts.append(Part(f"part-{month}.parquet", file, read_contents([file])[file.name].hash))
 
     def merged(self, tags: Sequence[ResolvedTag], as_of: date) -> pa.Table:
         with engine() as running:
             work = Incremental(running, self.files)
-            layers = [layer for group in groups_of(self.resolved, tags) for layer in work.layers(group)]
+            found = [layer for group in groups_of(self.resolved, tags) for layer in layers(self.files, group)]
             inputs: dict[str, Any] = {PERSONS: self.persons}
-            for layer in layers:
-                entry = work.checkpoint(layer, self.parts, as_of)
-                inputs[checkpoint_name(layer)] = [
-                    entry.file("answers.parquet" if layer.group.value else "state.parquet")
-                ]
+            for layer in found:
+                inputs[checkpoint_name(layer)] = [file_of(layer, work.checkpoint(layer, self.parts, as_of))]
             self.told = work.told
-            return self.computed(running, tags, as_of, inputs, layers)
+            return self.computed(running, tags, as_of, inputs, found)
 
     def full(self, tags: Sequence[ResolvedTag], as_of: date) -> pa.Table:
         with engine() as running:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ import dagster as dg
 import pytest
 
 from valtag_assets.definitions import build_definitions
+from valtag_assets.graph.jobs import INTAKE
 from valtag_tests.graph.shop import AS_OF, FILES, Shop, customers, orders
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -74,6 +76,19 @@ def test_everything_that_starts_by_itself_is_stopped_at_first(definitions: dg.De
     assert len(list(definitions.sensors or [])) == len(sensors)
     schedule = definitions.resolve_schedule_def("daily_refresh")
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert definitions.resolve_schedule_def("daily_vacuum").default_status == dg.DefaultScheduleStatus.STOPPED
+    assert len(list(definitions.schedules or [])) == 3
+
+
+def test_the_vacuum_job_says_what_left_history(shop: Shop, definitions: dg.Definitions) -> None:
+    for rows in (orders(), orders().iloc[:-1]):
+        shop.write(order_rows=rows)
+        shop.run(job=INTAKE)
+    late = replace(shop.setting, clock=lambda: datetime(2024, 6, 1, tzinfo=UTC))
+    result = build_definitions(late).resolve_job_def("vacuum").execute_in_process(instance=shop.instance)
+    (told,) = [event.step_output_data.metadata for event in result.all_events if event.is_successful_output]
+    assert told["by table 按表"].value["clean/orders"] == 1
+    assert told["bytes to be freed 将释放"].value > 0
 
 
 def test_the_schedule_asks_for_yesterday_two_hours_before_the_deadline(

@@ -1,12 +1,9 @@
 """The past stays as it was: any as-of can be computed again, late data make new snapshots, kills leave no ruin."""
 
 import multiprocessing
-import os
 import random
-import signal
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +13,6 @@ import pytest
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.graph.jobs import INTAKE
-from valtag_assets.graph.scores import score_plan
 from valtag_assets.graph.segments import segment_plan
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.tags import category_plan
@@ -74,11 +70,10 @@ def test_an_as_of_computed_again_in_another_order_from_shuffled_files_is_the_sam
 
 
 def make(setting: Setting, day: date, threads: int) -> list[str]:
-    """Compute and publish tags, score and an audience of ``day`` as a run does, without its audit; their hashes."""
+    """Compute and publish the tags and an audience of ``day`` as a run does, without its audit; their hashes."""
     resolved = setting.resolved
     plans = [
         lambda: category_plan(setting, resolved.categories["transaction"], day),
-        lambda: score_plan(setting, resolved.scores["rfm"], day),
         lambda: segment_plan(setting, resolved.segments["spenders"], day),
     ]
     found = []
@@ -165,60 +160,3 @@ def test_what_happens_after_the_as_of_is_invisible(shop: Shop, other: Shop) -> N
     other.write(order_rows=early[early["ordered_at"] < str(AS_OF - timedelta(days=1))])
     other.run(AS_OF - timedelta(days=2))
     assert contents(other, [AS_OF - timedelta(days=2)]) == contents(shop, [AS_OF - timedelta(days=2)])
-
-
-def priced(version: int) -> pd.DataFrame:
-    """The orders with each amount a little higher per version: every table of money changes."""
-    rows = orders()
-    rows["amount"] = [f"{float(amount) + version / 100:.2f}" for amount in rows["amount"]]
-    return rows
-
-
-def run_and_tell(pipe: Connection, root: Path) -> None:
-    """Run the shop in ``root``; tell the parent when the first table is through."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        shop = Shop(root, instance)
-        pipe.send("started")
-        shop.run()
-        pipe.send("done")
-
-
-def assert_whole(shop: Shop) -> None:
-    """Every snapshot has its rows, and the views open."""
-    warehouse = shop.setting.warehouse
-    for table in warehouse.tables():
-        for snapshot in warehouse.snapshots(table):
-            assert rows_of(snapshot) == snapshot.rows, snapshot
-    views = warehouse.root / "valtag.duckdb"
-    if views.exists():
-        with duckdb.connect(str(views), read_only=True) as connection:
-            names = connection.execute("SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal")
-            for schema, name in names.fetchall():
-                connection.execute(f'SELECT count(*) FROM "{schema}"."{name}"')
-
-
-def test_a_run_killed_at_any_instant_leaves_a_warehouse_that_the_next_run_completes(shop: Shop, other: Shop) -> None:
-    chance, finished = random.Random(7), 0
-    rounds = 6
-    for version in range(rounds):
-        shop.write(order_rows=priced(version))
-        ours, theirs = PROCESSES.Pipe()
-        child = PROCESSES.Process(target=run_and_tell, args=(theirs, shop.root))
-        child.start()
-        theirs.close()
-        assert ours.recv() == "started"
-        finished += ours.poll(chance.uniform(0.1, 4.0))
-        assert child.pid is not None
-        os.kill(child.pid, signal.SIGKILL)
-        child.join()
-        assert_whole(shop)
-    assert finished < rounds, "no run was killed in time"
-
-    outcomes = shop.run()
-    other.write(order_rows=priced(rounds - 1))
-    other.run()
-
-    assert set(outcomes.values()) <= {"published", "reused"}
-    assert_whole(shop)
-    assert contents(shop, [AS_OF]) == contents(other, [AS_OF])
-    assert shop.run() == dict.fromkeys(outcomes, "reused")

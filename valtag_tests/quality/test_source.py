@@ -3,11 +3,12 @@ import pytest
 
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.quality.audit import audit
+from valtag_assets.quality.expectation import COMPOUND_UNIQUE
 from valtag_assets.quality.misplaced import misplaced_checks
 from valtag_assets.quality.profile import profile
 from valtag_assets.quality.source import account_verdicts, sample_key, source_expectations
 from valtag_tests.quality.catalogs import FILES, small_catalog
-from valtag_tests.quality.frames import by_check, failed, published, write
+from valtag_tests.quality.frames import by_check, expect, failed, published, write
 
 MEMBERS = {
     "member_id": ["M10001", "M10002", "M10003"],
@@ -98,6 +99,12 @@ def test_every_row_read_is_accounted_for(resolved, numbers, expected):
     )
     assert failed(found) == expected
     assert found[1].detail["rule"] == "sources/orders.yaml:15"
+
+
+def test_key_columns_may_be_called_like_words_of_duckdb(tmp_path):
+    files = write(tmp_path / "t.parquet", {"at": [1, 1, 2], "qualify": [1, 1, 1], "order": [1, 2, 3]})
+    keys = [expect(name, COMPOUND_UNIQUE, None, column_list=["at", name]) for name in ("qualify", "order")]
+    assert [(verdict.passed, verdict.unexpected) for verdict in audit(files, keys, "at")] == [(False, 2), (True, 0)]
 
 
 def test_a_sound_catalog_has_no_misplaced_check(resolved):

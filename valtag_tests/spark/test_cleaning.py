@@ -10,10 +10,12 @@ import pyarrow as pa
 import pytest
 
 from valtag_assets.engine.cleaning.clean import clean_source
+from valtag_assets.engine.cleaning.spread import find_medians
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.spark import SparkEngine
 from valtag_assets.spec.source import Source
 from valtag_tests.engine.cleaning.cleaned import project, raw_table, row_rules, source
+from valtag_tests.engine.cleaning.test_restate import FEBRUARY, JANUARY, NOTHING, Shelf, orders
 from valtag_tests.expression.test_patterns import SAME
 from valtag_tests.spark.cells import assert_equal
 
@@ -89,13 +91,21 @@ FIELDS: list[dict[str, Any]] = [
 def cleaned(engine: DuckDBEngine | SparkEngine, folder: Path, spec: Source, raw: Any, **settings: Any) -> Any:
     into = folder / engine.name
     into.mkdir()
-    return clean_source(engine, spec, project(**settings), raw, {}, row_rules(spec), into)
+    medians = find_medians(engine, spec, project(**settings), raw, into)
+    return clean_source(engine, spec, project(**settings), raw, {}, row_rules(spec), medians, into)
+
+
+def assert_equal_parts(one: Path, other: Path, key: str) -> None:
+    names = [sorted(file.name for file in folder.iterdir()) for folder in (one, other)]
+    assert names[0] == names[1]
+    for name in names[0]:
+        assert_equal(one / name, other / name, key)
 
 
 def both(duck: DuckDBEngine, spark: SparkEngine, folder: Path, spec: Source, raw: Any, **settings: Any) -> Any:
     one, other = (cleaned(engine, folder, spec, raw, **settings) for engine in (duck, spark))
-    assert_equal(one.quarantine, other.quarantine, "row")
-    assert_equal(one.clean, other.clean, "_row")
+    assert_equal_parts(one.quarantine.folder, other.quarantine.folder, "row")
+    assert_equal_parts(one.clean.folder, other.clean.folder, "_row")
     assert one.account == other.account
     assert one.data_until == other.data_until
     return one
@@ -184,3 +194,28 @@ def test_patterns_replace_alike(tmp_path: Path, duck: DuckDBEngine, spark: Spark
         for place, pattern in enumerate(SAME)
     ]
     both(duck, spark, tmp_path, source([{"name": "n", "type": "integer"}, *fields]), raw)
+
+
+def test_files_that_come_change_and_go_are_restated_alike(
+    tmp_path: Path, duck: DuckDBEngine, spark: SparkEngine
+) -> None:
+    spec = orders({"outlier": {"times": 3}}, deduplicate={"key": ["order_id"], "order": ["amount desc"]})
+    history = [
+        {"a.csv": JANUARY, "b.csv": FEBRUARY},
+        {
+            "a.csv": JANUARY,
+            "b.csv": FEBRUARY,
+            "c.csv": (("a", "3", "2024-02-07", "9"), ("f", "4", "2024-03-01", "90")),
+        },
+        {"a.csv": JANUARY, "c.csv": (("f", "4", "2024-03-01", "40"), ("c", "2", "2024-02-05", "80"))},
+    ]
+    found = []
+    for engine in (duck, spark):
+        (tmp_path / engine.name).mkdir()
+        shelf, state, files = Shelf(tmp_path / engine.name, engine, spec), NOTHING, {}
+        for after in history:
+            state, files = shelf.follow(state, files, after), after
+            found.append((engine.name, state))
+    for (_, one), (_, other) in zip(found[:3], found[3:], strict=True):
+        assert one.rows() == other.rows()
+        assert (one.files, one.account, one.medians) == (other.files, other.account, other.medians)

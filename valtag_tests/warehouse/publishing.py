@@ -14,13 +14,17 @@ from typing import Any
 
 import duckdb
 
+from valtag_assets.spec.project import Retention
+from valtag_assets.warehouse import vacuum as vacuuming
 from valtag_assets.warehouse.reading import relation
+from valtag_assets.warehouse.repair import repair
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.store import Warehouse
 
 TABLE = TableRef("tags", "transaction")
 DAY = date(2026, 9, 1)
 MORNING = datetime(2026, 9, 2, 6, 0, tzinfo=UTC)
+FAR_FUTURE = datetime(2999, 1, 1, tzinfo=UTC)
 PASSED = Verdict("spend_not_negative", "spend", "error", True, "tag", 0, 3, {"description": "消费不为负"})
 HELD = Verdict("spend_not_negative", "spend", "error", False, "tag", 2, 3, {"sample": ["p**1"]})
 
@@ -110,19 +114,40 @@ def share_until_step(pipe: Connection, root: Path, step: int) -> None:
     pipe.send("published")
 
 
-def die_before(root: Path, step: int) -> None:
-    """Kill this process just before its ``step``-th change in the folder ``root`` from now on."""
+def die_before(root: Path, step: int) -> Callable[[], int]:
+    """Kill this process just before its ``step``-th change in the folder ``root`` from now on.
+
+    Returns what tells how many there were so far.
+    """
     steps = 0
 
     def die(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal steps
         writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if writes or event in ("os.mkdir", "os.link", "os.rename", "os.remove", "shutil.rmtree"):
-            steps += str(arguments[0]).startswith(str(root))
+        removes = event in ("os.remove", "os.rmdir")
+        if writes or removes or event in ("os.mkdir", "os.link", "os.rename", "shutil.rmtree"):
+            # A tree is removed by names within an open folder: these are no whole paths.
+            steps += removes or str(arguments[0]).startswith(str(root))
             if steps == step:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(die)
+    return lambda: steps
+
+
+def vacuum_until_step(pipe: Connection, root: Path, step: int) -> None:
+    """Take what was replaced from history and remove it at once, but die just before the ``step``-th change."""
+    vacuuming.GRACE = timedelta(0)
+    die_before(root, step)
+    vacuuming.vacuum(Warehouse(root), Retention(days=1, replaced_days=1), FAR_FUTURE)
+    pipe.send("done")
+
+
+def repair_until_step(pipe: Connection, root: Path, step: int) -> None:
+    """Make the lost manifest anew, but die just before the ``step``-th change."""
+    die_before(root, step)
+    repair(Warehouse(root), TABLE, MORNING + timedelta(days=1))
+    pipe.send("done")
 
 
 def read_versions(pipe: Connection, root: Path) -> None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from valtag_assets.warehouse.repair import repair
 from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.warehouse.publishing import (
     DAY,
+    FAR_FUTURE,
     MORNING,
     TABLE,
     publish,
@@ -17,13 +19,13 @@ from valtag_tests.warehouse.publishing import (
     publish_versions,
     publish_with_full_disk,
     read_versions,
+    repair_until_step,
     rows,
     share_until_step,
     start,
+    vacuum_until_step,
     version_query,
 )
-
-FAR_FUTURE = datetime(2999, 1, 1, tzinfo=UTC)
 
 
 def folders(warehouse):
@@ -105,6 +107,39 @@ def test_a_publisher_killed_while_it_shares_parts_harms_neither_snapshot(warehou
             break
     assert served == [1] * (step - 1) + [2]
     assert step > 5
+
+
+def test_a_vacuum_killed_before_any_single_step_is_completed_by_the_next(warehouse):
+    for number in range(3):
+        publish(warehouse, version_query(number), known_at=MORNING + timedelta(hours=number), run_id=f"run {number}")
+    served = warehouse.current(TABLE, DAY)
+    left = []
+    for step in range(1, 100):
+        child, _ = start(vacuum_until_step, warehouse.root, step)
+        child.join()
+        left.append(len(warehouse.snapshots(TABLE)))
+        assert warehouse.current(TABLE, DAY) == served
+        assert all(len(rows(snapshot)) == snapshot.rows for snapshot in warehouse.snapshots(TABLE))
+        if child.exitcode == 0:
+            break
+    assert left == sorted(left, reverse=True) and left[0] == 3 and left[-1] == 1
+    assert folders(warehouse) == published(warehouse)
+    assert step > 10
+
+
+def test_a_repair_killed_before_any_single_step_is_completed_by_the_next(warehouse):
+    for number in range(3):
+        publish(warehouse, version_query(number), known_at=MORNING + timedelta(hours=number), run_id=f"run {number}")
+    before = warehouse.snapshots(TABLE)
+    (warehouse.root / "tags/transaction/manifest.json").write_text("{")
+    for step in range(1, 100):
+        child, _ = start(repair_until_step, warehouse.root, step)
+        child.join()
+        if child.exitcode == 0:
+            break
+    assert warehouse.snapshots(TABLE) == before
+    assert repair(warehouse, TABLE, FAR_FUTURE) == []
+    assert step > 3
 
 
 def test_two_publishers_of_one_table_lose_nothing(warehouse):

@@ -24,7 +24,7 @@ def plan_field(
     raw: dt.DataType,
     project: Project,
     plans: Mapping[str, FieldPlan],
-    median: Decimal | float | None,
+    median: Decimal | None,
 ) -> FieldPlan:
     """Plan the cleaning of ``field``, which ``raw_column(field)`` of type ``raw`` holds as it was read.
 

@@ -14,18 +14,18 @@ from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr.types import BooleanValue, Table, Value
 
 from valtag_assets.engine.cleaning.field import missing_reason, plan_field, raw_column
-from valtag_assets.engine.cleaning.limits import in_units, median_of_absolutes
 from valtag_assets.engine.cleaning.plan import STAGES, FieldPlan, Rule
 from valtag_assets.engine.cleaning.rows import (
     LookupTable,
     RowRules,
     first_caught,
     row_rules,
+    taken_types,
     with_computed,
     with_lookups,
 )
 from valtag_assets.engine.reading.tables import RawTable
-from valtag_assets.engine.session import Engine, Inputs, unbound
+from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.project import Project
 from valtag_assets.spec.source import Source
@@ -33,7 +33,7 @@ from valtag_assets.spec.types import INTEGER, TEXT, DataType
 
 RAW = "raw"
 ORIGIN = ("_file", "_row")
-Medians = Mapping[str, Decimal | float | None]
+Medians = Mapping[str, Decimal | None]
 
 
 def clean_schema(source: Source, taken: Mapping[str, DataType]) -> dict[str, DataType]:
@@ -56,19 +56,19 @@ def judge(
 
     Columns: those of ``clean_schema``, ``_rule`` (text), and for every repairing rule a boolean.
     """
-    plans, staged = _staged(source, project, raw, medians)
+    plans, steps = staged(source, project, raw, medians)
     refusals = [rule for plan in plans.values() for rule in plan.rules]
     repairs = [rule for rule in refusals if rule.action == "repair"]
-    table = staged.select(
-        **{name: _exactly(staged[plan.column], plan.field.type) for name, plan in plans.items()},
-        **{name: staged[name] for name in ORIGIN},
-        **{repair_column(rule): rule.flag(staged) for rule in repairs},
-        _rule=first_caught(staged, [rule for rule in refusals if rule.action == "quarantine"]),
+    table = steps.select(
+        **{name: _exactly(steps[plan.column], plan.field.type) for name, plan in plans.items()},
+        **{name: steps[name] for name in ORIGIN},
+        **{repair_column(rule): rule.flag(steps) for rule in repairs},
+        _rule=first_caught(steps, [rule for rule in refusals if rule.action == "quarantine"]),
     )
+    taken = taken_types(source, lookups)
     table = with_lookups(table, source, lookups)
     table, misfits = with_computed(table, rules)
     later = misfits + row_rules(rules) + _missing_roles(source)
-    taken = {name: lookups[look.source].types[name] for look in source.lookups for name in look.take}
     judged = table.select(
         *clean_schema(source, taken),
         *(repair_column(rule) for rule in repairs),
@@ -87,7 +87,7 @@ def raw_table(raw: RawTable) -> Table:
     return unbound(RAW, columns | {"_file": "string", "_row": "int64"})
 
 
-def _staged(source: Source, project: Project, raw: RawTable, medians: Medians) -> tuple[dict[str, FieldPlan], Table]:
+def staged(source: Source, project: Project, raw: RawTable, medians: Medians) -> tuple[dict[str, FieldPlan], Table]:
     """The raw table with the columns of all steps of all fields, and the plans that say what they are."""
     types = dict(raw.columns)
     wanted = {field.name: field.source_name for field in source.fields}
@@ -145,16 +145,3 @@ def _is_null(name: str, table: Table) -> BooleanValue:
 def _exactly(value: Value, data_type: DataType) -> Value:
     """Of this very type in the engine, whatever Ibis believes it to be already."""
     return ops.Cast(value, to_ibis_type(data_type)).to_expr()
-
-
-def medians_of(
-    engine: Engine, source: Source, project: Project, raw: RawTable, inputs: Inputs
-) -> dict[str, Decimal | float | None]:
-    """The median of the absolute values of every field with an outlier rule, in one query."""
-    wanted = [field.name for field in source.fields if field.outlier]
-    if not wanted:
-        return {}
-    plans, staged = _staged(source, project, raw, {})
-    query = staged.aggregate(**{name: median_of_absolutes(plans[name], staged) for name in wanted})
-    (row,) = engine.fetch(query, {RAW: inputs[RAW]}).to_pylist()
-    return {name: in_units(plans[name], row[name]) for name in wanted}

@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
-from ibis.expr.types import BooleanValue, NumericValue, Table, Value
+from ibis.expr.types import BooleanValue, FloatingValue, IntegerValue, Table, Value
 
 from valtag_assets.engine.cleaning.numbers import WIDEST, number_literal, rescaled
 from valtag_assets.engine.cleaning.plan import FieldPlan
@@ -47,12 +47,10 @@ def plan_bounds(plan: FieldPlan, bounds: Bounds) -> None:
         plan.add("bounds", repaired)
 
 
-def plan_outlier(plan: FieldPlan, times: float, otherwise: str, median: Decimal | float | None) -> None:
+def plan_outlier(plan: FieldPlan, times: float, otherwise: str, median: Decimal | None) -> None:
     """Values beyond ``times`` the median of the absolute values; without a median there is none."""
     field, source = plan.field, plan.column
-    limit = None
-    if median is not None:
-        limit = _within(field, Decimal(str(times)) * Decimal(str(median)), ROUND_FLOOR)
+    limit = outlier_limit(field, median)
 
     def beyond(t: Table) -> BooleanValue:
         if limit is None:
@@ -68,26 +66,26 @@ def plan_outlier(plan: FieldPlan, times: float, otherwise: str, median: Decimal 
         plan.add("outlier", lambda t: beyond(t).ifelse(_null(field), t[source]))
 
 
-def median_of_absolutes(plan: FieldPlan, table: Table) -> NumericValue:
-    """The median the outlier rule compares with: of the values that are read and inside their bounds.
+def outlier_limit(field: Field, median: Decimal | None) -> Decimal | None:
+    """The largest value that is no outlier; None where there is no median."""
+    if median is None or field.outlier is None:
+        return None
+    return _within(field, Decimal(str(field.outlier.times)) * median, ROUND_FLOOR)
 
-    Whole units of the last decimal are counted, so that every engine finds the same median; it is returned in
-    these units (``in_units`` undoes that). Floats are taken as they are.
+
+def spread_value(plan: FieldPlan, table: Table) -> tuple[IntegerValue, FloatingValue]:
+    """The absolute values an outlier rule's median is taken of: those that are read and inside their bounds.
+
+    First in whole units of the last decimal, null for floats; then as it is, null for others.
     """
     value = plan.inside(table) if plan.inside else table[plan.column_at("outlier")]
     if plan.field.type.kind == "float":
-        return value.abs().median()
+        return ibis.null("int64"), value.abs().cast("float64")
     scale = plan.field.type.scale or 0
     # As wide as a decimal can be: in its own digits the largest value times 100 has no room.
     wide = ops.Cast(value.abs(), dt.Decimal(WIDEST, scale)).to_expr()
     units = wide * ibis.literal(10**scale, type="int64")
-    return rescaled(units, scale, dt.int64).median()
-
-
-def in_units(plan: FieldPlan, median: float | None) -> Decimal | float | None:
-    if median is None or plan.field.type.kind == "float":
-        return median
-    return Decimal(str(median)).scaleb(-(plan.field.type.scale or 0))
+    return rescaled(units, scale, dt.int64), ibis.null("float64")
 
 
 def _written(bound: float | date | None, open_end: str) -> str:

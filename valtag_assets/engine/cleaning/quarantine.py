@@ -1,56 +1,69 @@
 """The quarantine: refused rows as they came, with the rule, its reason and the value it is about."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import ibis
 from ibis.expr.types import StringValue, Table
 
-from valtag_assets.engine.cleaning.account import UNREADABLE
+from valtag_assets.engine.cleaning.account import UNREADABLE, Restated
+from valtag_assets.engine.cleaning.by_file import Rows, restate_by_file
 from valtag_assets.engine.cleaning.judge import ORIGIN, raw_table
+from valtag_assets.engine.cleaning.judged import BROKEN, BROKEN_COLUMNS, Judged
 from valtag_assets.engine.cleaning.plan import Rule
-from valtag_assets.engine.reading.tables import RawTable
-from valtag_assets.engine.session import Engine, Inputs, unbound
+from valtag_assets.engine.cleaning.restate import Before, union
+from valtag_assets.engine.session import Engine, unbound
 from valtag_assets.spec.source import Source
 
-_BROKEN = "broken"
+COLUMNS = ibis.schema(
+    {
+        "row": "int64",
+        "file": "string",
+        "rule": "string",
+        "reason": "string",
+        "field": "string",
+        "value": "string",
+        "record": "string",
+    }
+)
 
 
-def write_quarantine(
+def restate_quarantine(
     engine: Engine,
     source: Source,
-    raw: RawTable,
-    judged: Table,
-    rules: list[Rule],
-    inputs: Inputs,
-    refused: int,
+    judged: Judged | None,
+    before: Before,
+    leaving: Collection[str],
     into: Path,
-) -> None:
-    """Write the ``refused`` rows and the broken records, sorted by file and row.
+    work: Path,
+) -> Restated:
+    """Write the parts of the quarantine that files came to or left, each sorted by file and row.
 
     Columns: row (bigint), file, rule, reason, field, value (the raw value of the field; of a broken record
     its text) and record (all raw values as a JSON object of texts).
     """
-    table = _refused_rows(source, raw, judged, rules)
-    if raw.broken is not None:
-        table = table.union(_broken_records())
-        inputs = {**inputs, _BROKEN: [raw.broken]}
-    engine.write(table.order_by(["file", "row"]), inputs, into)
-    written = unbound("quarantine", table.schema())
-    (row,) = engine.fetch(written.aggregate(rows=written.count()), {"quarantine": [into]}).to_pylist()
-    expected = refused + raw.broken_rows
-    if row["rows"] != expected:
-        raise AssertionError(f"{source.source}: {expected} rows were refused, but {row['rows']} are in quarantine")
+    left = [name for name in leaving if before.files[name].quarantined]
+    new = None if judged is None else _new(source, judged)
+    return restate_by_file(engine, new, COLUMNS, ("file", "row"), before.quarantine, left, into, work)
 
 
-def _refused_rows(source: Source, raw: RawTable, judged: Table, rules: list[Rule]) -> Table:
+def _new(source: Source, judged: Judged) -> Rows:
+    found, inputs = [_refused_rows(source, judged)], dict(judged.inputs)
+    if judged.raw.broken is not None:
+        found.append(_broken_records())
+        inputs[BROKEN] = [judged.raw.broken]
+    return Rows(union(found), inputs, [name for name, account in judged.files.items() if account.quarantined])
+
+
+def _refused_rows(source: Source, judged: Judged) -> Table:
     """Refused rows joined back to their raw values; nothing of them is kept while judging."""
-    refusing = [rule for rule in rules if rule.action == "quarantine"]
+    refusing = [rule for rule in judged.rules if rule.action == "quarantine"]
     names = list(dict.fromkeys(rule.name for rule in refusing))
-    refused = judged.filter(judged["_rule"].isin(names)).select(*ORIGIN, "_rule")
-    rows = raw_table(raw)
+    refused = judged.table.filter(judged.table["_rule"].isin(names)).select(*ORIGIN, "_rule")
+    rows = raw_table(judged.raw)
     table = refused.join(rows, list(ORIGIN))
     sources = {field.name: field.source_name for field in source.fields}
-    wanted = [name for name, _ in raw.columns]
+    wanted = [name for name, _ in judged.raw.columns]
     record = ibis.struct({name: table[name].cast("string") for name in wanted})
     return table.select(
         row=table["_row"],
@@ -67,8 +80,7 @@ def _refused_rows(source: Source, raw: RawTable, judged: Table, rules: list[Rule
 
 
 def _broken_records() -> Table:
-    columns = {"file": "string", "row": "int64", "line": "int64", "text": "string", "reason": "string"}
-    table = unbound(_BROKEN, columns)
+    table = unbound(BROKEN, BROKEN_COLUMNS)
     return table.select(
         row=table["row"],
         file=table["file"],

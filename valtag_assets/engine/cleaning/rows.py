@@ -43,7 +43,7 @@ class LookupTable:
 
 
 def with_lookups(table: Table, source: Source, lookups: Mapping[str, LookupTable]) -> Table:
-    """Left join each lookup by its key. ValueError: an unknown lookup or column, or keys of two types."""
+    """Left join each lookup by its key. ValueError: keys of two types."""
     for number, lookup in enumerate(source.lookups):
         other = _lookup_table(lookup, lookups, number)
         if table[lookup.on].type() != other["_key"].type():
@@ -60,6 +60,18 @@ def lookup_inputs(source: Source, lookups: Mapping[str, LookupTable]) -> dict[st
     return {_input(number): _known(lookup, lookups).files for number, lookup in enumerate(source.lookups)}
 
 
+def taken_types(source: Source, lookups: Mapping[str, LookupTable]) -> dict[str, DataType]:
+    """The types of the columns that lookups bring. ValueError: an unknown lookup or column."""
+    found = {}
+    for lookup in source.lookups:
+        types = _known(lookup, lookups).types
+        for name in lookup.take:
+            if name not in types:
+                raise ValueError(f"lookup '{lookup.source}' has no field '{name}'; it has {', '.join(types)}")
+            found[name] = types[name]
+    return found
+
+
 def _known(lookup: Lookup, lookups: Mapping[str, LookupTable]) -> LookupTable:
     if lookup.source not in lookups:
         raise ValueError(f"lookup '{lookup.source}' has not been cleaned")
@@ -68,9 +80,6 @@ def _known(lookup: Lookup, lookups: Mapping[str, LookupTable]) -> LookupTable:
 
 def _lookup_table(lookup: Lookup, lookups: Mapping[str, LookupTable], number: int) -> Table:
     known = _known(lookup, lookups)
-    for name in lookup.take:
-        if name not in known.types:
-            raise ValueError(f"lookup '{lookup.source}' has no field '{name}'; it has {', '.join(known.types)}")
     names = dict.fromkeys((known.key, *lookup.take))
     table = unbound(_input(number), {name: to_ibis_type(known.types[name]) for name in names})
     return table.select(_key=table[known.key], **{name: table[name] for name in lookup.take})

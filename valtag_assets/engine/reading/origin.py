@@ -51,6 +51,11 @@ class Origin:
     def separator(self) -> str:
         return self.delimiter or ("\t" if self.format == "tsv" else ",")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What ``_file`` calls each of the files; a table of PostgreSQL stands for one."""
+        return tuple(map(self.label, self.paths)) or (f"PostgreSQL {self.table}",)
+
     def label(self, path: Path) -> str:
         """The name of ``path`` in ``_file`` and in messages: relative to the root, with forward slashes."""
         root = self.root or Path(os.path.commonpath([file.parent for file in self.paths]))
@@ -196,37 +201,42 @@ def _position(name: str, present: Sequence[str], label: str) -> int:
     raise SourceError(f"{label}: no column '{name}'{near}; the columns are {listed}")
 
 
-def fingerprint_files(origin: Origin, cache: Path) -> str:
-    """SHA-256 over the (name, content) of the origin's files; see ``read.fingerprint``."""
+def fingerprint_files(origin: Origin, cache: Path) -> dict[str, str]:
+    """A digest of the content of each of the origin's files, by name; see ``read.fingerprints``."""
     known = _load_cache(cache)
-    total = hashlib.sha256()
-    changed = False
-    for path in _with_logs(origin):
-        stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
-        entry = known.get(str(path))
-        if entry is None or entry[:3] != stamp:
-            with path.open("rb") as stream:
-                entry = [*stamp, hashlib.file_digest(stream, "sha256").hexdigest()]
-            known[str(path)] = entry
-            changed = True
-        total.update(json.dumps([origin.label(path), entry[3]]).encode())
-    if changed:
+    before = dict(known)
+    found = {
+        origin.label(path): _combined([_digest(file, known) for file in _with_log(origin, path)])
+        for path in origin.paths
+    }
+    if known != before:
         cache.parent.mkdir(parents=True, exist_ok=True)
         staged = cache.with_name(f"{cache.name}.{os.getpid()}")
         staged.write_text(json.dumps(known, indent=0))
         os.replace(staged, cache)
-    return total.hexdigest()
+    return found
 
 
-def _with_logs(origin: Origin) -> Iterable[Path]:
-    """The files, and for a database its write-ahead log, which holds the newest rows."""
-    for path in origin.paths:
-        yield path
-        if origin.format in ("duckdb", "sqlite"):
-            log = path.with_name(path.name + (".wal" if origin.format == "duckdb" else "-wal"))
-            if log.is_file():
-                yield log
+def _digest(path: Path, known: dict[str, list]) -> str:
+    """SHA-256 of the file's content; ``known`` learns it, with the file's size and times."""
+    stat = path.stat()
+    stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    if known.get(str(path), [])[:3] != stamp:
+        with path.open("rb") as stream:
+            known[str(path)] = [*stamp, hashlib.file_digest(stream, "sha256").hexdigest()]
+    return str(known[str(path)][3])
+
+
+def _combined(digests: Sequence[str]) -> str:
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _with_log(origin: Origin, path: Path) -> list[Path]:
+    """The file, and of a database its write-ahead log, which holds the newest rows."""
+    if origin.format not in ("duckdb", "sqlite"):
+        return [path]
+    log = path.with_name(path.name + (".wal" if origin.format == "duckdb" else "-wal"))
+    return [path, log] if log.is_file() else [path]
 
 
 def _load_cache(cache: Path) -> dict[str, list]:

@@ -26,11 +26,18 @@ def parquet_columns(origin: Origin, path: Path) -> list[str]:
 
 
 def read_parquet_files(
-    con: duckdb.DuckDBPyConnection, origin: Origin, columns: Sequence[str], output: Output
+    con: duckdb.DuckDBPyConnection,
+    origin: Origin,
+    columns: Sequence[str],
+    output: Output,
+    known: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Read all files of the origin into ``output``, one part each, with one schema."""
+    """Read all files of the origin into ``output``, one part each, with one schema that holds ``known``, too."""
     lists = [_select_list(con, origin, path, columns) for path in origin.paths]
-    types = _common_types(con, origin, columns, lists)
+    kinds = [_types(con, path, select) for path, select in zip(origin.paths, lists, strict=True)]
+    types = _common_types(con, origin, columns, lists, kinds, known)
+    for path, own in zip(origin.paths, kinds, strict=True):
+        output.own[origin.label(path)] = dict(zip(columns, own, strict=True))
     for path, select in zip(origin.paths, lists, strict=True):
         outer = "".join(f"cast({quote(name)} as {kind}) as {quote(name)}, " for name, kind in types)
         query = (
@@ -62,20 +69,30 @@ def select_list(described: Sequence[tuple[str, object]], names: Sequence[str]) -
     return "".join(parts)
 
 
+def _types(con: duckdb.DuckDBPyConnection, path: Path, select: str) -> tuple[str, ...]:
+    """The types of what ``select`` takes of one file."""
+    query = f"select {select}true from read_parquet($path) limit 0"
+    described = con.execute(query, {"path": literal_path(path)}).description or []
+    return tuple(str(column[1]) for column in described[:-1])
+
+
 def _common_types(
-    con: duckdb.DuckDBPyConnection, origin: Origin, columns: Sequence[str], lists: Sequence[str]
+    con: duckdb.DuckDBPyConnection,
+    origin: Origin,
+    columns: Sequence[str],
+    lists: Sequence[str],
+    kinds: Sequence[tuple[str, ...]],
+    known: Sequence[tuple[str, str]],
 ) -> list[tuple[str, str]]:
     """(column, type) that holds the values of every file; DuckDB's own rule for a union."""
     if not columns:
         return []
-    kinds: dict[tuple[str, ...], tuple[Path, str]] = {}
-    for path, select in zip(origin.paths, lists, strict=True):
-        query = f"select {select} from read_parquet($path) limit 0"
-        described = con.execute(query, {"path": literal_path(path)}).description or []
-        kinds.setdefault(tuple(str(column[1]) for column in described), (path, select))
+    different = {kind: (path, select) for path, select, kind in zip(origin.paths, lists, kinds, strict=True)}
     parts, values = [], {}
-    for number, (path, select) in enumerate(kinds.values()):
-        parts.append(f"(select {select} from read_parquet($path{number}) limit 0)")
+    for number, (path, select) in enumerate(different.values()):
+        parts.append(f"(select {select.removesuffix(', ')} from read_parquet($path{number}) limit 0)")
         values[f"path{number}"] = literal_path(path)
+    if known:
+        parts.append(f"(select {', '.join(f'cast(null as {kind})' for _, kind in known)} limit 0)")
     described = con.execute(" union all ".join(parts), values).description or []
     return [(name, str(column[1])) for name, column in zip(columns, described, strict=True)]

@@ -36,7 +36,7 @@ _COLUMNS = """
 @contextmanager
 def open_postgres(origin: Origin) -> Iterator[Opened]:
     """The origin's table; its URL comes from the environment variable ``origin.url_env``."""
-    label = f"PostgreSQL {origin.table}"
+    label = origin.names[0]
     connection, error_type = _connect(origin, label)
     with closing(connection), closing(connection.cursor()) as cursor:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class RawTable:
     ``path``: a folder of Parquet files, one or more, with the wanted columns, ``_file`` (text) and ``_row``
     (BIGINT). ``columns``: (name, DuckDB type) of the wanted columns, in the order asked for. ``rows``:
     accepted records. ``broken``: Parquet with file, row (record number), line, text, reason; None if there
-    are none. ``rows`` + ``broken_rows`` = records in the files.
+    are none. ``rows`` + ``broken_rows`` = records in the files. ``names``: what ``_file`` calls each file read.
     """
 
     path: Path
@@ -41,6 +41,8 @@ class RawTable:
     rows: int
     broken: Path | None
     broken_rows: int
+    names: tuple[str, ...]
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def files(self) -> list[str]:
@@ -56,6 +58,7 @@ class Output:
         self.rows = into / "rows"
         self.rows.mkdir(parents=True, exist_ok=False)
         self.accepted = 0
+        self.own: dict[str, Mapping[str, str]] = {}
         self.broken_rows = 0
         self._parts = 0
         self._broken: pq.ParquetWriter | None = None

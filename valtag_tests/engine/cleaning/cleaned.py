@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from valtag_assets.engine.cleaning.account import Account
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules
+from valtag_assets.engine.cleaning.spread import find_medians
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.expression.parse import parse
@@ -78,7 +79,7 @@ def raw_table(folder: Path, columns: Mapping[str, pa.Array], types: Mapping[str,
         "_row": pa.array(range(1, rows + 1), pa.int64()),
     }
     pq.write_table(pa.table({**columns, **origin}), folder / "part-0.parquet")
-    return RawTable(folder, tuple((name, types[name]) for name in columns), rows, None, 0)
+    return RawTable(folder, tuple((name, types[name]) for name in columns), rows, None, 0, ("a.csv",))
 
 
 def _numbers(rows: int) -> pa.Array:
@@ -113,11 +114,13 @@ def clean_raw(
     known = [look for look in spec.lookups if look.source in lookups]
     taken = {name: lookups[look.source].types[name] for look in known for name in look.take}
     with open_duckdb() as engine:
-        result = clean_source(engine, spec, project(**settings), raw, lookups, row_rules(spec, taken), into)
-    table = pq.read_table(result.clean)
+        medians = find_medians(engine, spec, project(**settings), raw, into)
+        rules = row_rules(spec, taken)
+        result = clean_source(engine, spec, project(**settings), raw, lookups, rules, medians, into)
+    table = pq.read_table(result.clean.folder)
     return Outcome(
         table.to_pylist(),
-        pq.read_table(result.quarantine).to_pylist(),
+        pq.read_table(result.quarantine.folder).to_pylist(),
         result.account,
         table.schema,
         result.data_until,

@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -94,14 +93,15 @@ def test_an_all_null_column_stays_null_whatever_its_raw_type():
             assert clean(spec, columns, {"x": written}).column("x") == [None]
 
 
-def test_only_clean_and_quarantine_are_left_in_the_folder(tmp_path):
+def test_only_the_parts_of_the_tables_are_left_in_the_folder(tmp_path):
     raw = raw_table(
         tmp_path / "raw", {"n": pa.array(["1"]), "金额": pa.array(["5"])}, {"n": "VARCHAR", "金额": "VARCHAR"}
     )
     into = tmp_path / "out"
     into.mkdir()
     clean_raw(source(FIELDS), raw, into)
-    assert sorted(path.name for path in Path(into).iterdir()) == ["clean.parquet", "quarantine.parquet"]
+    left = {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()}
+    assert left == {"clean/part-all.parquet", "merged/part-none.parquet", "quarantine/part-none.parquet"}
 
 
 def test_one_source_column_may_feed_two_fields():

@@ -8,7 +8,7 @@ import pytest
 from valtag_assets.engine.cleaning.judge import clean_schema
 from valtag_assets.engine.cleaning.rows import LookupTable
 from valtag_assets.spec.types import FLOAT, INTEGER, TEXT
-from valtag_tests.engine.cleaning.cleaned import clean, clean_raw, raw_table, source
+from valtag_tests.engine.cleaning.cleaned import clean, source
 
 ORDER_FIELDS = [
     {"name": "uid", "type": "text"},
@@ -101,14 +101,6 @@ def test_a_known_value_wins_over_a_missing_one_in_either_direction():
 def test_rows_with_a_missing_key_are_never_merged():
     rows = [("1", None, "2024-01-01", "1"), ("1", None, "2024-01-01", "1")]
     assert orders(rows, deduplicate={"key": ["order_id"]}).account.merged == 0
-
-
-def test_nothing_but_the_clean_table_and_the_quarantine_is_left(tmp_path):
-    spec = source(ORDER_FIELDS, **ORDERS, deduplicate={"key": ["order_id"]})
-    columns = {field["name"]: pa.array(["1", "1"]) for field in ORDER_FIELDS}
-    raw = raw_table(tmp_path / "raw", columns, dict.fromkeys(columns, "VARCHAR"))
-    clean_raw(spec, raw, tmp_path)
-    assert sorted(file.name for file in tmp_path.glob("*.*")) == ["clean.parquet", "quarantine.parquet"]
 
 
 def test_equal_rows_stay_apart_unless_a_key_says_they_are_one():

@@ -24,7 +24,7 @@ FIELDS = [
 def judged():
     spec = source(FIELDS)
     columns = tuple((field.source_name, "VARCHAR") for field in spec.fields)
-    raw = RawTable(Path("raw"), columns, 0, None, 0)
+    raw = RawTable(Path("raw"), columns, 0, None, 0, ())
     return judge(spec, project(), raw, {}, RowRules(), {"n": Decimal(5)})[0]
 
 
@@ -38,6 +38,6 @@ def test_the_judged_table_compiles_for_spark():
 def test_the_text_of_the_sql_grows_with_the_steps_and_not_with_their_uses(fields):
     spec = source(FIELDS[:1] + [{**FIELDS[4], "name": f"f{n}"} for n in range(fields)])
     columns = tuple((field.source_name, "VARCHAR") for field in spec.fields)
-    raw = RawTable(Path("raw"), columns, 0, None, 0)
+    raw = RawTable(Path("raw"), columns, 0, None, 0, ())
     table, _ = judge(spec, project(), raw, {}, RowRules(), {})
     assert len(compile_sql(table, "duckdb")) < 12_000 * (fields + 1)
