@@ -140,31 +140,6 @@ def test_what_is_refused_is_refused_by_the_same_rule_with_the_same_words(
     assert found.account.quarantined and found.account.filtered
 
 
-def test_files_that_come_change_and_go_are_restated_alike(
-    tmp_path: Path, duck: DuckDBEngine, spark: SparkEngine
-) -> None:
-    spec = orders({"outlier": {"times": 3}}, deduplicate={"key": ["order_id"], "order": ["amount desc"]})
-    history = [
-        {"a.csv": JANUARY, "b.csv": FEBRUARY},
-        {
-            "a.csv": JANUARY,
-            "b.csv": FEBRUARY,
-            "c.csv": (("a", "3", "2024-02-07", "9"), ("f", "4", "2024-03-01", "90")),
-        },
-        {"a.csv": JANUARY, "c.csv": (("f", "4", "2024-03-01", "40"), ("c", "2", "2024-02-05", "80"))},
-    ]
-    found = []
-    for engine in (duck, spark):
-        (tmp_path / engine.name).mkdir()
-        shelf, state, files = Shelf(tmp_path / engine.name, engine, spec), NOTHING, {}
-        for after in history:
-            state, files = shelf.follow(state, files, after), after
-            found.append((engine.name, state))
-    for (_, one), (_, other) in zip(found[:3], found[3:], strict=True):
-        assert one.rows() == other.rows()
-        assert (one.files, one.account, one.medians) == (other.files, other.account, other.medians)
-
-
 # DuckDB's type of a raw column, Arrow's, and six values; times are microseconds since 1970, days likewise.
 MOMENTS = [1_711_848_600_000_000, -62_135_596_800_000_000, None, -1, 1_729_992_600_000_000, 0]
 TYPED: dict[str, tuple[str, pa.DataType, list[Any]]] = {
@@ -219,3 +194,28 @@ def test_patterns_replace_alike(tmp_path: Path, duck: DuckDBEngine, spark: Spark
         for place, pattern in enumerate(SAME)
     ]
     both(duck, spark, tmp_path, source([{"name": "n", "type": "integer"}, *fields]), raw)
+
+
+def test_files_that_come_change_and_go_are_restated_alike(
+    tmp_path: Path, duck: DuckDBEngine, spark: SparkEngine
+) -> None:
+    spec = orders({"outlier": {"times": 3}}, deduplicate={"key": ["order_id"], "order": ["amount desc"]})
+    history = [
+        {"a.csv": JANUARY, "b.csv": FEBRUARY},
+        {
+            "a.csv": JANUARY,
+            "b.csv": FEBRUARY,
+            "c.csv": (("a", "3", "2024-02-07", "9"), ("f", "4", "2024-03-01", "90")),
+        },
+        {"a.csv": JANUARY, "c.csv": (("f", "4", "2024-03-01", "40"), ("c", "2", "2024-02-05", "80"))},
+    ]
+    found = []
+    for engine in (duck, spark):
+        (tmp_path / engine.name).mkdir()
+        shelf, state, files = Shelf(tmp_path / engine.name, engine, spec), NOTHING, {}
+        for after in history:
+            state, files = shelf.follow(state, files, after), after
+            found.append((engine.name, state))
+    for (_, one), (_, other) in zip(found[:3], found[3:], strict=True):
+        assert one.rows() == other.rows()
+        assert (one.files, one.account, one.medians) == (other.files, other.account, other.medians)
