@@ -42,6 +42,7 @@ PIECES = {
         "select": "quoted names",
         "value": "a quoted name and what is around it",
         "kind": "a type name that DuckDB itself gave",
+        "nulls": "type names that DuckDB itself gave",
         "number": "a whole number in the name of a parameter",
     },
     "engine/reading/postgres.py": {
