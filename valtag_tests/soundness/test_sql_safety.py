@@ -44,6 +44,7 @@ PIECES = {
         "', '.join((f'cast(null as {kind})' for _, kind in known))": "type names that DuckDB itself gave",
         "value": "a quoted name and what is around it",
         "kind": "a type name that DuckDB itself gave",
+        "nulls": "type names that DuckDB itself gave",
         "number": "a whole number in the name of a parameter",
     },
     "engine/reading/postgres.py": {

@@ -90,9 +90,10 @@ def _common_types(
     different = {kind: (path, select) for path, select, kind in zip(origin.paths, lists, kinds, strict=True)}
     parts, values = [], {}
     for number, (path, select) in enumerate(different.values()):
-        parts.append(f"(select {select.removesuffix(', ')} from read_parquet($path{number}) limit 0)")
+        parts.append(f"(select {select} from read_parquet($path{number}) limit 0)")
         values[f"path{number}"] = literal_path(path)
     if known:
-        parts.append(f"(select {', '.join(f'cast(null as {kind})' for _, kind in known)} limit 0)")
+        nulls = "".join(f"cast(null as {kind}), " for _, kind in known)
+        parts.append(f"(select {nulls} from range(0))")
     described = con.execute(" union all ".join(parts), values).description or []
     return [(name, str(column[1])) for name, column in zip(columns, described, strict=True)]
