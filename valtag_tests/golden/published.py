@@ -36,11 +36,11 @@ class Published:
 
     def scan(self, table: str) -> str:
         """The published rows as something DuckDB can select from."""
-        (file,) = self.snapshot(table).files
-        return f"read_parquet('{file}', hive_partitioning = false)"
+        files = [str(file) for file in self.snapshot(table).files]
+        return f"read_parquet({files}, hive_partitioning = false)"
 
     def rows(self, table: str) -> pd.DataFrame:
-        return pd.read_parquet(self.snapshot(table).files[0], partitioning=None)
+        return pd.concat(pd.read_parquet(file, partitioning=None) for file in self.snapshot(table).files)
 
     def tags(self) -> dict[str, str]:
         """The category of every tag of the catalog."""

@@ -213,7 +213,7 @@ class Shop:
     def rows(self, table: str, as_of: date | None = AS_OF) -> pd.DataFrame:
         snapshot = self.served(table, as_of)
         assert snapshot is not None, f"{table} is not published"
-        return pd.read_parquet(next(iter(snapshot.files)))
+        return pd.concat(map(pd.read_parquet, snapshot.files), ignore_index=True)
 
 
 def results_of(events: list[Any], asset: str) -> dict[str, Any]:
