@@ -150,7 +150,9 @@ def _session(master: str, settings: Mapping[str, str], log: Path) -> SparkSessio
     else:
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
         builder = builder.master(master)
-        known = {**_USUAL, "spark.local.dir": str(log.parent), **settings}
+        # Nothing is kept in Spark's own warehouse, but it makes the folder, by itself where we happen to stand.
+        places = {"spark.local.dir": str(log.parent), "spark.sql.warehouse.dir": str(log.parent / "spark-warehouse")}
+        known = {**_USUAL, **places, **settings}
     for name, value in known.items():
         builder = builder.config(name, value)
     # PySpark logs what it raises as well, with the whole plan.
