@@ -99,7 +99,7 @@ FAR_DAYS = [
 ]
 CODES = [tag.code for tag in every_tag().categories["everything"].tags]
 CODES += [tag.code for tag in every_tag().categories["filtered"].tags]
-EXAMPLES = int(os.environ.get("VALTAG_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("VALTAG_EXAMPLES", "8"))
 
 
 def some_tags(codes: list[str]) -> tuple[ResolvedTag, ...]:

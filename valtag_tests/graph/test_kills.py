@@ -27,7 +27,7 @@ from valtag_assets.warehouse.store import Warehouse
 from valtag_tests.graph.shop import AS_OF, Shop, orders
 from valtag_tests.warehouse.publishing import die_before
 
-KILLS = int(os.environ.get("VALTAG_KILLS", "5"))
+KILLS = int(os.environ.get("VALTAG_KILLS", "2"))
 NOTHING_OLD = Retention(days=1, month_ends=False, replaced_days=1)
 IN_DAYS = timedelta(days=3)
 PROCESSES = multiprocessing.get_context("forkserver")
