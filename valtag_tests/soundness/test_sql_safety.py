@@ -40,8 +40,6 @@ PIECES = {
     "engine/reading/parquet.py": {
         "outer": "_outer: quoted names",
         "select": "quoted names",
-        "select.removesuffix(', ')": "quoted names",
-        "', '.join((f'cast(null as {kind})' for _, kind in known))": "type names that DuckDB itself gave",
         "value": "a quoted name and what is around it",
         "kind": "a type name that DuckDB itself gave",
         "nulls": "type names that DuckDB itself gave",
