@@ -18,7 +18,7 @@ from valtag_assets.graph.health import WELL, Health, table_health
 from valtag_assets.graph.jobs import DAILY, HEALTH, RECHECK
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of, source_name
-from valtag_assets.graph.stages import asset_key
+from valtag_assets.graph.stages import after_deadline, asset_key
 from valtag_assets.graph.upkeep import vacuum_schedule
 
 LEAD = timedelta(hours=2)
@@ -63,17 +63,9 @@ def _daily(setting: Setting) -> dg.ScheduleDefinition:
 
 
 def _nightly(setting: Setting) -> dg.ScheduleDefinition:
-    """After the deadline, when the machines are idle: what is served against the clean rows."""
-    project = setting.resolved.catalog.project
-    hour, minute = project.refresh.hour_minute
-    return dg.ScheduleDefinition(
-        name="nightly_recheck",
-        job_name=RECHECK,
-        cron_schedule=f"{minute} {(hour + LEAD.seconds // 3600) % 24} * * *",
-        execution_timezone=project.timezone,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="抽样全量重算，与已发布的标签逐格比对 · A sample recomputed in full and compared",
-    )
+    """When the machines are idle: what is served against the clean rows."""
+    says = "抽样全量重算，与已发布的标签逐格比对 · A sample recomputed in full and compared"
+    return after_deadline(setting, 2, "nightly_recheck", RECHECK, says)
 
 
 def _landing(setting: Setting) -> dg.SensorDefinition:

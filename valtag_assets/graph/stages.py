@@ -33,6 +33,20 @@ def refresh_of(setting: Setting, category: str) -> Refresh:
     return catalog.categories[category].spec.refresh or catalog.project.refresh
 
 
+def after_deadline(setting: Setting, hours: int, name: str, job: str, says: str) -> dg.ScheduleDefinition:
+    """A schedule for what follows the daily refresh: so many hours after its deadline; stopped until started."""
+    project = setting.resolved.catalog.project
+    hour, minute = project.refresh.hour_minute
+    return dg.ScheduleDefinition(
+        name=name,
+        job_name=job,
+        cron_schedule=f"{minute} {(hour + hours) % 24} * * *",
+        execution_timezone=project.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=says,
+    )
+
+
 def run_as_of(context: dg.AssetExecutionContext, setting: Setting) -> date:
     """The as-of of this run: its partition, or the last date that is over."""
     partition = context.run.tags.get(PARTITION_TAG)

@@ -11,6 +11,7 @@ from valtag_assets.engine.incremental import layers, unneeded
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.graph.merging import merged_groups
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import after_deadline
 from valtag_assets.warehouse.snapshot import TableRef
 from valtag_assets.warehouse.vacuum import Vacuumed, vacuum
 
@@ -73,13 +74,5 @@ def vacuum_job(setting: Setting) -> dg.JobDefinition:
 
 def vacuum_schedule(setting: Setting) -> dg.ScheduleDefinition:
     """Every day an hour after the deadline, when the refresh is through."""
-    project = setting.resolved.catalog.project
-    hour, minute = project.refresh.hour_minute
-    return dg.ScheduleDefinition(
-        name="daily_vacuum",
-        job_name=VACUUM,
-        cron_schedule=f"{minute} {(hour + 1) % 24} * * *",
-        execution_timezone=project.timezone,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="每日截止时间后一小时清理 · An hour after the deadline",
-    )
+    says = "每日截止时间后一小时清理 · An hour after the deadline"
+    return after_deadline(setting, 1, "daily_vacuum", VACUUM, says)
