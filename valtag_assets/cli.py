@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 import typer
 
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, local_date
+from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
-from valtag_assets.console.mistake import Exit, Mistake
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
-from valtag_assets.graph.setting import DEFAULT_CATALOG
+from valtag_assets.spec.mistake import Mistake
 
 app = typer.Typer(
     name="valtag",
@@ -33,43 +34,18 @@ app = typer.Typer(
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 
 
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"'{text}' is no date; write it as 2024-01-31") from error
-
-
-Catalog = Annotated[
-    str | None,
-    typer.Option(
-        "--catalog",
-        "-c",
-        envvar="VALTAG_CATALOG",
-        help=f"A catalog folder, or the name of a shipped catalog (default {DEFAULT_CATALOG}).",
-    ),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", envvar="VALTAG_DATA", help="Folder of landing files and the warehouse (default ./data)."),
-]
-AsOf = Annotated[
-    date | None,
-    typer.Option("--as-of", parser=_date, metavar="DATE", help="The date at whose end values hold, as 2024-01-31."),
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
-
-
 @app.command()
 def run(
     catalog: Catalog = None,
     as_of: AsOf = None,
     first: Annotated[
         date | None,
-        typer.Option("--from", parser=_date, metavar="DATE", help="With --to: every as-of from this one, in order."),
+        typer.Option(
+            "--from", parser=local_date, metavar="DATE", help="With --to: every as-of from this one, in order."
+        ),
     ] = None,
     last: Annotated[
-        date | None, typer.Option("--to", parser=_date, metavar="DATE", help="With --from: the last of them.")
+        date | None, typer.Option("--to", parser=local_date, metavar="DATE", help="With --from: the last of them.")
     ] = None,
     select: Annotated[
         list[str] | None,

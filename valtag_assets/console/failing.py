@@ -6,10 +6,11 @@ from pathlib import Path
 
 from rich.text import Text
 
+from valtag_assets.console.exits import Exit
 from valtag_assets.console.listings import print_problems
-from valtag_assets.console.mistake import Exit, Mistake
 from valtag_assets.console.screen import screen
 from valtag_assets.graph.report import Ran
+from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import CatalogError
 from valtag_assets.warehouse.errors import WarehouseError
 

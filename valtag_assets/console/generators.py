@@ -4,8 +4,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from valtag_assets.console.mistake import Mistake
 from valtag_assets.graph.setting import SHIPPED
+from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 
 

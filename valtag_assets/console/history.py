@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.text import Text
 
-from valtag_assets.console.mistake import Mistake
 from valtag_assets.console.screen import count, table
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.warehouse.errors import Removed
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from valtag_assets.console.mistake import Mistake
 from valtag_assets.graph.setting import DEFAULT_CATALOG, SHIPPED, Setting, catalog_folder, setting_from
+from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 
 

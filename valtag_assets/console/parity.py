@@ -12,13 +12,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from valtag_assets.console.access import MASK, QUARANTINE, column_levels, hides_quarantine, may_read, role_level
-from valtag_assets.console.mistake import Mistake
 from valtag_assets.console.progress import table_lines
 from valtag_assets.console.running import REFUSALS, Progress, run
 from valtag_assets.console.screen import count, table
+from valtag_assets.engine.access import MASK, QUARANTINE, column_levels, hides_quarantine, may_read, role_level
 from valtag_assets.graph.home import VARIABLE
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.comparison import Comparison, compare
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 

@@ -10,7 +10,9 @@ import ibis
 from rich.console import Console
 from rich.text import Text
 
-from valtag_assets.console.access import (
+from valtag_assets.console.history import find_snapshot
+from valtag_assets.console.screen import table
+from valtag_assets.engine.access import (
     MASK,
     QUARANTINE,
     column_levels,
@@ -19,9 +21,6 @@ from valtag_assets.console.access import (
     may_read,
     role_level,
 )
-from valtag_assets.console.history import find_snapshot
-from valtag_assets.console.mistake import Mistake
-from valtag_assets.console.screen import table
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.session import unbound
@@ -32,6 +31,7 @@ from valtag_assets.expression.parse import parse
 from valtag_assets.expression.resolve_tag import tag_symbol
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.types import BOOLEAN, DataType, parse_type
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from valtag_assets.console.mistake import Mistake
+from valtag_assets.spec.mistake import Mistake
 
 
 def days_of(as_of: date | None, first: date | None, last: date | None) -> list[date]:

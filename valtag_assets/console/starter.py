@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from valtag_assets.console.mistake import Mistake
 from valtag_assets.graph.setting import SHIPPED
 from valtag_assets.spec.block import Code
+from valtag_assets.spec.mistake import Mistake
 
 STARTER = "starter"
 

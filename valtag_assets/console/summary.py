@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from valtag_assets.console.mistake import Exit
+from valtag_assets.console.exits import Exit
 from valtag_assets.engine.rfm import Group, tier_groups
 from valtag_assets.expression.resolved import ResolvedCategory, ResolvedScore, ResolvedSegment
 from valtag_assets.graph.gates import why_held

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from valtag_assets.console.mistake import Exit
+from valtag_assets.console.exits import Exit
 from valtag_assets.console.screen import count, share, state, table
 from valtag_assets.console.summary import NOT_TRIED, Summary
 

@@ -2,11 +2,11 @@
 
 from datetime import date
 
-from valtag_assets.console.mistake import Mistake
 from valtag_assets.engine.session import COMPILERS, compile_sql
 from valtag_assets.engine.tags import tag_expression
 from valtag_assets.expression.origins import lineage_texts
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.warehouse.snapshot import TableRef
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 from types import FrameType
 
-from valtag_assets.console.mistake import Mistake
+from valtag_assets.spec.mistake import Mistake
 
 HOST = "127.0.0.1"
 _GRACE = 15.0

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the one exception for what the user can put right."""
+"""How a command ends."""
 
 from enum import IntEnum
 
@@ -11,7 +11,3 @@ class Exit(IntEnum):
     HELD = 2  # a gate held something
     FAULT = 3  # a fault of valtag or of the machine
     STOPPED = 130  # Ctrl-C, as shells count it
-
-
-class Mistake(Exception):
-    """Something the user asked for that can't be done; the message says what is wrong and what to do."""
