@@ -76,20 +76,30 @@ def _measure(rows: ibis.Table, event: Event, where: ir.BooleanValue | None, as_o
     return total(value, event.of.type, where) if event.measure == "sum" else value.nunique(where=where)
 
 
+def measured(measure: ir.Value, event: Event) -> ir.NumericValue:
+    """A measure of ``event_table`` for anybody: a person without rows measures 0."""
+    kind = _kind(event)
+    return ibis.coalesce(measure, constant(Decimal(0) if kind.kind == "decimal" else 0, kind))
+
+
 def compared(measure: ir.Value, event: Event) -> ir.BooleanValue:
-    """Whether a measure of ``event_table`` is as ``event`` wants it; a person without rows measures 0."""
-    kind = DataType("integer")
+    """Whether a measure of ``event_table`` is as ``event`` wants it."""
+    kind, known = _kind(event), measured(measure, event)
     value: int | Decimal = event.value
-    if event.measure == "sum":
-        assert event.of is not None and event.of.type is not None
-        kind = summed(event.of.type)
+    if kind.kind == "decimal":
         exact = Decimal(value)
         unit = Decimal(1).scaleb(-(kind.scale or 0))
         value = exact.quantize(unit, ROUND_CEILING if event.comparison == "at_least" else ROUND_FLOOR)
         if event.comparison == "exactly" and value != exact:
             return ibis.literal(False)  # no sum has so many decimals
-    known = ibis.coalesce(measure, constant(type(value)(0), kind))
     wanted = constant(value, kind)
     if event.comparison == "at_least":
         return known >= wanted
     return known <= wanted if event.comparison == "at_most" else known == wanted
+
+
+def _kind(event: Event) -> DataType:
+    if event.measure != "sum":
+        return DataType("integer")
+    assert event.of is not None and event.of.type is not None
+    return summed(event.of.type)

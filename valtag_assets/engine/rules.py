@@ -12,7 +12,7 @@ from operator import and_, or_
 import ibis
 import ibis.expr.types as ir
 
-from valtag_assets.engine.events import compared, event_table
+from valtag_assets.engine.events import compared, event_table, measured
 from valtag_assets.engine.lists import list_table
 from valtag_assets.engine.persons import PERSON, clean_name, persons_table
 from valtag_assets.engine.rfm import score_table, scores_name
@@ -116,9 +116,30 @@ def rule_table(
     resolved: Resolved, rules: Mapping[str, ResolvedRule], as_of: date, persons: ibis.Table | None = None
 ) -> ibis.Table:
     """(person_id, one boolean per rule): whether each rule holds for each person, or each of ``persons``."""
-    table = persons_table() if persons is None else persons
-    table = with_columns(resolved, table, frozenset().union(*map(columns_read, rules.values())))
-    columns = _Columns.of(resolved, rules.values(), as_of)
+    table, columns = _asked(resolved, rules.values(), as_of, persons_table() if persons is None else persons)
+    held = {code: _holds(rule, table, columns, as_of) for code, rule in rules.items()}
+    return table.select(PERSON, **held)
+
+
+def leaf_table(resolved: Resolved, rule: ResolvedRule, as_of: date, persons: ibis.Table) -> ibis.Table:
+    """What a rule sees of ``persons``: (person_id; of its n-th leaf ``_leaf<n>``, whether it holds, and of an event
+    ``_seen<n>``, what was measured; every tag and score column it reads)."""
+    table, columns = _asked(resolved, [rule], as_of, persons)
+    found: dict[str, ir.Value] = {}
+    for number, leaf in enumerate(leaves(rule)):
+        found[f"_leaf{number}"] = _holds(leaf, table, columns, as_of)
+        if isinstance(leaf, Did):
+            found[f"_seen{number}"] = measured(table[columns.events[_measured(leaf.event)][0]], leaf.event)
+    return table.select(PERSON, *sorted(columns_read(rule)), **found)
+
+
+def _asked(
+    resolved: Resolved, rules: Iterable[ResolvedRule], as_of: date, persons: ibis.Table
+) -> tuple[ibis.Table, _Columns]:
+    """``persons`` with everything the rules look at beside, and under which names."""
+    rules = list(rules)
+    table = with_columns(resolved, persons, frozenset().union(*map(columns_read, rules)))
+    columns = _Columns.of(resolved, rules, as_of)
     by_fact: dict[str, dict[str, Event]] = defaultdict(dict)
     for name, event in columns.events.values():
         by_fact[event.fact][name] = event
@@ -126,8 +147,7 @@ def rule_table(
         table = _joined(table, event_table(resolved.sources[fact], events, as_of))
     for name, members in columns.members.values():
         table = _joined(table, members.mutate(**{name: ibis.literal(True)}))
-    held = {code: _holds(rule, table, columns, as_of) for code, rule in rules.items()}
-    return table.select(PERSON, **held)
+    return table, columns
 
 
 def _joined(table: ibis.Table, other: ibis.Table) -> ibis.Table:

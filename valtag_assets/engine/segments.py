@@ -1,6 +1,6 @@
 """Audiences: who is a member at an as-of date."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 import ibis
@@ -42,10 +42,7 @@ def segment_expression(
     """
     if matches is None:
         matches = rule_table(resolved, {segment.code: segment.rule}, as_of)
-    table = matches.filter(matches[segment.code]).select(PERSON)
-    for member in [*segment.excluded, *(Member("segment", code) for code in segment.above)]:
-        others = list_table(member.code) if member.kind == "list" else segment_table(member.code)
-        table = table.anti_join(others, PERSON)
+    table = without(matches.filter(matches[segment.code]).select(PERSON), barriers(segment))
     spec = segment.spec
     if spec.sample is not None:
         table = _sampled(table, spec.sample)
@@ -59,6 +56,34 @@ def segment_expression(
         table = table.select(PERSON)
     holdout = ibis.literal(False) if spec.holdout is None else _drawn(table, spec.holdout.seed, spec.holdout.share)
     return table.mutate(**{HOLDOUT: holdout}).order_by(PERSON)
+
+
+def without(table: ibis.Table, members: Iterable[Member]) -> ibis.Table:
+    """The rows of ``table`` whose persons are in none of these segments and lists."""
+    for member in members:
+        others = list_table(member.code) if member.kind == "list" else segment_table(member.code)
+        table = table.anti_join(others, PERSON)
+    return table
+
+
+def stages_expression(segment: ResolvedSegment, persons: ibis.Table) -> ibis.Table:
+    """What stands between a rule that holds and membership: (person_id, ``_barred<n>`` of each exclusion and each
+    audience above it in the waterfall, ``_drawn`` of a sampled share) of ``persons``."""
+    table = persons
+    for number, member in enumerate(barriers(segment)):
+        others = list_table(member.code) if member.kind == "list" else segment_table(member.code)
+        marked = others.select(**{f"_{PERSON}": others[PERSON]}).mutate(**{f"_barred{number}": ibis.literal(True)})
+        table = table.left_join(marked, table[PERSON] == marked[f"_{PERSON}"]).drop(f"_{PERSON}")
+    barred = {name: ibis.coalesce(table[name], ibis.literal(False)) for name in table.columns if name != PERSON}
+    sample = segment.spec.sample
+    share = sample.share if sample is not None else None
+    drawn = ibis.literal(True) if sample is None or share is None else _drawn(table, sample.seed, share)
+    return table.select(PERSON, **barred, **{_DRAWN: drawn})
+
+
+def barriers(segment: ResolvedSegment) -> list[Member]:
+    """Whose members are not in the audience, whatever its rule says."""
+    return [*segment.excluded, *(Member("segment", code) for code in segment.above)]
 
 
 def changes_expression(segment: str, previous: str = "previous") -> ibis.Table:
@@ -84,8 +109,14 @@ def _drawn(table: ibis.Table, seed: int, share: float) -> ir.BooleanValue:
 def _sampled(table: ibis.Table, sample: Sample) -> ibis.Table:
     if sample.share is not None:
         return table.filter(_drawn(table, sample.seed, sample.share))
-    drawn = table.mutate(**{_DRAWN: _digest(table, sample.seed)})
-    return drawn.order_by(drawn[_DRAWN], drawn[PERSON]).limit(sample.count).select(PERSON)
+    assert sample.count is not None
+    return drawn_first(table, sample.seed, sample.count)
+
+
+def drawn_first(table: ibis.Table, seed: int, how_many: int) -> ibis.Table:
+    """(person_id) of so many persons of ``table``, the same ones for the same persons and seed."""
+    drawn = table.mutate(**{_DRAWN: _digest(table, seed)})
+    return drawn.order_by(drawn[_DRAWN], drawn[PERSON]).limit(how_many).select(PERSON)
 
 
 def _order(table: ibis.Table, order: Sequence[Ordered], as_of: date) -> list[ir.Value]:

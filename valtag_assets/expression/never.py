@@ -88,7 +88,7 @@ def _checked(rule: ResolvedRule, known: Known, found: list[str]) -> Known | None
         possible = [_checked(part, known, found) is not None for part in rule.rules]
         return known if sum(possible) >= max(rule.least, 1) else None
     if isinstance(rule, Condition):
-        return _after(list(_comparisons(rule.node)), meaning(rule.node), known, found)
+        return _after(list(comparisons(rule.node)), meaning(rule.node), known, found)
     if isinstance(rule, Did):
         event = rule.event
         how = _OPPOSITE[_WORDS[event.comparison]] if rule.absent else _WORDS[event.comparison]
@@ -145,7 +145,7 @@ def _domain(known: Range) -> str:
     return " and ".join(end for end in ends if end)
 
 
-def _comparisons(node: Node) -> Iterator[tuple[str, str, Any, bool]]:
+def comparisons(node: Node) -> Iterator[tuple[str, str, Any, bool]]:
     """(what, how, constant, whether it is a whole number) for each comparison that must hold if ``node`` does."""
     if isinstance(node, Name):
         yield node.code, "in", frozenset({True}), False

@@ -11,7 +11,7 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
-from valtag_assets.expression.resolve_segment import resolve_channels, resolve_segments, rule_scope
+from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
     concrete_codes,
@@ -66,7 +66,8 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     scope = rule_scope(symbols, scores, sources, tuple(catalog.segments))
     segments = resolve_segments(catalog, tags, scope, problems)
     channels = resolve_channels(catalog, scope, problems)
-    return Resolved(catalog, sources, tags, categories, scores, segments, channels, scope), problems
+    excluded = exclusions(catalog, scope)
+    return Resolved(catalog, sources, tags, categories, scores, segments, channels, excluded, scope), problems
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:

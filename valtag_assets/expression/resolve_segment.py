@@ -62,7 +62,8 @@ def resolve_segments(
         code: _segment(catalog, entry, tags, scope, domains, problems) for code, entry in catalog.segments.items()
     }
     problems.extend(_exclusion_faults(catalog, scope))
-    found = {code: _with_exclusions(catalog, scope, found, segment) for code, segment in found.items()}
+    excluded = exclusions(catalog, scope)
+    found = {code: _with_exclusions(excluded, found, segment) for code, segment in found.items()}
     order = _order(found, problems)
     return {code: found[code] for code in order}
 
@@ -194,21 +195,23 @@ def _exclusion_faults(catalog: Catalog, scope: RuleScope) -> Iterator[Problem]:
                 yield Problem(catalog.root / "project.yaml", 1, f"exclusions.{kind}", message)
 
 
+def exclusions(catalog: Catalog, scope: RuleScope) -> tuple[Member, ...]:
+    """Whose members are in no audience: the project's exclusions that exist."""
+    excluded = catalog.project.exclusions
+    lists = [Member("list", code) for code in excluded.lists if code in scope.lists]
+    return (*lists, *(Member("segment", code) for code in excluded.segments if code in scope.segments))
+
+
 def _with_exclusions(
-    catalog: Catalog, scope: RuleScope, found: Mapping[str, ResolvedSegment], segment: ResolvedSegment
+    members: tuple[Member, ...], found: Mapping[str, ResolvedSegment], segment: ResolvedSegment
 ) -> ResolvedSegment:
     """``segment`` with the project's exclusions, unless it is one of them or one of them is made of it."""
-    exclusions = catalog.project.exclusions
-    segments = [code for code in exclusions.segments if code in found]
-    if segment.code in _below(found, segments):
-        return segment
-    members = [Member("list", code) for code in exclusions.lists if code in scope.lists]
-    members += [Member("segment", code) for code in segments]
-    if not members:
+    segments = [member.code for member in members if member.kind == "segment"]
+    if not members or segment.code in _below(found, segments):
         return segment
     return replace(
         segment,
-        excluded=tuple(members),
+        excluded=members,
         segments=segment.segments | set(segments),
         lists=segment.lists | {member.code for member in members if member.kind == "list"},
         meaning=repr((segment.meaning, [(member.kind, member.code) for member in members])),

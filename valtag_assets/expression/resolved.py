@@ -238,6 +238,7 @@ class Resolved:
     scores: Mapping[str, ResolvedScore]
     segments: Mapping[str, ResolvedSegment]
     channels: Mapping[str, ResolvedChannel]
+    exclusions: tuple[Member, ...]
     rules: RuleScope = field(repr=False, compare=False)
 
     def score_of(self, column: str) -> str | None:
