@@ -78,7 +78,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
 def _segments_of(context: dg.AssetExecutionContext) -> Collection[str] | None:
     """The audiences of this run; None: all of them."""
     chosen = context.run.asset_selection
-    return None if chosen is None else [key.path[1] for key in chosen if key.path[0] == "segments"]
+    return [key.path[1] for key in chosen if key.path[0] == "segments"] if chosen else None
 
 
 def rule_lines(rule: ResolvedRule, depth: int = 0) -> str:
