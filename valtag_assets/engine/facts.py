@@ -79,7 +79,7 @@ class _Rows:
 
         table = keyed(source, {time_of(source).code}.union(*(_names(source, item) for item in aggregates)))
         moment = table[time_of(source).code]
-        kept = [table[OWNER].notnull(), *_between(moment, first, last)]
+        kept = [table[OWNER].notnull(), *between(moment, first, last)]
         if shared is not None:
             where = wheres[shared]
             assert where is not None
@@ -94,7 +94,7 @@ class _Rows:
         """Which of the rows the tag looks at; None when it looks at all."""
         span = span_of(aggregate.window, self.as_of)
         narrower = (None if span.first == self.first else span.first, None if span.last == self.last else span.last)
-        conditions = _between(self.moment, *narrower)
+        conditions = between(self.moment, *narrower)
         if aggregate.where is not None and _text(aggregate) != self.where:
             conditions.append(compile_condition(aggregate.where, self.table, self.as_of))
         return ibis.and_(*conditions) if conditions else None
@@ -126,7 +126,7 @@ def _names(source: ResolvedSource, aggregate: Aggregate) -> frozenset[str]:
     return frozenset().union(*(names_read(node) for node in (*order, *nodes_of(aggregate))))
 
 
-def _between(moment: ir.Value, first: date | None, last: date | None) -> list[ir.BooleanValue]:
+def between(moment: ir.Value, first: date | None, last: date | None) -> list[ir.BooleanValue]:
     """Conditions for a local date from ``first`` to ``last``, both included; the column itself stays bare."""
     dated = moment.type().is_date()
     found = []

@@ -11,6 +11,7 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_report import resolve_reports
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
     concrete_codes,
@@ -66,7 +67,8 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     scores = {code: _score(entry, Scope(symbols, "tag"), problems) for code, entry in catalog.scores.items()}
     _score_columns_are_new(catalog, symbols, scores, problems)
     segments = _segments(catalog, tags, symbols, scores, problems)
-    return Resolved(catalog, sources, tags, categories, scores, segments), problems
+    reports = resolve_reports(catalog, sources, tags, _person_scope(symbols, scores), problems)
+    return Resolved(catalog, sources, tags, categories, scores, segments, reports), problems
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:
@@ -250,6 +252,16 @@ def _score_columns_are_new(
                 problems.append(catalog.scores[code].problem(message, "score"))
 
 
+def _person_scope(symbols: list[Symbol], scores: Mapping[str, ResolvedScore]) -> Scope:
+    """All that is known of a person: every tag, and every column of a score."""
+    columns = [
+        Symbol(column, kind, score.values.get(column))
+        for score in scores.values()
+        for column, kind in score.columns.items()
+    ]
+    return Scope([*symbols, *columns], "tag or score")
+
+
 def _segments(
     catalog: Catalog,
     tags: Mapping[str, ResolvedTag],
@@ -257,12 +269,7 @@ def _segments(
     scores: Mapping[str, ResolvedScore],
     problems: list[Problem],
 ) -> dict[str, ResolvedSegment]:
-    columns = [
-        Symbol(column, kind, score.values.get(column))
-        for score in scores.values()
-        for column, kind in score.columns.items()
-    ]
-    scope = Scope([*symbols, *columns], "tag or score")
+    scope = _person_scope(symbols, scores)
     found = {}
     for code, entry in catalog.segments.items():
         rule = _rule(entry, entry.spec.rule, scope, ("rule",), problems)
