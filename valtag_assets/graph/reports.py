@@ -23,6 +23,7 @@ from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import ResolvedReport
 from valtag_assets.graph.agreement import Reconciling
 from valtag_assets.graph.checks import check_specs
+from valtag_assets.graph.comments import report_comments
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.metadata import describe
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
@@ -33,7 +34,7 @@ from valtag_assets.graph.tags import data_until, wanted_tags
 from valtag_assets.quality.column import HIDDEN_LEVELS
 from valtag_assets.quality.outcome import plain
 from valtag_assets.quality.report import agreement_verdicts, report_expectations
-from valtag_assets.spec.report import ROW, TOTAL
+from valtag_assets.spec.report import ROW
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 GROUP = "7_reports"
@@ -146,21 +147,10 @@ def _chosen(report: ResolvedReport) -> str | None:
 
 
 def _schema(report: ResolvedReport) -> dg.TableSchema:
-    said = column_titles(report)
+    said = report_comments(report)
     return dg.TableSchema(
         [dg.TableColumn(name, str(kind), description=said[name]) for name, kind in report_columns(report).items()]
     )
-
-
-def column_titles(report: ResolvedReport) -> dict[str, str]:
-    """What each column of the report says, in both languages."""
-    found = {ROW: "行号，0 为合计 · Line; 0 is all together", TOTAL: "是否合计 · Whether it is all together"}
-    found |= {item.name: f"{item.title.zh} · {item.title.en}" for item in report.dimensions}
-    for measure in report.spec.measures:
-        notes = [f"{measure.title.zh} · {measure.title.en}"]
-        notes += [text for text in (measure.meaning, f"unit {measure.unit}" if measure.unit else None) if text]
-        found[measure.code] = "; ".join(notes)
-    return found
 
 
 def _picture(setting: Setting, report: ResolvedReport, snapshot: Snapshot) -> dict[str, Any]:

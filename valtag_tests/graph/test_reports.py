@@ -158,3 +158,18 @@ def rerun(shop: Shop, tables: tuple[str, ...]) -> dict[str, str]:
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     return {done.table: done.outcome for done in shop.heard}
+
+
+def test_titles_meanings_and_units_are_comments_of_the_views(shop: Shop) -> None:
+    shop.run()
+    with duckdb.connect(str(shop.setting.warehouse.root / "valtag.duckdb"), read_only=True) as con:
+        tables = dict(con.sql("SELECT schema_name || '/' || view_name, comment FROM duckdb_views()").fetchall())
+        rows = con.sql("SELECT schema_name, table_name, column_name, comment FROM duckdb_columns()").fetchall()
+    columns = {(schema, table, column): said for schema, table, column, said in rows}
+    assert tables["tags/transaction"] == "交易类 · Transaction"
+    assert (
+        columns["tags", "transaction", "total_spend_3d"] == "累计消费金额（近3天） · Cumulative spend (last 3 days)"
+    )
+    assert columns["reports", "city_conversion", "conversion"] == "转化率 · Conversion"
+    assert columns["scores", "rfm", "rfm_tier"] == "分层 · Tier"
+    assert columns["clean", "customers", "city"] == "城市 · city"
