@@ -127,8 +127,9 @@ def history_figure(snapshots: Sequence[Snapshot], size: tuple[float, float] = (8
     days = sorted(newest)
     axes.plot([str(day) for day in days], [newest[day] for day in days], marker="o", color=BLUE)
     for place, day in enumerate(days[-8:]):
-        axes.annotate(f"{newest[day]:,}", (max(0, len(days) - 8) + place, newest[day]), fontsize=7)
-    axes.set_ylim(bottom=0)
+        at = (max(0, len(days) - 8) + place, newest[day])
+        axes.annotate(f"{newest[day]:,}", at, (0, 4), textcoords="offset points", ha="center", fontsize=7)
+    axes.set_ylim(0, 1.2 * max([1, *newest.values()]))
     axes.set_title("人数 persons", loc="left", fontsize=9)
     axes.tick_params(axis="x", rotation=30, labelsize=7)
     tidy(axes)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from valtag_assets.site.audiences import scores, segments
 from valtag_assets.site.dictionary import categories
 from valtag_assets.site.numbers import reports
 from valtag_assets.site.published import Published
-from valtag_assets.site.verdicts import checks
+from valtag_assets.site.verdicts import CheckEntry, checks
 from valtag_assets.site.wording import number
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse import durable
@@ -51,6 +52,7 @@ def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
         "reports": reports(published),
         "checks": found,
         "failed": [check for check in found if check.result != "passed"],
+        "passed": _by_table(check for check in found if check.result == "passed"),
         "unwell": [table for table in published.tables if table.state not in _WELL],
         "states": STATES,
         "style": Markup(style),
@@ -58,6 +60,13 @@ def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
         "script_hash": _hash(script),
     }
     return published.as_of, _environment().get_template("page.html.j2").render(shown)
+
+
+def _by_table(checks: Iterable[CheckEntry]) -> dict[str, list[CheckEntry]]:
+    found: dict[str, list[CheckEntry]] = {}
+    for check in checks:
+        found.setdefault(check.table, []).append(check)
+    return found
 
 
 def _environment() -> Environment:

@@ -42,11 +42,11 @@ def _aggregate(aggregate: Aggregate) -> str:
 
 
 def domain(tag: ResolvedTag) -> str:
-    """The values the tag may take."""
+    """The values the tag may take; a band's stand in its definition."""
     limits = tag.spec.domain
     found = [f"≥ {limits.min:g}"] if limits.min is not None else []
     found += [f"≤ {limits.max:g}"] if limits.max is not None else []
-    if tag.values:
+    if tag.values and tag.spec.band is None:
         titles = value_titles(tag.spec)
         shown = [f"{value} {titles[value]}" if value in titles else value for value in tag.values[:_MOST_VALUES]]
         more = f" … ({len(tag.values)})" if len(tag.values) > _MOST_VALUES else ""
@@ -62,13 +62,13 @@ def value_titles(tag: Tag) -> dict[str, Title]:
 
 
 def labelled(value: Any, titles: Mapping[str, Title]) -> str:
-    """One value of a dimension or histogram, with its title where it has one."""
+    """One value of a dimension or histogram, by its title where it has one."""
     if value is None:
         return EMPTY
     if isinstance(value, bool):
         return "是 · yes" if value else "否 · no"
     text = str(value)
-    return f"{text} {titles[text].zh}" if text in titles and titles[text].zh != text else text
+    return titles[text].zh if text in titles else text
 
 
 def number(value: Any, *, share: bool = False) -> str:
