@@ -21,6 +21,7 @@ BLUE, RED = "#3b6fb6", "#c0504d"
 MOST_BARS = 10
 # Names that matplotlib numbers anew in every figure; on one page with others they would not be unique.
 _NUMBERED = re.compile(r' id="[A-Za-z0-9.]+_\d+"')
+_FONT = re.compile(r"font-family: [^;\"]*")
 _HEAD = re.compile(r"^.*?(?=<svg)|<metadata>.*?</metadata>", re.DOTALL)
 
 
@@ -45,8 +46,7 @@ def svg(figure: Figure) -> str:
         # Its own font only measures the text here; the reader's browser draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    found = buffer.getvalue().replace("font-family: sans-serif", f"font-family: {FONTS}")
-    return found.replace("sans-serif'", f"{FONTS}'") if FONTS not in found else found
+    return _FONT.sub(f"font-family: {FONTS}", buffer.getvalue())
 
 
 def inline_svg(figure: Figure) -> str:
