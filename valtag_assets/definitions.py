@@ -10,6 +10,7 @@ from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
+from valtag_assets.graph.lists import list_assets
 from valtag_assets.graph.recheck import recheck_assets
 from valtag_assets.graph.reports import report_assets
 from valtag_assets.graph.scores import score_assets
@@ -28,6 +29,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *source_assets(setting),
             *clean_assets(setting),
             *identity_assets(setting),
+            *list_assets(setting),
             *tag_assets(setting),
             *score_assets(setting),
             *segment_assets(setting),

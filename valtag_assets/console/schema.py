@@ -69,7 +69,7 @@ def _field(keys: dict[str, Any], block: dict[str, Any]) -> None:
 
 
 def _band_step(keys: dict[str, Any], block: dict[str, Any]) -> None:
-    keys["from"] = keys.pop("at_least")
+    keys["from"] = keys.pop("lowest")
 
 
 def _tag(keys: dict[str, Any], block: dict[str, Any]) -> None:

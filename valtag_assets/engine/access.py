@@ -7,12 +7,12 @@ from typing import Any
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.expression.resolved import Resolved, ResolvedReport, ResolvedSource
 from valtag_assets.spec.block import ACCESS_LEVELS, Access
+from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.warehouse.snapshot import TableRef
 
-MASK = "***"
 QUARANTINE = "quarantine"
 
 

@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from valtag_assets.engine.facts import between
 from valtag_assets.engine.persons import OWNER, PERSON, keyed, persons_table
 from valtag_assets.engine.rfm import score_table
-from valtag_assets.engine.segments import segment_table
+from valtag_assets.engine.rules import segment_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.sums import summed, total
 from valtag_assets.engine.tags import category_table

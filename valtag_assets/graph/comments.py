@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
@@ -103,7 +104,15 @@ def _scores(resolved: Resolved, name: str) -> Said:
 
 def _segments(resolved: Resolved, name: str) -> Said:
     segment = resolved.segments.get(name)
-    return None if segment is None else (in_one_line(segment.spec.title, segment.spec.meaning), _person(resolved))
+    if segment is None:
+        return None
+    held_out = {HOLDOUT: "留白对照组：不触达 · Held out: not to be contacted, so that an effect can be measured"}
+    return in_one_line(segment.spec.title, segment.spec.meaning), _person(resolved) | held_out
+
+
+def _lists(resolved: Resolved, name: str) -> Said:
+    source = resolved.sources.get(name)
+    return None if source is None else (in_one_line(source.spec.title, source.spec.meaning), _person(resolved))
 
 
 def _reports(resolved: Resolved, name: str) -> Said:
@@ -121,5 +130,6 @@ _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "tags": _tags,
     "scores": _scores,
     "segments": _segments,
+    "lists": _lists,
     "reports": _reports,
 }

@@ -10,7 +10,7 @@ import dagster as dg
 from valtag_assets.engine.persons import PERSONS, STRANGERS, clean_name
 from valtag_assets.engine.reports import reports_name
 from valtag_assets.engine.rfm import scores_name
-from valtag_assets.engine.segments import segments_name
+from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.metadata import data_age_days

@@ -16,7 +16,7 @@ from valtag_assets.engine.reports import (
     reports_name,
 )
 from valtag_assets.engine.rfm import scores_name
-from valtag_assets.engine.segments import segments_name
+from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.lineage import meaning

@@ -7,6 +7,7 @@ import dagster as dg
 
 from valtag_assets.graph.clean import clean_plan
 from valtag_assets.graph.identity import persons_plan, strangers_plan
+from valtag_assets.graph.lists import list_plan, list_sources
 from valtag_assets.graph.publishing import Plan, unchanged
 from valtag_assets.graph.reports import report_plan
 from valtag_assets.graph.scores import score_plan
@@ -34,6 +35,8 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield clean_plan(setting, source, run_id="")
     yield persons_plan(setting)
     yield strangers_plan(setting)
+    for source in list_sources(setting):
+        yield list_plan(setting, source)
     for category in resolved.categories.values():
         yield category_plan(setting, category, as_of)
     for score in resolved.scores.values():

@@ -66,7 +66,7 @@ def _segment(published: Published, code: str) -> SegmentEntry:
         owner=published.resolved.catalog.owner_of(spec),
         used_for=spec.used_for,
         rule=written(segment.entry, "rule"),
-        reads=tuple(sorted(segment.tags | segment.scores)),
+        reads=tuple(sorted(segment.tags | segment.scores | segment.facts | segment.segments | segment.lists)),
         found=found,
         size=snapshot.rows if snapshot else None,
         share=snapshot.rows / everybody if snapshot and everybody else None,

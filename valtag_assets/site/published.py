@@ -12,6 +12,8 @@ from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
 
+_TIMELESS = ("clean", "identity", "lists")
+
 
 @dataclass(frozen=True)
 class Found:
@@ -73,7 +75,11 @@ class Published:
 
     def _found(self, table: TableRef, title: Title) -> Found:
         manifest = self.warehouse.manifest(table)
-        timeless = all(entry.as_of is None for entry in manifest.entries) and table.stage in ("clean", "identity")
+        timeless = all(entry.as_of is None for entry in manifest.entries) and table.stage in (
+            "clean",
+            "identity",
+            "lists",
+        )
         as_of = None if timeless else self.as_of
         snapshot = self.warehouse.current(table, as_of) or self.warehouse.latest(table, on_or_before=self.as_of)
         return Found(table, title, snapshot, self.warehouse.blocked(table, as_of))
@@ -83,6 +89,9 @@ def tables_of(resolved: Resolved) -> Iterator[tuple[TableRef, Title]]:
     """Every table of the catalog with its title, in the order of the flow."""
     for code, source in resolved.sources.items():
         yield TableRef("clean", code), source.spec.title
+    for code, source in resolved.sources.items():
+        if source.spec.kind == "list":
+            yield TableRef("lists", code), source.spec.title
     yield TableRef("identity", "persons"), resolved.catalog.project.persons.title
     for code, category in resolved.catalog.categories.items():
         yield TableRef("tags", code), category.spec.title

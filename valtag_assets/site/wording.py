@@ -23,7 +23,7 @@ def definition(tag: ResolvedTag) -> str:
         return _aggregate(tag.aggregate)
     if spec.band is not None:
         steps = [
-            f"{step.code} {step.title}" + (f" ≥ {step.at_least:g}" if step.at_least is not None else "")
+            f"{step.code} {step.title}" + (f" ≥ {step.lowest:g}" if step.lowest is not None else "")
             for step in spec.band.steps
         ]
         return f"{spec.band.of}: " + "; ".join(steps)

@@ -29,6 +29,8 @@ FOLDERS: Mapping[str, type[Block]] = {
 }
 
 
+# The kinds of source whose keys may make up the population.
+OF_PERSONS = ("master", "fact")
 _DEFINED = re.compile(r"\b(?:code|source|category|score|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
 _QUOTED = re.compile(r"'([a-z][a-z0-9_]*)'")
 # Stands in for a project.yaml that can't be read, so that the other files are checked all the same.
@@ -221,8 +223,8 @@ def _with_code_tables(
 
 def _person_references(catalog: Catalog, project: CatalogFile[Project]) -> Iterator[Problem]:
     for number, code in enumerate(catalog.project.persons.sources):
-        if code not in catalog.sources or catalog.sources[code].spec.kind == "lookup":
-            known = [name for name, entry in catalog.sources.items() if entry.spec.kind != "lookup"]
+        if code not in catalog.sources or catalog.sources[code].spec.kind not in OF_PERSONS:
+            known = [name for name, entry in catalog.sources.items() if entry.spec.kind in OF_PERSONS]
             message = f"'{code}' is no master or fact{did_you_mean(code, known)}"
             yield project.problem(("persons", "sources", number), message)
     if not catalog.person_sources() and not any((catalog.root / "sources").glob("*.yaml")):

@@ -132,14 +132,14 @@ class BandStep(Block):
 
     code: Code
     title: Title
-    at_least: float | None = None
+    lowest: float | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _from(cls, data: Any) -> Any:
         if isinstance(data, dict) and "from" in data:
             data = dict(data)
-            data["at_least"] = data.pop("from")
+            data["lowest"] = data.pop("from")
         return data
 
 
@@ -153,7 +153,7 @@ class Band(Block):
     def _ascending(self) -> "Band":
         if not self.steps:
             raise ValueError("band needs steps")
-        edges = [step.at_least for step in self.steps]
+        edges = [step.lowest for step in self.steps]
         if any(edge is None for edge in edges[1:]):
             raise ValueError("every step but the first needs from")
         known = [edge for edge in edges if edge is not None]

@@ -8,12 +8,8 @@ import pytest
 
 from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.rfm import scores_name
-from valtag_assets.engine.segments import (
-    changes_expression,
-    segment_expression,
-    segment_inputs,
-    segments_name,
-)
+from valtag_assets.engine.rules import rule_inputs, segments_name
+from valtag_assets.engine.segments import changes_expression, segment_expression
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.types import DataType
 from valtag_tests import kit
@@ -71,7 +67,7 @@ def members(folder: Path, rule: Any) -> list[str]:
     }
     expression = segment_expression(resolved, resolved.segments["audience"], AS_OF)
     table = kit.run(expression, inputs, folder / "out.parquet")
-    assert table.column_names == ["person_id"]
+    assert table.column_names == ["person_id", "is_holdout"]
     found: list[str] = table["person_id"].to_pylist()
     assert found == sorted(found)
     return found
@@ -126,16 +122,22 @@ def test_a_rule_of_a_thousand_parts_is_computed(tmp_path: Path) -> None:
 
 def test_a_segment_reads_only_the_tables_its_rule_names(tmp_path: Path) -> None:
     resolved = catalog(tmp_path, {"all": ["age > 1", {"none": ["rfm_r = 1"]}]})
-    assert segment_inputs(resolved, resolved.segments["audience"]) == (("who",), ("rfm",))
+    rule = resolved.segments["audience"].rule
+    assert rule_inputs(resolved, [rule]) == {"scores/rfm": {"rfm_r"}, "tags/who": {"age"}}
 
 
 def test_quotes_in_a_rule_are_data(tmp_path: Path) -> None:
     assert members(tmp_path, "has(brands, 'x'') or true --')") == []
 
 
+def write_members(path: Path, persons: list[str]) -> Path:
+    columns = {"person_id": DataType("text"), "is_holdout": DataType("boolean")}
+    return kit.write_rows(path, columns, [{"person_id": person, "is_holdout": False} for person in persons])
+
+
 def test_changes_are_the_entries_and_exits_since_the_previous_members(tmp_path: Path) -> None:
     inputs = {
-        segments_name("audience"): kit.write_persons(tmp_path / "now", ["a", "b", "陈"]),
+        segments_name("audience"): [write_members(tmp_path / "now.parquet", ["a", "b", "陈"])],
         "previous": kit.write_persons(tmp_path / "before", ["b", "x"]),
     }
     table = kit.run(changes_expression("audience"), inputs, tmp_path / "out.parquet")

@@ -126,7 +126,7 @@ def test_a_person_counted_twice_is_noticed(shop: Shop) -> None:
 
 def test_an_audience_of_another_size_is_noticed(shop: Shop) -> None:
     shop.run()
-    plant(shop, "segments/women", "SELECT * FROM served UNION ALL SELECT 'C999'")
+    plant(shop, "segments/women", "SELECT * FROM served UNION ALL BY NAME SELECT 'C999' AS person_id")
     assert rerun(shop, BOTH)[BOTH[0]] == "refused"
     assert "agrees.members.in_women failed: found 30, expected 31" in shop.reason(BOTH[0])
 
