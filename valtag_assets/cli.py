@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from valtag_assets.commands import report
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.commands.segment import segment_app
 from valtag_assets.console.exits import Exit
@@ -34,6 +35,9 @@ app.add_typer(segment_app, name="segment")
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+
+
+app.command()(report.report)
 
 
 @app.command()

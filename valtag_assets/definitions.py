@@ -1,4 +1,4 @@
-"""The whole graph on one page: sources → clean → identity → tags → scores → segments, and who drives it."""
+"""The whole graph on one page: sources → clean → identity → tags → scores → segments → reports, and who drives it."""
 
 import os
 
@@ -12,6 +12,7 @@ from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
 from valtag_assets.graph.lists import list_assets
 from valtag_assets.graph.recheck import recheck_assets
+from valtag_assets.graph.reports import report_assets
 from valtag_assets.graph.scores import score_assets
 from valtag_assets.graph.segments import segment_assets
 from valtag_assets.graph.session import EngineSession
@@ -32,6 +33,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *tag_assets(setting),
             *score_assets(setting),
             *segment_assets(setting),
+            *report_assets(setting),
             *health_assets(setting),
         ],
         asset_checks=recheck_assets(setting),

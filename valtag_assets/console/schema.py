@@ -11,6 +11,7 @@ from typing import Any
 
 from valtag_assets.spec.block import Block
 from valtag_assets.spec.project import AccessRules, Project
+from valtag_assets.spec.report import ReportFile
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import SegmentFile
 from valtag_assets.spec.source import Source
@@ -24,6 +25,7 @@ FILES: dict[str, tuple[type[Block], str]] = {
     "tags": (Category, "tags/*.yaml"),
     "score": (Rfm, "scores/*.yaml"),
     "segments": (SegmentFile, "segments/*.yaml"),
+    "reports": (ReportFile, "reports/*.yaml"),
 }
 _SCALAR = ["string", "number", "boolean", "null"]
 _TEXTS = {"type": "array", "items": {"type": _SCALAR}}

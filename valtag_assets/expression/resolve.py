@@ -11,6 +11,7 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_report import resolve_reports
 from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
@@ -67,7 +68,9 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     segments = resolve_segments(catalog, tags, scope, problems)
     channels = resolve_channels(catalog, scope, problems)
     excluded = exclusions(catalog, scope)
-    return Resolved(catalog, sources, tags, categories, scores, segments, channels, excluded, scope), problems
+    reports = resolve_reports(catalog, sources, tags, scope.columns, problems)
+    found = Resolved(catalog, sources, tags, categories, scores, segments, channels, excluded, scope, reports)
+    return found, problems
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:

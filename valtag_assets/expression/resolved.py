@@ -13,6 +13,7 @@ from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
+from valtag_assets.spec.report import Report
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Segment
 from valtag_assets.spec.source import Computed, RowRule, Source
@@ -228,6 +229,54 @@ class ResolvedChannel:
 
 
 @dataclass(frozen=True)
+class ReportColumn:
+    """A dimension of a report. ``values`` is its closed list of values, if it has one."""
+
+    name: str
+    kind: Literal["tag", "segment", "field", "date"]
+    source: str
+    type: DataType
+    title: Title
+    values: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A measure of a report read from rows: of ``fact``, or of the persons themselves where that is None."""
+
+    agg: Literal["persons", "count", "count_distinct", "sum", "avg"]
+    fact: str | None
+    window: Window
+    of: Node | None
+    where: Node | None
+
+
+@dataclass(frozen=True)
+class ResolvedReport:
+    """One report: its dimensions, its measures typed, and all it reads.
+
+    ``tags`` and ``scores`` are the columns its dimensions and ``where`` read; ``segments`` those that choose the
+    persons or split them; ``facts`` the fields read of each fact.
+    """
+
+    code: str
+    entry: Entry[Report]
+    dimensions: tuple[ReportColumn, ...]
+    counted: Mapping[str, Counting]
+    measures: Mapping[str, DataType]
+    where: Node | None
+    tags: frozenset[str]
+    scores: frozenset[str]
+    segments: frozenset[str]
+    facts: Mapping[str, frozenset[str]]
+    meaning: str
+
+    @property
+    def spec(self) -> Report:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
 class Resolved:
     """A whole catalog, ready to compute."""
 
@@ -240,6 +289,7 @@ class Resolved:
     channels: Mapping[str, ResolvedChannel]
     exclusions: tuple[Member, ...]
     rules: RuleScope = field(repr=False, compare=False)
+    reports: Mapping[str, ResolvedReport]
 
     def score_of(self, column: str) -> str | None:
         """The score that gives ``column``, if one does."""

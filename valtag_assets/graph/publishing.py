@@ -22,6 +22,7 @@ from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.session import Engine, EngineError
 from valtag_assets.expression.resolved import code_version
 from valtag_assets.graph.checks import check_results, gate_result
+from valtag_assets.graph.comments import table_comments
 from valtag_assets.graph.gates import Gate, in_words
 from valtag_assets.graph.metadata import materialization_metadata
 from valtag_assets.graph.session import EngineSession
@@ -35,6 +36,7 @@ from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
+from valtag_assets.warehouse.views import COMMENTS
 
 # What a company's tables or its disk can do to us; the message names the fix.
 FAULTS = (SourceError, WarehouseError, EngineError, duckdb.Error, OSError)
@@ -177,7 +179,8 @@ def _compute(
         checked = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
             return verdicts
-        metrics = {**written.metrics, **look, "meaning": plan.meaning}
+        comments = {COMMENTS: table_comments(setting.resolved, plan.table)}
+        metrics = {**written.metrics, **look, **comments, "meaning": plan.meaning}
         metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(checked - computed, 3)}
         return warehouse.publish(
             staged,

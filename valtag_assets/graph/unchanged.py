@@ -9,6 +9,7 @@ from valtag_assets.graph.clean import clean_plan
 from valtag_assets.graph.identity import persons_plan, strangers_plan
 from valtag_assets.graph.lists import list_plan, list_sources
 from valtag_assets.graph.publishing import Plan, unchanged
+from valtag_assets.graph.reports import report_plan
 from valtag_assets.graph.scores import score_plan
 from valtag_assets.graph.segments import segment_plan
 from valtag_assets.graph.setting import Setting
@@ -42,3 +43,5 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield score_plan(setting, score, as_of)
     for segment in resolved.segments.values():
         yield segment_plan(setting, segment, as_of)
+    for report in resolved.reports.values():
+        yield report_plan(setting, report, as_of)

@@ -12,6 +12,7 @@ from valtag_assets.spec.block import Block, Title
 from valtag_assets.spec.loading import CatalogFile, Place, problem_at, read_file
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
 from valtag_assets.spec.project import AccessRules, Project
+from valtag_assets.spec.report import Report, ReportFile
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Segment, SegmentFile
 from valtag_assets.spec.source import Source
@@ -24,6 +25,7 @@ FOLDERS: Mapping[str, type[Block]] = {
     "tags": Category,
     "scores": Rfm,
     "segments": SegmentFile,
+    "reports": ReportFile,
 }
 
 
@@ -60,9 +62,10 @@ class Catalog:
     tags: Mapping[str, Entry[Tag]]
     scores: Mapping[str, Entry[Rfm]]
     segments: Mapping[str, Entry[Segment]]
+    reports: Mapping[str, Entry[Report]]
     digest: str
 
-    def owner_of(self, spec: Source | Category | Rfm | Segment) -> str:
+    def owner_of(self, spec: Source | Category | Rfm | Segment | Report) -> str:
         return spec.owner or self.project.owner
 
     def person_sources(self) -> tuple[str, ...]:
@@ -116,6 +119,7 @@ def read_catalog(root: Path) -> Reading:
         tags=_nested(files["tags"], "tags", "tag", problems),
         scores=_index(files["scores"], "score", problems),
         segments=_nested(files["segments"], "segments", "segment", problems),
+        reports=_nested(files["reports"], "reports", "report", problems),
         digest=_digest(root),
     )
     references = list(_person_references(catalog, project)) if project else []

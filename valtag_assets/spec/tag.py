@@ -47,6 +47,14 @@ BELONGS: dict[str, tuple[str, ...]] = {
 _WINDOW = re.compile(r"all|mtd|ytd|(?:before )?[1-9]\d{0,4}d", re.ASCII)
 
 
+def check_windows(windows: tuple[str, ...]) -> tuple[str, ...]:
+    """The windows as written; ValueError for one that is none."""
+    for window in windows:
+        if not _WINDOW.fullmatch(window):
+            raise ValueError(f"unknown window '{window}'; windows are all, Nd (30d), before Nd, mtd, ytd")
+    return windows
+
+
 class Domain(Block):
     """The values a tag may take: a range, or a list of codes with their titles."""
 
@@ -190,12 +198,9 @@ class Tag(Block):
     @field_validator("windows")
     @classmethod
     def _known_windows(cls, windows: tuple[str, ...]) -> tuple[str, ...]:
-        for window in windows:
-            if not _WINDOW.fullmatch(window):
-                raise ValueError(f"unknown window '{window}'; windows are all, Nd (30d), before Nd, mtd, ytd")
         if len(set(windows)) != len(windows) or not windows:
             raise ValueError("windows must name at least one window, and none of them twice")
-        return windows
+        return check_windows(windows)
 
     @field_validator("owner")
     @classmethod

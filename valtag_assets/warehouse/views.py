@@ -1,6 +1,7 @@
 """``valtag.duckdb``: one view per table over its newest data, for the DuckDB CLI, notebooks and BI tools.
 
-The file holds views only, by absolute path: after moving a warehouse, rebuild it. Open it read-only.
+The file holds views only, by absolute path: after moving a warehouse, rebuild it. Open it read-only. What a table
+and its columns mean stands as comments on them, as far as the snapshot says it in its metric ``comments``.
 """
 
 from collections.abc import Iterable
@@ -8,17 +9,38 @@ from pathlib import Path
 
 import duckdb
 
-from valtag_assets.warehouse.quoting import quote
+from valtag_assets.warehouse.quoting import literal, quote
 from valtag_assets.warehouse.reading import relation
 from valtag_assets.warehouse.snapshot import Snapshot
+
+COMMENTS = "comments"
 
 
 def write_views(path: Path, snapshots: Iterable[Snapshot]) -> None:
     """Create the DuckDB file ``path`` with a view ``<stage>.<table>`` for each snapshot."""
     with duckdb.connect(str(path)) as con:
+        # One transaction: hundreds of comments would each wait for the disk.
+        con.begin()
         for snapshot in snapshots:
             stage, name = quote(snapshot.table.stage), quote(snapshot.table.name)
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {stage}")
             # DuckDB itself writes the paths into the text (a view takes no parameters); create_view() of the
             # relation would leave the view without SQL to show.
             con.execute(f"CREATE VIEW {stage}.{name} AS {relation(con, snapshot).sql_query()}")
+            _comment(con, snapshot)
+        con.commit()
+
+
+def _comment(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
+    """Put the snapshot's ``comments`` ({"table": text, "columns": {name: text}}) on its view. A comment takes no
+    parameters."""
+    said = snapshot.metrics.get(COMMENTS, {})
+    stage, name = quote(snapshot.table.stage), quote(snapshot.table.name)
+    if said.get("table"):
+        table = said["table"]
+        con.execute(f"COMMENT ON VIEW {stage}.{name} IS {literal(table)}")
+    known = said.get("columns", {})
+    for column, _ in snapshot.columns:
+        if known.get(column):
+            text = known[column]
+            con.execute(f"COMMENT ON COLUMN {stage}.{name}.{quote(column)} IS {literal(text)}")

@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "graph": {"spec", "expression", "engine", "quality", "warehouse"},
     "definitions": {"graph"},
     "console": {"spec", "expression", "engine", "warehouse", "graph", "definitions"},
-    "commands": {"spec", "graph", "console"},
+    "site": {"spec", "expression", "engine", "warehouse", "graph"},
+    "commands": {"spec", "graph", "console", "site"},
     "cli": {"spec", "graph", "console", "commands"},
     "catalogs": {"warehouse"},  # a generator quotes names, too
 }
@@ -32,6 +33,7 @@ HOMES = {
     "sqlite3": {"engine"},
     "openpyxl": {"engine", "catalogs"},
     "matplotlib": {"graph"},
+    "jinja2": {"site"},
     "pydantic": {"spec", "console"},
     "yaml": {"spec"},
     "rich": {"console", "cli"},
