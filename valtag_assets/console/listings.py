@@ -86,4 +86,5 @@ def catalog_counts(resolved: Resolved) -> dict[str, int]:
         "tags": len(resolved.tags),
         "scores": len(resolved.scores),
         "segments": len(resolved.segments),
+        "placements": len(resolved.placements),
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_placement import resolve_placements, score_symbols
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
     concrete_codes,
@@ -66,7 +67,8 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     scores = {code: _score(entry, Scope(symbols, "tag"), problems) for code, entry in catalog.scores.items()}
     _score_columns_are_new(catalog, symbols, scores, problems)
     segments = _segments(catalog, tags, symbols, scores, problems)
-    return Resolved(catalog, sources, tags, categories, scores, segments), problems
+    placements = resolve_placements(catalog, symbols, scores, problems)
+    return Resolved(catalog, sources, tags, categories, scores, segments, placements), problems
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:
@@ -257,12 +259,7 @@ def _segments(
     scores: Mapping[str, ResolvedScore],
     problems: list[Problem],
 ) -> dict[str, ResolvedSegment]:
-    columns = [
-        Symbol(column, kind, score.values.get(column))
-        for score in scores.values()
-        for column, kind in score.columns.items()
-    ]
-    scope = Scope([*symbols, *columns], "tag or score")
+    scope = Scope([*symbols, *score_symbols(scores)], "tag or score")
     found = {}
     for code, entry in catalog.segments.items():
         rule = _rule(entry, entry.spec.rule, scope, ("rule",), problems)

@@ -12,6 +12,7 @@ from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
+from valtag_assets.spec.placement import Placement, Variant
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Rule, Segment
 from valtag_assets.spec.source import Computed, RowRule, Source
@@ -199,6 +200,22 @@ class ResolvedSegment:
 
 
 @dataclass(frozen=True)
+class ResolvedPlacement:
+    """One placement: its variants with their conditions in order, and the tags, score columns and segments read."""
+
+    code: str
+    entry: Entry[Placement]
+    rules: tuple[tuple[Variant, Node], ...]
+    tags: frozenset[str]
+    scores: frozenset[str]
+    segments: frozenset[str]
+
+    @property
+    def spec(self) -> Placement:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
 class Resolved:
     """A whole catalog, ready to compute."""
 
@@ -208,6 +225,7 @@ class Resolved:
     categories: Mapping[str, ResolvedCategory]
     scores: Mapping[str, ResolvedScore]
     segments: Mapping[str, ResolvedSegment]
+    placements: Mapping[str, ResolvedPlacement] = field(default_factory=dict)
 
     def score_of(self, column: str) -> str | None:
         """The score that gives ``column``, if one does."""
