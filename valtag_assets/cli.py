@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, local_date
+from valtag_assets.commands.serve import serve as serve_command
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
 from valtag_assets.console.opening import open_setting
@@ -340,6 +341,9 @@ def functions(as_json: Json = False) -> None:
         print_json(functions_json())
     else:
         screen().print(function_table())
+
+
+app.command("serve")(serve_command)
 
 
 def _quiet(name: str) -> Any:

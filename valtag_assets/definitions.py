@@ -1,4 +1,4 @@
-"""The whole graph on one page: sources → clean → identity → tags → scores → segments, and who drives it."""
+"""The whole graph on one page: sources → clean → identity → tags → scores → segments → serving, and who drives it."""
 
 import os
 
@@ -13,6 +13,7 @@ from valtag_assets.graph.jobs import jobs
 from valtag_assets.graph.recheck import recheck_assets
 from valtag_assets.graph.scores import score_assets
 from valtag_assets.graph.segments import segment_assets
+from valtag_assets.graph.serving import serving_assets
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, setting_from
 from valtag_assets.graph.sources import source_assets
@@ -30,6 +31,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *tag_assets(setting),
             *score_assets(setting),
             *segment_assets(setting),
+            *serving_assets(setting),
             *health_assets(setting),
         ],
         asset_checks=recheck_assets(setting),

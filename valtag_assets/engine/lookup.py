@@ -4,7 +4,7 @@ The row is JSON text, so that whoever serves it only reads: a list with the valu
 then the list of memberships, then for every placement the number of the rule that decides (0: the default).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 
@@ -186,9 +186,7 @@ def _memberships(layout: Layout, audiences: Mapping[str, Part]) -> ibis.Table:
     return rows.group_by(PERSON).aggregate(rows[_MEMBERSHIPS].collect().sort().name(_MEMBERSHIPS))
 
 
-def _rule_number(
-    placement: ResolvedPlacement, table: ibis.Table, known: Collection[str], as_of: date
-) -> ir.IntegerValue:
+def _rule_number(placement: ResolvedPlacement, table: ibis.Table, known: Set[str], as_of: date) -> ir.IntegerValue:
     """The number of the first rule that holds, from 1; 0 for none."""
     branches = []
     for number, (_, node) in enumerate(placement.rules, 1):

@@ -57,7 +57,7 @@ def _rules(
             problems.append(entry.problem(str(error), *place))
             continue
         for name in sorted(names_read(node) & taken):
-            message = f"'{name}' is a segment and a tag or score: rename the segment, so that it is clear which is meant"
+            message = f"'{name}' is a segment and also a tag or score: rename the segment"
             problems.append(entry.problem(message, *place))
         found.append((variant, node))
     return tuple(found)

@@ -82,7 +82,7 @@ class Published:
         return [item.part for item in self.taken]
 
     @property
-    def inputs(self) -> dict[str, Sequence[Path]]:
+    def inputs(self) -> Mapping[str, Sequence[Path]]:
         """The files of every unbound table that the lookup expression reads."""
         return {PERSONS: self.persons.files} | {item.part.name: item.snapshot.files for item in self.taken}
 
@@ -115,7 +115,9 @@ def published(warehouse: Warehouse, resolved: Resolved, as_of: date | None = Non
     newest = [found for table in tables if (found := next(_sound(warehouse, table, as_of), None)) is not None]
     dates = sorted({found.as_of for found in newest if found.as_of is not None})
     if persons is None or not dates:
-        raise NothingPublished(f"no tags are published{f' up to {as_of}' if as_of else ''} in {warehouse.root}: valtag run")
+        raise NothingPublished(
+            f"no tags are published{f' up to {as_of}' if as_of else ''} yet: valtag run makes them"
+        )
     if as_of is not None and dates[-1] != as_of:
         raise NothingPublished(f"no tags are published for {as_of}; the newest before it is {dates[-1]}")
     gathered = _Gathered(warehouse, resolved, dates[-1])

@@ -143,7 +143,7 @@ class Key(Block):
     @model_validator(mode="after")
     def _one_secret(self) -> "Key":
         if (self.env is None) == (self.sha256 is None):
-            raise ValueError("a key has either env (a variable that holds the secret) or sha256 (the secret's digest)")
+            raise ValueError("a key has either env (a variable with the secret) or sha256 (the secret's digest)")
         if self.env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.env):
             raise ValueError("env is no name of an environment variable; write as VALTAG_KEY_SHOP")
         if self.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):

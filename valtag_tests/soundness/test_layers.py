@@ -16,8 +16,8 @@ MAY_IMPORT = {
     "serving": {"spec", "expression", "engine", "warehouse"},
     "graph": {"spec", "expression", "engine", "quality", "serving", "warehouse"},
     "definitions": {"graph"},
-    "console": {"spec", "expression", "engine", "warehouse", "graph", "definitions"},
-    "commands": {"spec", "graph", "console", "serving"},
+    "console": {"spec", "expression", "engine", "serving", "warehouse", "graph", "definitions"},
+    "commands": {"spec", "graph", "console"},
     "cli": {"spec", "graph", "console", "commands"},
     "catalogs": {"warehouse"},  # a generator quotes names, too
 }
