@@ -1,5 +1,6 @@
 """The web server: one process, one event loop; it ends on Ctrl-C or a polite kill after the requests in flight."""
 
+import gc
 import signal
 from types import FrameType
 
@@ -28,6 +29,9 @@ def run_server(app: ASGIApp, host: str, port: int) -> bool:
     server = uvicorn.Server(config)
     # When it has ended by itself, uvicorn sends the signal again to whom it belongs: to us, and we are at the end.
     before = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What is here now stays: a collection that looks through all of it would make a request wait.
+    gc.collect()
+    gc.freeze()
     try:
         server.run()
     finally:
