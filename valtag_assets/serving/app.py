@@ -13,6 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from valtag_assets.engine.lookup import Layout
+from valtag_assets.serving.documents import complete
 from valtag_assets.serving.keys import Keys
 from valtag_assets.serving.refusal import Refusal
 from valtag_assets.serving.routes import CALLER, router
@@ -20,7 +22,7 @@ from valtag_assets.serving.service import Service
 
 # A thousand ids of 200 characters, written as \uXXXX, and then some.
 MOST_BYTES = 2_000_000
-_FREE = ("/health", "/openapi.json")
+FREE = ("/health", "/openapi.json")
 _ROUTED = {
     404: "there is nothing at this address; /openapi.json lists what can be asked",
     405: "this address takes another method",
@@ -56,7 +58,7 @@ def create_app(service: Service, keys: Keys, *, watch: bool = True) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(sqlite3.Error, _unreadable)
     app.add_exception_handler(Exception, _fault)
-    _document_keys(app)
+    complete(app.openapi(), Layout.of(service.place.resolved), FREE)
     return Door(app, keys)
 
 
@@ -85,7 +87,7 @@ class Door:
         given = headers.get(b"authorization")
         caller = self.keys.caller(given.decode("latin-1") if given is not None else None)
         scope[CALLER] = caller
-        if caller is None and (given is not None or scope["path"] not in _FREE):
+        if caller is None and (given is not None or scope["path"] not in FREE):
             return Refusal(401, "send a key that access.yaml knows, as Authorization: Bearer …")
         if int(headers.get(b"content-length", b"0") or 0) > MOST_BYTES:
             return Refusal(413, f"the body is larger than {MOST_BYTES:,} bytes: ask for fewer persons at once")
@@ -123,6 +125,8 @@ async def _refused(_: Request, error: Any) -> Response:
 
 
 async def _routed(_: Request, error: Any) -> Response:
+    if error.status_code == 400:
+        return _error(422, "the body is no JSON in UTF-8")
     return _error(error.status_code, _ROUTED.get(error.status_code, str(error.detail)), error.headers)
 
 
@@ -142,12 +146,3 @@ async def _unreadable(_: Request, error: Any) -> Response:
 
 async def _fault(_: Request, error: Any) -> Response:
     return _error(500, "a fault of the service; its log says more")
-
-
-def _document_keys(app: FastAPI) -> None:
-    """Say in the OpenAPI document that a bearer key is needed, and where it is not."""
-    made = app.openapi()
-    made.setdefault("components", {})["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    for path, methods in made["paths"].items():
-        for operation in methods.values():
-            operation["security"] = [{"key": []}, {}] if path in _FREE else [{"key": []}]

@@ -4,9 +4,12 @@ Decimals are texts, so that no reader rounds them; integers and floats are numbe
 lists are arrays; nothing is null. A masked value is the text ``***`` and its code stands in ``masked``.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from valtag_assets.engine.lookup import Layout
 
 MOST_PERSONS = 1000
 LONGEST_ID = 200
@@ -16,7 +19,7 @@ DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 PersonText = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID)]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
-DateText = Annotated[str, StringConstraints(pattern=DATE)]
+DateText = Annotated[str, StringConstraints(pattern=DATE), Field(json_schema_extra={"format": "date"})]
 Values = dict[str, Any]
 
 
@@ -167,3 +170,26 @@ class Health(BaseModel):
 
 class Error(BaseModel):
     error: str
+
+
+def complete(document: dict[str, Any], layout: Layout, free: Collection[str]) -> None:
+    """Put into the OpenAPI ``document`` what the catalog knows: the codes there are; and that a bearer key is needed,
+    but at the ``free`` addresses."""
+    known = {"code": layout.segments, "placement": layout.placements}
+    document.setdefault("components", {})["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            operation["security"] = [{"key": []}, {}] if path in free else [{"key": []}]
+            for parameter in operation.get("parameters", ()):
+                name = parameter["name"]
+                if known.get(name):
+                    parameter["schema"]["enum"] = list(known[name])
+                if name == "tags":
+                    parameter |= {"style": "form", "explode": False, "schema": _codes(layout.columns)}
+    document["components"]["schemas"]["Asked"]["properties"]["tags"] = {
+        "anyOf": [_codes(layout.columns), {"type": "null"}],
+    }
+
+
+def _codes(columns: Sequence[str]) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "maxItems": MOST_TAGS, "items": {"type": "string", "enum": list(columns)}}

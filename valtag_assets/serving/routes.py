@@ -26,6 +26,7 @@ AsOf = Annotated[
     str | None,
     Query(
         pattern=doc.DATE,
+        json_schema_extra={"format": "date"},
         description="A published as-of, as 2024-01-31; the newest if left out. The past is slower: it has no store.",
     ),
 ]
