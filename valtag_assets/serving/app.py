@@ -22,6 +22,8 @@ from valtag_assets.serving.service import Service
 
 # A thousand ids of 200 characters, written as \uXXXX, and then some.
 MOST_BYTES = 2_000_000
+_DIGITS = 12  # a length of more is not worth reading
+_TOO_LARGE = f"the body is larger than {MOST_BYTES:,} bytes: ask for fewer persons at once"
 FREE = ("/health", "/openapi.json")
 _ROUTED = {
     404: "there is nothing at this address; /openapi.json lists what can be asked",
@@ -89,8 +91,9 @@ class Door:
         scope[CALLER] = caller
         if caller is None and (given is not None or scope["path"] not in FREE):
             return Refusal(401, "send a key that access.yaml knows, as Authorization: Bearer …")
-        if int(headers.get(b"content-length", b"0") or 0) > MOST_BYTES:
-            return Refusal(413, f"the body is larger than {MOST_BYTES:,} bytes: ask for fewer persons at once")
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and (len(length) > _DIGITS or int(length) > MOST_BYTES):
+            return Refusal(413, _TOO_LARGE)
         return None
 
 
@@ -108,7 +111,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         came += len(message.get("body", b""))
         if came > MOST_BYTES:
-            raise HTTPException(413, f"the body is larger than {MOST_BYTES:,} bytes: ask for fewer persons at once")
+            raise HTTPException(413, _TOO_LARGE)
         return message
 
     return counted

@@ -5,6 +5,7 @@ one step, so nobody ever waits or fails; the old file is closed, and stays reada
 """
 
 import asyncio
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
@@ -82,6 +83,7 @@ class Service:
         self.trouble: str | None = None
         self._seen: Seen | None = None
         self._behind: float | None = None
+        self._is_behind = False
         self._past: dict[date, tuple[Seen, Published]] = {}
         self._reading = asyncio.Semaphore(1)
         self._waiting = 0
@@ -96,7 +98,11 @@ class Service:
     async def watch(self, every: float = POLL_SECONDS, settle: float = SETTLE_SECONDS) -> None:
         """Look for ever whether something newer is published; a look that fails leaves what is served."""
         while True:
-            await self.look(settle)
+            try:
+                await self.look(settle)
+            except Exception as error:
+                # Whatever it is, it must not end the looking; what is served is not touched by it.
+                self._say(f"looking for what is published failed: {type(error).__name__}: {error}")
             await asyncio.sleep(every)
 
     async def look(self, settle: float = SETTLE_SECONDS) -> None:
@@ -106,9 +112,9 @@ class Service:
             return
         try:
             newer = await asyncio.to_thread(self._newer)
-        except (WarehouseError, NothingPublished, OSError) as error:
+        except (WarehouseError, NothingPublished, OSError, sqlite3.Error) as error:
             # What was published was withdrawn, or can't be read: what is served stays served.
-            self.trouble, self._seen = str(error), seen
+            self._say(str(error))
             return
         self.trouble = None
         if newer is not None:
@@ -150,8 +156,13 @@ class Service:
                 with suppress(ProcessLookupError):
                     child.terminate()
         if code != 0:
-            self.trouble = f"the store of what is published could not be made (exit code {code})"
-            print(self.trouble, file=sys.stderr)
+            self._say(f"the store of what is published could not be made (exit code {code})")
+
+    def _say(self, trouble: str) -> None:
+        """Keep it for /health, and log it once."""
+        if trouble != self.trouble:
+            print(trouble, file=sys.stderr)
+        self.trouble = trouble
 
     # The past
 

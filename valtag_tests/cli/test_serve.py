@@ -20,6 +20,13 @@ roles: {analyst: internal, steward: pii}
 default_role: analyst
 keys: {app: {role: analyst, env: VALTAG_KEY_APP}}
 """
+NO_REQUESTS = (
+    b"GET /persons/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /persons/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n\r\n",
+    b"POST /persons HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+    b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\x00\x01 no request at all\r\n\r\n",
+)
 SECRET = "a-secret-of-the-app-0123"
 
 
@@ -74,6 +81,9 @@ def test_a_service_answers_until_it_is_told_to_end(ran: Shop) -> None:
         assert len(json.loads(urllib.request.urlopen(with_key).read())["tags"]) >= 13
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"{address}/tags")
+        for raw in NO_REQUESTS:
+            assert _raw(port, raw).startswith((b"HTTP/1.1 400", b"HTTP/1.1 401"))
+        assert _ready(address, child)["ready"] is True
         child.send_signal(signal.SIGTERM)
         assert child.wait(timeout=20) == 0
     finally:
@@ -91,6 +101,13 @@ def _ready(address: str, child: "subprocess.Popen[bytes]") -> dict[str, object]:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(f"{address} does not answer")
+
+
+def _raw(port: int, sent: bytes) -> bytes:
+    """The beginning of what is answered to bytes that may be no HTTP."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(sent)
+        return connection.recv(100)
 
 
 def test_an_edited_store_is_made_again(valtag: Valtag, ran: Shop) -> None:
