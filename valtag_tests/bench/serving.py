@@ -3,7 +3,9 @@
 The service has one core, the load another. Persons are drawn evenly, so nearly every read is of a page nobody has
 read before. Two loads: eight connections that ask as fast as they are answered, and 1,000 questions a second whose
 time counts from when each was due, answered or not (a slow answer makes the next ones late, as it does in life).
-The measure beside it is a service of the same server that says one constant text.
+The measure beside it is a service of the same server that says one constant text. Other work on the machine makes
+times longer, never shorter, so of some rounds, taken in turns, the best of each counts; and the CPU time of one
+request inside the service, which nobody else can touch, is told apart.
 """
 
 import argparse
@@ -27,8 +29,12 @@ import duckdb
 
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.graph.setting import Setting
+from valtag_assets.serving.app import create_app
 from valtag_assets.serving.building import build_store, find_store
+from valtag_assets.serving.keys import read_keys
 from valtag_assets.serving.published import published
+from valtag_assets.serving.service import Place, Service
+from valtag_assets.warehouse.derived import Derived
 from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.bench.process import machine, write_json
 
@@ -36,7 +42,8 @@ AS_OF = date(2024, 6, 30)
 TAGS, SEGMENTS = 40, 10
 KINDS = ("text", "integer", "decimal(18,2)", "date", "boolean", "float", "timestamp")
 CODES = {"date": "tag_{}_date", "boolean": "is_tag_{}", "timestamp": "tag_{}_at"}
-SECONDS, CONNECTIONS, RATE = 3.0, 8, 1000
+SECONDS, ROUNDS, CONNECTIONS, RATE = 1.2, 4, 8, 1000
+RATE_TOLD = "requests a second"
 _SERVE = "import sys; from valtag_assets.cli import main; sys.exit(main(sys.argv[1:]))"
 _HELLO = "from valtag_tests.bench.serving import hello; import sys; hello(int(sys.argv[1]))"
 
@@ -141,19 +148,49 @@ def measure(folder: Path, persons: int) -> dict[str, Any]:
         "build seconds": round(time.monotonic() - started, 1),
         "store MB": round(sum(made.about["files"].values()) / 1e6, 1),
     }
-    port = _free_port()
-    command = [_SERVE, "serve", "--open", "--port", str(port), "--catalog", str(catalog), "--data", str(setting.data)]
     asked = [f"/persons/P{random.Random(n).randrange(persons):08d}" for n in range(20_000)]
-    variants = [f"{path}/variant/banner" for path in asked]
-    with _serving(command, port):
-        figures["person"] = loaded(port, asked)
-        figures["variant"] = loaded(port, variants)
-    port = _free_port()
-    with _serving([_HELLO, str(port)], port):
-        figures["hello world"] = loaded(port, ["/health"])
-    hello_rate = figures["hello world"]["requests a second"]
-    figures["share of hello world"] = round(figures["person"]["requests a second"] / hello_rate, 2)
+    figures["CPU ms of a request"] = inside(setting, made, asked)
+    port, other = _free_port(), _free_port()
+    options = ["--port", str(port), "--catalog", str(catalog), "--data", str(setting.data)]
+    with _serving([_SERVE, "serve", "--open", *options], port), _serving([_HELLO, str(other)], other):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        loads = {
+            "person": (port, asked),
+            "variant": (port, [f"{path}/variant/banner" for path in asked]),
+            "hello world": (other, ["/health"]),
+        }
+        rounds = [{name: loaded(*load) for name, load in loads.items()} for _ in range(ROUNDS)]
+    for name in loads:
+        figures[name] = {
+            what: (max if what == RATE_TOLD else min)(found[name][what] for found in rounds)
+            for what in rounds[0][name]
+        }
+    figures["share of hello world"] = round(figures["person"][RATE_TOLD] / figures["hello world"][RATE_TOLD], 2)
     return figures
+
+
+def inside(setting: Setting, made: Derived, paths: list[str]) -> dict[str, float]:
+    """CPU milliseconds from the request to the answer, without the network."""
+    place = Place(setting.resolved, setting.warehouse, setting.spill)
+    app = create_app(Service(place, made), read_keys(setting.resolved, {}, is_open=True), watch=False)
+    times: list[float] = []
+
+    async def nothing() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def taken(message: Any) -> None:
+        assert message.get("status", 200) == 200
+
+    async def ask() -> None:
+        for path in paths:
+            scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "root_path": ""}
+            scope |= {"scheme": "http", "query_string": b"", "headers": [(b"host", b"localhost")]}
+            began = time.thread_time()
+            await app(scope, nothing, taken)
+            times.append(time.thread_time() - began)
+
+    asyncio.run(ask())
+    return {"p50": _quantile(times, 0.5), "p99": _quantile(times, 0.99), "most": round(max(times) * 1000, 2)}
 
 
 def hello(port: int) -> None:
@@ -173,17 +210,14 @@ def hello(port: int) -> None:
 
 def loaded(port: int, paths: list[str]) -> dict[str, Any]:
     """Requests a second as fast as they come, and times (ms) at a steady rate."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    asyncio.run(_fast(port, paths, 0.5))
     fast = asyncio.run(_fast(port, paths, SECONDS))
     steady = asyncio.run(_steady(port, paths, SECONDS))
     return {
-        "requests a second": round(len(fast) / SECONDS),
+        RATE_TOLD: round(len(fast) / SECONDS),
         f"p50 ms, {CONNECTIONS} at once": _quantile(fast, 0.5),
         f"p99 ms, {CONNECTIONS} at once": _quantile(fast, 0.99),
         f"p50 ms at {RATE}/s": _quantile(steady, 0.5),
         f"p99 ms at {RATE}/s": _quantile(steady, 0.99),
-        f"most ms at {RATE}/s": round(max(steady) * 1000, 2),
     }
 
 
