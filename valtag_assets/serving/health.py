@@ -30,10 +30,12 @@ def table_states(warehouse: Warehouse, resolved: Resolved, now: Published) -> li
 
 
 def _states(warehouse: Warehouse, resolved: Resolved, now: Published) -> Iterator[dict[str, Any]]:
-    category = {tag.code: tags_name(tag.category) for tag in resolved.tags.values()}
+    belongs = {tag.code: tags_name(tag.category) for tag in resolved.tags.values()}
+    for code, score in resolved.scores.items():
+        belongs |= dict.fromkeys(score.columns, scores_name(code))
     for table in served_tables(resolved):
         origin = now.origins.get(table.key)
-        held = sorted(code for code in now.held if category.get(code) == table.key)
+        held = sorted(code for code in now.held if belongs.get(code) == table.key)
         reason = _blocked(warehouse, table)
         late = origin is not None and origin.as_of is not None and origin.as_of < now.as_of.isoformat()
         state = "missing" if origin is None else "stale" if late or reason else "held" if held else "ok"

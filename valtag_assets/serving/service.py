@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from valtag_assets.engine.persons import PERSONS
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.answers import Answers
 from valtag_assets.serving.building import find_store, records_of
@@ -26,6 +27,7 @@ from valtag_assets.spec.block import Access
 from valtag_assets.warehouse.derived import Derived, DerivedFiles
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.manifest import MANIFEST
+from valtag_assets.warehouse.snapshot import TableRef
 from valtag_assets.warehouse.store import Warehouse
 
 POLL_SECONDS = 1.0
@@ -80,7 +82,8 @@ class Service:
         self.open = Open.of(place.resolved, made)
         self.build = tuple(build)
         self.health: list[dict[str, Any]] = []
-        self.trouble: str | None = None
+        self._unread: str | None = None
+        self._unbuilt: str | None = None
         self._seen: Seen | None = None
         self._behind: float | None = None
         self._is_behind = False
@@ -93,6 +96,11 @@ class Service:
         """Whether something newer is published than what is served."""
         return self._behind is not None
 
+    @property
+    def trouble(self) -> str | None:
+        """Why what is published is not what is served, where that is nobody's intention."""
+        return self._unread or self._unbuilt
+
     # Keeping up
 
     async def watch(self, every: float = POLL_SECONDS, settle: float = SETTLE_SECONDS) -> None:
@@ -102,7 +110,9 @@ class Service:
                 await self.look(settle)
             except Exception as error:
                 # Whatever it is, it must not end the looking; what is served is not touched by it.
-                self._say(f"looking for what is published failed: {type(error).__name__}: {error}")
+                self._unread = _told(
+                    f"looking for newer tables failed: {type(error).__name__}: {error}", self._unread
+                )
             await asyncio.sleep(every)
 
     async def look(self, settle: float = SETTLE_SECONDS) -> None:
@@ -114,9 +124,9 @@ class Service:
             newer = await asyncio.to_thread(self._newer)
         except (WarehouseError, NothingPublished, OSError, sqlite3.Error) as error:
             # What was published was withdrawn, or can't be read: what is served stays served.
-            self._say(str(error))
+            self._unread = _told(str(error), self._unread)
             return
-        self.trouble = None
+        self._unread = None
         if newer is not None:
             self._switch(newer)
         if seen != self._seen or self._behind is None:
@@ -124,7 +134,7 @@ class Service:
         elif not self._is_behind:
             self._behind = None
         elif self.build and time.monotonic() - self._behind >= settle:
-            await self._build()
+            self._unbuilt = await self._build()
             self._behind = time.monotonic()
 
     def _newer(self) -> Open | None:
@@ -140,12 +150,12 @@ class Service:
         return Open.of(place.resolved, made)
 
     def _switch(self, newer: Open) -> None:
-        older, self.open = self.open, newer
+        older, self.open, self._unbuilt = self.open, newer, None
         # Nobody holds it: between reading ``open`` and having the record no request lets another go on.
         older.records.close()
 
-    async def _build(self) -> None:
-        """Make the store in a process of its own, so that answering does not wait for it."""
+    async def _build(self) -> str | None:
+        """Make the store in a process of its own, so that nobody waits for it; why it failed, if it did."""
         child = await asyncio.create_subprocess_exec(
             *self.build, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
         )
@@ -155,14 +165,9 @@ class Service:
             if child.returncode is None:
                 with suppress(ProcessLookupError):
                     child.terminate()
-        if code != 0:
-            self._say(f"the store of what is published could not be made (exit code {code})")
-
-    def _say(self, trouble: str) -> None:
-        """Keep it for /health, and log it once."""
-        if trouble != self.trouble:
-            print(trouble, file=sys.stderr)
-        self.trouble = trouble
+        if code == 0:
+            return None
+        return _told(f"the store of what is published could not be made (exit code {code})", self._unbuilt)
 
     # The past
 
@@ -205,10 +210,17 @@ class Service:
         return found
 
 
+def _told(trouble: str, before: str | None) -> str:
+    """The trouble, logged unless it is the one before."""
+    if trouble != before:
+        print(trouble, file=sys.stderr)
+    return trouble
+
+
 def manifests_seen(place: Place) -> Seen:
     """What tells that nothing was published since: the manifests' names, times and files; some dozen stats."""
     found = []
-    for table in served_tables(place.resolved):
+    for table in (TableRef.parse(PERSONS), *served_tables(place.resolved)):
         path = place.warehouse.folder(table) / MANIFEST
         with suppress(FileNotFoundError):
             status = path.stat()

@@ -97,6 +97,43 @@ def test_a_snapshot_withdrawn_while_serving_leaves_what_is_served(desk: Desk) ->
         assert "no tags are published" in client.get("/health").json()["trouble"]
 
 
+def test_a_service_keeps_looking_whatever_goes_wrong(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.publish_all()
+    service = desk.service()
+    faults = iter([ZeroDivisionError("a fault of ours"), RuntimeError("another")])
+    newer = service._newer
+
+    def failing() -> Any:
+        for fault in faults:
+            raise fault
+        return newer()
+
+    monkeypatch.setattr(service, "_newer", failing)
+    desk.publish("tags/attribute", with_points(7))
+    made = desk.store()
+
+    async def watching() -> None:
+        watch = asyncio.create_task(service.watch(every=0.01))
+        while service.open.key != made.name:
+            await asyncio.sleep(0.01)
+        watch.cancel()
+
+    asyncio.run(asyncio.wait_for(watching(), 20))
+    assert service.trouble is None
+
+
+def test_a_person_who_left_the_population_leaves_the_service(desk: Desk) -> None:
+    desk.publish_all()
+    service = desk.service()
+    with desk.client(service) as client:
+        asyncio.run(service.look())
+        assert client.get("/persons/P39").status_code == 200
+        desk.publish("identity/persons", [{"person_id": person} for person in PERSONS[:-1]], None)
+        desk.store()
+        asyncio.run(service.look())
+        assert client.get("/persons/P39").status_code == 404
+
+
 def test_a_store_whose_file_is_removed_goes_on_being_served(desk: Desk) -> None:
     desk.publish_all()
     service = desk.service()
@@ -127,6 +164,7 @@ def test_what_stays_behind_is_built_by_the_command_that_is_given(desk: Desk, tmp
 
     asyncio.run(wait())
     assert mark.exists()
+    asyncio.run(service.look(settle=60.0))
     assert service.trouble is not None and "exit code 3" in service.trouble
 
 
