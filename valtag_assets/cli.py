@@ -17,6 +17,7 @@ import typer
 from valtag_assets.commands import report
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.commands.segment import segment_app
+from valtag_assets.commands.serve import serve as serve_command
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
 from valtag_assets.console.opening import open_setting
@@ -344,6 +345,9 @@ def functions(as_json: Json = False) -> None:
         print_json(functions_json())
     else:
         screen().print(function_table())
+
+
+app.command("serve")(serve_command)
 
 
 def _quiet(name: str) -> Any:
