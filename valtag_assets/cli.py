@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from valtag_assets.commands.explain import explain
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -29,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(explain)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
