@@ -134,9 +134,7 @@ class _Explaining:
             kind="score" if tag is None else tag.kind,
             type=str(kind),
             unit=tag.spec.unit if tag is not None else None,
-            definition=definition(tag)
-            if tag is not None
-            else _score_definition(resolved.scores[snapshot.table.name]),
+            definition=_definition(tag, score),
             defined_at=f"{place.file.relative_to(resolved.catalog.root).as_posix()}:{place.line}",
             value=value,
             value_title=_value_title(tag, score, code, value),
@@ -267,7 +265,7 @@ class _Explaining:
         found = looking.engine.fetch(again, {rests.READ: [read]})["again"][0].as_py()
         below = self._below()
         tags = [below.found(item.code, served[item.category], deep - 1) for item in reads] if deep > 0 else []
-        words = [f"{definition(tag)}"] if tag.kind == "computed" else _band_words(tag)
+        words = [] if tag.kind == "computed" else _band_words(tag)
         return replace(self._bare(tag.code, snapshot, value, Proof(found == value, found)), how=words, tags=tags)
 
     def _category(self, snapshot: Snapshot, category: str) -> Snapshot:

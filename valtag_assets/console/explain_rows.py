@@ -86,9 +86,7 @@ def rows_of_fact(looking: Looking, tag: ResolvedTag, as_of: date, tables: Tables
         first=first,
         last=last,
         counted=len(counted),
-        rows=_rows(
-            looking, source, fields, shown, decides, tables, hidden, value=None if aggregate.of is None else secret
-        ),
+        rows=_rows(looking, source, fields, shown, decides, tables, hidden, value=valued),
         left_out={word: reasons[word] for word in rests.NOT_COUNTED if reasons[word]},
         origins={name: origin_text(source, name) for name in fields},
         refused=_refused(looking, source, tables.quarantine),
