@@ -16,6 +16,7 @@ import typer
 
 from valtag_assets.commands.explain import explain
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, local_date
+from valtag_assets.commands.segment import segment_app
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
 from valtag_assets.console.opening import open_setting
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(explain)
+app.add_typer(segment_app, name="segment")
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]

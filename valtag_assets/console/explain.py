@@ -15,6 +15,7 @@ from typing import Any
 from valtag_assets.console.explain_rows import Looking, Tables, row_of_master, rows_of_fact
 from valtag_assets.console.explanation import Check, Explanation, Proof
 from valtag_assets.console.history import find_snapshot
+from valtag_assets.console.value_titles import column_title, value_titles
 from valtag_assets.engine import explain as rests
 from valtag_assets.engine.access import MASK, column_levels, may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
@@ -123,7 +124,7 @@ class _Explaining:
         tag = None if score is not None else resolved.tags[code]
         entry: Entry[Any] = score.entry if score is not None else resolved.tags[code].entry
         place = entry.problem("", "score" if score is not None else "code")
-        title = score.spec.title if score is not None else resolved.tags[code].title
+        title, named = column_title(resolved, code), value_titles(resolved, code)
         kind = score.columns[code] if score is not None else resolved.tags[code].type
         held = code in snapshot.held
         blocked = self.setting.warehouse.blocked(snapshot.table, snapshot.as_of)
@@ -137,7 +138,7 @@ class _Explaining:
             definition=_definition(tag, score),
             defined_at=f"{place.file.relative_to(resolved.catalog.root).as_posix()}:{place.line}",
             value=value,
-            value_title=_value_title(tag, score, code, value),
+            value_title=str(named[str(value)]) if str(value) in named else None,
             table=snapshot.table.key,
             as_of=snapshot.as_of,
             snapshot=snapshot.id,
@@ -344,25 +345,6 @@ def _band_words(tag: ResolvedTag) -> list[str]:
         step.code + (f" from {step.at_least:g}" if step.at_least is not None else "") for step in tag.spec.band.steps
     ]
     return [f"the step of {tag.spec.band.of}: {', '.join(steps)}"]
-
-
-def _value_title(tag: ResolvedTag | None, score: ResolvedScore | None, code: str, value: Any) -> str | None:
-    titles = value_titles(tag, score, code)
-    return titles.get(str(value))
-
-
-def value_titles(tag: ResolvedTag | None, score: ResolvedScore | None, code: str) -> dict[str, str]:
-    """What the values of a tag or score column are called, both languages in one text; those that have a title."""
-    from valtag_assets.spec.score import QUADRANTS
-
-    if tag is not None and tag.spec.band is not None:
-        return {step.code: str(step.title) for step in tag.spec.band.steps}
-    if tag is not None:
-        return {name: str(title) for name, title in (tag.spec.domain.values or {}).items() if title is not None}
-    assert score is not None
-    if code.endswith("_tier"):
-        return {tier.code: str(tier.title) for tier in score.spec.named_tiers}
-    return {name: str(title) for name, title in QUADRANTS.items()} if code.endswith("_quadrant") else {}
 
 
 def _checks(snapshot: Snapshot, code: str) -> list[Check]:

@@ -16,6 +16,7 @@ from valtag_assets.expression.resolved import (
 )
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.block import Title
+from valtag_assets.spec.score import COLUMN_TITLES
 from valtag_assets.warehouse.snapshot import Snapshot
 
 PERSON_COLUMN = dg.TableColumn("person_id", "text", description="个人标识 · Person id")
@@ -103,14 +104,8 @@ def tag_dictionary(resolved: Resolved, tags: Iterable[ResolvedTag]) -> str:
 
 
 def score_schema(score: ResolvedScore) -> dg.TableSchema:
-    words = {
-        "r": "近度得分 · Recency score",
-        "f": "频度得分 · Frequency score",
-        "m": "金额得分 · Monetary score",
-    }
-    words |= {"code": "RFM 编码 · RFM code", "quadrant": "八象限 · Quadrant", "tier": "分层 · Tier"}
     columns = [
-        dg.TableColumn(name, str(kind), description=words[name.removeprefix(f"{score.code}_")])
+        dg.TableColumn(name, str(kind), description=str(COLUMN_TITLES[name.removeprefix(f"{score.code}_")]))
         for name, kind in score.columns.items()
     ]
     return dg.TableSchema([PERSON_COLUMN, *columns])
