@@ -33,7 +33,11 @@ MEMBERS, AGAINST = "members", "against"
 
 @dataclass(frozen=True)
 class Pictured:
-    """A portrait with what people need to read it. ``skipped``: columns that are not compared, and why."""
+    """A portrait with what people need to read it.
+
+    ``skipped``: columns that are not compared, and why. ``in_rule``: those that the audience's own rule reads, and
+    that differ by definition.
+    """
 
     segment: str
     title: Title
@@ -45,6 +49,7 @@ class Pictured:
     units: Mapping[str, str]
     value_titles: Mapping[str, Mapping[str, Title]]
     skipped: Mapping[str, str]
+    in_rule: frozenset[str]
     histograms: Mapping[str, Histogram]
 
     def to_json(self) -> dict[str, Any]:
@@ -70,7 +75,8 @@ class Pictured:
             for share in item.values
         ]
         title = self.titles[item.code].model_dump()
-        return {**asdict(item), "title": title, "unit": self.units.get(item.code), "values": values}
+        more = {"in_rule": item.code in self.in_rule, "unit": self.units.get(item.code)}
+        return {**asdict(item), "title": title, **more, "values": values}
 
 
 def picture(
@@ -111,6 +117,7 @@ def picture(
         units={code: unit for code in codes if (unit := _unit(resolved, code)) is not None},
         value_titles={code: value_titles(resolved, code) for code in codes},
         skipped=skipped,
+        in_rule=resolved.segments[segment].tags | resolved.segments[segment].scores,
         histograms=drawn,
     )
 

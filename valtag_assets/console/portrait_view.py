@@ -25,7 +25,7 @@ def print_portrait(console: Console, found: Pictured, limit: int) -> None:
     rows = [
         [
             place,
-            item.code,
+            item.code + ("*" if item.code in found.in_rule else ""),
             str(title_of(found, item)),
             *sides(found, item),
             effect(item),
@@ -35,6 +35,8 @@ def print_portrait(console: Console, found: Pictured, limit: int) -> None:
         for place, item in enumerate(shown, 1)
     ]
     console.print(table("", columns, rows))
+    if any(item.code in found.in_rule for item in shown):
+        console.print(Text("* 规则所含：差异由定义而来 in the rule itself: it differs by definition", style="dim"))
     console.print(Text(f"{len(shown)} of {len(portrait.differences)} differences; {LEGEND}", style="dim"))
     for code, why in {**found.skipped, **portrait.too_few}.items():
         console.print(Text(f"not compared: {code}: {why}", style="dim"))
@@ -90,11 +92,9 @@ def sides(found: Pictured, item: Difference) -> tuple[str, str]:
 def effect(item: Difference) -> str:
     size = item.effect.size
     letter = {"phi": "φ"}.get(item.effect.measure, item.effect.measure)
-    return (
-        f"{letter} ∞"
-        if size is None and item.effect.strength == 1.0
-        else f"{letter} {'' if size is None else f'{size:+.2f}'}"
-    )
+    if size is None:
+        return f"{letter} ∞" if item.effect.strength == 1.0 else ""
+    return f"{letter} {size:.2f}" if letter == "V" else f"{letter} {size:+.2f}"
 
 
 def p_value(p: float | None) -> str:
@@ -115,9 +115,13 @@ def most_apart(found: Pictured, item: Difference) -> str:
 
 
 def value_words(found: Pictured, code: str, value: ValueShare) -> str:
+    name = value_name(found, code, value)
+    return f"{name}: nobody else" if value.index is None else f"{name}: index {value.index:.0f}"
+
+
+def value_name(found: Pictured, code: str, value: ValueShare) -> str:
     title = found.value_titles.get(code, {}).get(value.value)
-    named = value.value if title is None else str(title)
-    return f"{named}: index {value.index:.0f}" if value.index is not None else named
+    return value.value if title is None else f"{title} ({value.value})"
 
 
 def number(value: float) -> str:
