@@ -27,9 +27,9 @@ from valtag_assets.expression.resolved import Aggregate, Resolved, ResolvedSourc
 
 WHY = "_why"
 COUNTED = "counted"
-# Why a row of the person does not count, in the order in which it is asked.
-UNDATED, LATER, OUTSIDE, UNMET, EMPTY = "undated", "after the as-of", "outside the window", "where not met", "empty"
-NOT_COUNTED = (UNDATED, LATER, OUTSIDE, UNMET, EMPTY)
+# Why a row of the person does not count, in the order in which it is asked. Every clean row of a fact has a time.
+LATER, OUTSIDE, UNMET, EMPTY = "after the as-of", "outside the window", "where not met", "empty"
+NOT_COUNTED = (LATER, OUTSIDE, UNMET, EMPTY)
 STANDING, MERGED, QUARANTINE = "standing", "merged", "quarantine"
 READ = "read"
 
@@ -55,7 +55,6 @@ def judged_rows(source: ResolvedSource, aggregate: Aggregate, as_of: date) -> ib
     moment, span = table[time_of(source).code], span_of(aggregate.window, as_of)
     no = ibis.literal(False)
     asked: list[tuple[str, ir.BooleanValue]] = [
-        (UNDATED, moment.isnull()),
         (LATER, ~ibis.and_(*between(moment, None, as_of))),
         (OUTSIDE, ~ibis.and_(*between(moment, span.first, span.last))),
         (UNMET, no if aggregate.where is None else ~compile_condition(aggregate.where, table, as_of)),
@@ -66,7 +65,7 @@ def judged_rows(source: ResolvedSource, aggregate: Aggregate, as_of: date) -> ib
         asked.append((EMPTY, value.isnull()))
     why = ibis.cases(*[(found, ibis.literal(word)) for word, found in asked], else_=ibis.literal(COUNTED))
     made = table.mutate(**{WHY: why, VALUE: value})
-    return made.order_by([made[time_of(source).code].asc(nulls_first=True), *ORIGIN_COLUMNS])
+    return made.order_by([time_of(source).code, *ORIGIN_COLUMNS])
 
 
 def counted_rows(source: ResolvedSource, aggregate: Aggregate, as_of: date) -> ibis.Table:
