@@ -20,7 +20,16 @@ def print_portrait(console: Console, found: Pictured, limit: int) -> None:
     if not portrait.comparable:
         console.print(Text(too_few(found), style="yellow"))
         return
-    columns = [">", "!tag", "名称 title", ">audience", f">{others(found)}", ">effect", ">p adj.", "most apart"]
+    columns = [
+        ">",
+        "!tag",
+        "名称 title",
+        ">人群 audience",
+        f">{others(found)}",
+        ">效应 effect",
+        ">p adj.",
+        "最突出 most apart",
+    ]
     shown = portrait.differences[:limit]
     rows = [
         [
@@ -43,6 +52,7 @@ def print_portrait(console: Console, found: Pictured, limit: int) -> None:
 
 
 LEGEND = (
+    "按与人群归属的相关排序；g：均值差（标准差），V：分类，φ：占比。"
     "effect: g standard deviations (Hedges) of means, V (Cramér) of categories, φ of shares; ranked by the"
     " correlation with membership; p by Welch's t or χ², corrected by Benjamini–Hochberg"
 )
@@ -68,7 +78,7 @@ def too_few(found: Pictured) -> str:
 
 def others(found: Pictured) -> str:
     """What the second column holds: the rest for means, everybody for shares; another audience for both."""
-    return "rest / everybody" if found.against is None else "other audience"
+    return "其余/全体 rest/everybody" if found.against is None else "对比人群 other audience"
 
 
 def title_of(found: Pictured, item: Difference) -> Title:

@@ -9,7 +9,7 @@
 * A share: the z-test of two proportions with a pooled variance (Fleiss, Levin & Paik, Statistical Methods for Rates
   and Proportions, 2003, section 3.2); z² is the χ² of the same four cells, and |φ| = √(z² / n).
 * ``strength``, 0 to 1, makes them comparable: the correlation with being in the first group. It is V and |φ|
-  themselves, and |g| / √(g² + (n₁ + n₂)² / (n₁ n₂)) (Borenstein et al., formulas 7.5 and 7.6).
+  themselves, and of numbers the point-biserial correlation |d| / √(d² + n (n − 2) / (n₁ n₂)) with n = n₁ + n₂.
 * Many tests at once: Benjamini & Hochberg (1995).
 """
 
@@ -54,11 +54,12 @@ def of_numbers(one: Sample, other: Sample) -> Effect:
         if difference == 0.0:
             return Effect("g", 0.0, 0.0, 1.0, "the same for everybody")
         return Effect("g", None, 1.0, None, "one value in each group, and not the same")
-    g = difference / pooled * (1 - 3 / (4 * freedom - 1))
-    spread = (one.n + other.n) ** 2 / (one.n * other.n)
+    d = difference / pooled
+    g = d * (1 - 3 / (4 * freedom - 1))
+    spread = (one.n + other.n) * freedom / (one.n * other.n)
     deviations = math.sqrt(one.variance), math.sqrt(other.variance)
     test = ttest_ind_from_stats(one.mean, deviations[0], one.n, other.mean, deviations[1], other.n, equal_var=False)
-    return Effect("g", g, abs(g) / math.sqrt(g * g + spread), float(test.pvalue))
+    return Effect("g", g, abs(d) / math.sqrt(d * d + spread), float(test.pvalue))
 
 
 def of_shares(hits: int, size: int, other_hits: int, other_size: int) -> tuple[float | None, Effect]:
