@@ -328,14 +328,10 @@ def score_words(score: ResolvedScore, limits: dict[str, Any]) -> list[str]:
     for name in MEASURES:
         edges = [limits[f"{name}_{place}"] for place in range(1, rfm.bins)]
         letter, tag = LETTERS[name].upper(), getattr(rfm, name)
-        if name == "recency":
-            shown = ", ".join(str(-edge) for edge in edges)
-            line = f"{letter} of {tag}: {rfm.bins} down to 1; one more for each of {shown} it is below"
-        else:
-            shown = ", ".join(map(str, edges))
-            line = f"{letter} of {tag}: 1 to {rfm.bins}; one more for each of {shown} it is above"
-        word = "near up to" if name == "recency" else "high from"
-        found.append(f"{line}; {word} {limits[f'{name}_high']:g}")
+        shown = ", ".join(str(-edge if name == "recency" else edge) for edge in edges)
+        side, word = ("below", "near up to") if name == "recency" else ("above", "high from")
+        line = f"{letter} of {tag}: 1, and one more for each of {shown} it is {side}"
+        found.append(f"{line}; {word} {limits[f'{name}_high']:.12g}")
     return found
 
 

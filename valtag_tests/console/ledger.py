@@ -46,6 +46,18 @@ fields:
   - {name: sku, type: text, required: true}
   - {name: brand, type: text}
 """
+SEGMENTS = """
+segments:
+  - code: women
+    title: {zh: "女性 <b>", en: "Women <script>alert(1)</script>"}
+    rule: gender = 'female'
+  - code: buyers
+    title: {zh: 买家, en: Buyers}
+    rule: order_count > 0
+  - code: everybody
+    title: {zh: 全体, en: Everybody}
+    rule: order_count >= 0
+"""
 WHERE = "quantity >= 2"
 # Code → how it is written, and its type.
 VALUES: Mapping[str, tuple[dict[str, Any], str]] = {
@@ -102,6 +114,7 @@ def catalog() -> dict[str, str]:
             {"category": "every", "title": {"zh": "全部", "en": "All"}, "tags": [*tags, *over]}, allow_unicode=True
         ),
         "scores/rfm.yaml": rfm,
+        "segments/audiences.yaml": SEGMENTS,
     }
 
 
