@@ -152,13 +152,14 @@ class _Explaining:
 
     def _changed(self, code: str, snapshot: Snapshot) -> str | None:
         """Why the snapshot's value can't be explained by the catalog of today."""
-        tag = self.setting.resolved.tags.get(code)
-        then = snapshot.metrics.get("tags", {}).get(code)
-        if tag is not None and then is not None and then != code_version(tag.meaning):
-            return (
-                f"the definition of {code} has changed since this snapshot was published; valtag run computes it anew"
-            )
-        return None
+        resolved, metrics = self.setting.resolved, snapshot.metrics
+        if snapshot.table.stage == "scores":
+            then, now = metrics.get("score"), code_version(resolved.scores[snapshot.table.name].meaning)
+        else:
+            then, now = metrics.get("tags", {}).get(code), code_version(resolved.tags[code].meaning)
+        if then is None or then == now:
+            return None
+        return f"the definition of {code} has changed since this was published; valtag run computes it anew"
 
     # Snapshots
 

@@ -36,12 +36,13 @@ class Pictured:
     """A portrait with what people need to read it.
 
     ``skipped``: columns that are not compared, and why. ``in_rule``: those that the audience's own rule reads, and
-    that differ by definition.
+    that differ by definition. ``stale``: why the audience was not chosen anew.
     """
 
     segment: str
     title: Title
     against: Title | None
+    stale: str | None
     as_of: date
     snapshot: str
     portrait: Portrait
@@ -58,6 +59,7 @@ class Pictured:
             "segment": self.segment,
             "title": self.title.model_dump(),
             "against": None if self.against is None else self.against.model_dump(),
+            "stale": self.stale,
             "as_of": self.as_of,
             "snapshot": self.snapshot,
             "members": found.members,
@@ -96,7 +98,7 @@ def picture(
     members = _members(setting, segment, as_of)
     day = members.as_of
     assert day is not None
-    inputs = {MEMBERS: members.files, PERSONS: _sound(find_snapshot(setting, PERSONS, None)).files}
+    inputs = {MEMBERS: members.files, PERSONS: _population(setting, members).files}
     if against is not None:
         inputs[AGAINST] = _members(setting, against, day).files
     tables = _tables(setting, day)
@@ -110,6 +112,7 @@ def picture(
         segment=segment,
         title=resolved.segments[segment].spec.title,
         against=None if against is None else resolved.segments[against].spec.title,
+        stale=_stale(setting, members),
         as_of=day,
         snapshot=members.id,
         portrait=found,
@@ -142,6 +145,20 @@ def _members(setting: Setting, segment: str, as_of: date | None) -> Snapshot:
     return _sound(find_snapshot(setting, ref.key, as_of))
 
 
+def _stale(setting: Setting, members: Snapshot) -> str | None:
+    blocked = setting.warehouse.blocked(members.table, members.as_of)
+    return None if blocked is None else f"a later try of {members.table} was {blocked.outcome}: {blocked.reason}"
+
+
+def _population(setting: Setting, members: Snapshot) -> Snapshot:
+    """Everybody there was when the audience was chosen."""
+    ref = TableRef.parse(PERSONS)
+    found = setting.warehouse.find(ref, members.inputs.get(PERSONS, ""))
+    if found is None:
+        raise Mistake(f"{ref}, which {members.table} {members.as_of} was made of, has been removed")
+    return _sound(found)
+
+
 def _sound(snapshot: Snapshot) -> Snapshot:
     if fault := damage(snapshot):
         raise Mistake(f"{snapshot.table} {snapshot.id} is damaged: {fault}")
@@ -149,13 +166,20 @@ def _sound(snapshot: Snapshot) -> Snapshot:
 
 
 def _tables(setting: Setting, as_of: date) -> dict[str, Snapshot]:
-    """The tags and scores served for the as-of; of categories that are not daily, the newest before it."""
-    resolved, found = setting.resolved, {}
-    for name in [*map(tags_name, resolved.categories), *map(scores_name, resolved.scores)]:
-        snapshot = setting.warehouse.latest(TableRef.parse(name), on_or_before=as_of)
-        if snapshot is not None:
-            found[name] = _sound(snapshot)
-    return found
+    """The tags and scores served for the as-of; of categories that are not daily, the newest up to it."""
+    resolved, warehouse, found = setting.resolved, setting.warehouse, {}
+    catalog = resolved.catalog
+    for code in resolved.categories:
+        ref, refresh = (
+            TableRef.parse(tags_name(code)),
+            catalog.categories[code].spec.refresh or catalog.project.refresh,
+        )
+        daily = refresh.schedule == "daily"
+        found[ref.key] = warehouse.current(ref, as_of) if daily else warehouse.latest(ref, on_or_before=as_of)
+    for code in resolved.scores:
+        ref = TableRef.parse(scores_name(code))
+        found[ref.key] = warehouse.current(ref, as_of)
+    return {key: _sound(snapshot) for key, snapshot in found.items() if snapshot is not None}
 
 
 def _columns(setting: Setting, tables: Mapping[str, Snapshot], readable: Any) -> tuple[list[Column], dict[str, str]]:

@@ -17,6 +17,8 @@ def print_portrait(console: Console, found: Pictured, limit: int) -> None:
     portrait = found.portrait
     console.print(Text(heading(found), style="bold"))
     console.print(Text(sizes(found)))
+    if found.stale is not None:
+        console.print(Text(found.stale, style="yellow"))
     if not portrait.comparable:
         console.print(Text(too_few(found), style="yellow"))
         return
@@ -70,6 +72,8 @@ def sizes(found: Pictured) -> str:
 
 def too_few(found: Pictured) -> str:
     portrait = found.portrait
+    if portrait.rest == 0 and found.against is not None:
+        return "all of the other audience are in this one, too: nobody is left to compare with · 对比人群均在其中"
     if portrait.rest == 0:
         return "everybody is in the audience: there is nobody to compare with · 全部人群均在其中，无可对比"
     least = min(portrait.members, portrait.rest)

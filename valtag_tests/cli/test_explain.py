@@ -43,6 +43,9 @@ def test_a_changed_definition_is_not_held_against_the_old_value(valtag: Valtag, 
     ran.edit("tags/transaction.yaml", "agg: sum, of: amount}", "agg: sum, of: amount * 2}")
     said = valtag("explain", "C001", "total_spend", *ran.options)
     assert said.code == 0 and "proof: none, the definition of total_spend has changed" in said.out
+    ran.edit("scores/rfm.yaml", "where: order_count > 0", "where: order_count > 1")
+    said = valtag("explain", "C001", "rfm_tier", *ran.options)
+    assert said.code == 0 and "proof: none, the definition of rfm_tier has changed" in said.out
 
 
 def test_held_tags_say_which_check_failed(valtag: Valtag, ran: Shop) -> None:
