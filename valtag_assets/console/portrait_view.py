@@ -10,6 +10,7 @@ from valtag_assets.spec.block import Title
 
 UNFILLED = Title(zh="无值", en="no value")
 _SIGNIFICANT = 0.05
+_ALIKE_SHOWN = 4
 
 
 def print_portrait(console: Console, found: Pictured, limit: int) -> None:
@@ -86,9 +87,12 @@ def others(found: Pictured) -> str:
 
 
 def title_of(found: Pictured, item: Difference) -> Title:
-    title = found.titles[item.code]
+    title, more = found.titles[item.code], len(item.alike)
     if item.kind != "unfilled":
         return title
+    if more:
+        zh, en = f"{title.zh}等{more + 1}项：{UNFILLED.zh}", f"{title.en} and {more} more: {UNFILLED.en}"
+        return Title(zh=zh, en=en)
     return Title(zh=f"{title.zh}：{UNFILLED.zh}", en=f"{title.en}: {UNFILLED.en}")
 
 
@@ -123,6 +127,9 @@ def significant(item: Difference) -> bool:
 
 def most_apart(found: Pictured, item: Difference) -> str:
     """The value most apart from the reference, with its index; what is odd about the effect."""
+    if item.alike:
+        shown = ", ".join(item.alike[:_ALIKE_SHOWN])
+        return f"also {shown}{', …' if len(item.alike) > _ALIKE_SHOWN else ''}"
     if item.kind == "unfilled" or not item.values:
         return item.effect.note or ""
     return value_words(found, item.code, item.values[0])

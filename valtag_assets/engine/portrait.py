@@ -8,7 +8,7 @@ Shares are also set against *the reference*, everybody, or that other audience w
 is the same share.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -67,8 +67,12 @@ class ValueShare:
 
 @dataclass(frozen=True)
 class Difference:
-    """What sets the audience apart in one column. ``members``, ``rest``: how many have a value. Means and medians of
-    numbers; of dates in days before the as-of. ``values``: the shares, largest difference first."""
+    """What sets the audience apart in one column.
+
+    ``members``, ``rest``: how many have a value. Means and medians of numbers; of dates in days before the as-of.
+    ``values``: the shares, largest difference first. ``alike``: of "unfilled", further columns that are empty for
+    just as many persons on both sides, as columns of one origin are.
+    """
 
     code: str
     table: str
@@ -80,6 +84,7 @@ class Difference:
     means: tuple[float, float] | None = None
     medians: tuple[float, float] | None = None
     values: Sequence[ValueShare] = ()
+    alike: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -140,46 +145,40 @@ def portrait(comparison: Comparison, columns: Sequence[Column], *, fewest: int =
         return Portrait(comparison.members, comparison.rest, (), {})
     found: list[Difference] = []
     few: dict[str, str] = {}
+    filled: dict[tuple[int, int], list[Column]] = {}
     for table in dict.fromkeys(column.table for column in columns):
         own = [column for column in columns if column.table == table]
-        for item in _of_table(comparison, table, own, fewest):
-            if isinstance(item, Difference):
-                found.append(item)
+        sides = {row[IN]: row for row in _sums(comparison, table, own)}
+        counted = _counted(comparison, table, own)
+        for number, column in enumerate(own):
+            n, other = (sides.get(side, {}).get(f"n_{number}", 0) for side in (True, False))
+            filled.setdefault((n, other), []).append(column)
+            if min(n, other) < fewest:
+                few[column.code] = f"too few values: {n} in the audience, {other} in the rest"
+            elif column.kind in ("number", "date"):
+                found.append(_of_numbers(column, n, other, [sides[True], sides[False]], number))
+            elif too_many(counted[column.code], column, n + other):
+                few[column.code] = "too many different values to be a category"
             else:
-                few[item[0]] = item[1]
+                found.append(_of_values(comparison, column, n, other, counted[column.code]))
+    everybody = comparison.members + comparison.rest
+    found += [_of_unfilled(comparison, own, *key) for key, own in filled.items() if sum(key) < everybody]
     return Portrait(comparison.members, comparison.rest, _ranked(found), few)
 
 
-def _of_table(
-    comparison: Comparison, table: str, columns: Sequence[Column], fewest: int
-) -> Iterator[Difference | tuple[str, str]]:
-    sums = comparison.engine.fetch(sums_expression(table, columns, comparison.as_of), comparison.inputs)
-    sides = {row[IN]: row for row in sums.to_pylist()}
+def _sums(comparison: Comparison, table: str, columns: Sequence[Column]) -> list[dict[str, Any]]:
+    expression = sums_expression(table, columns, comparison.as_of)
+    return comparison.engine.fetch(expression, comparison.inputs).to_pylist()
+
+
+def _counted(comparison: Comparison, table: str, columns: Sequence[Column]) -> dict[str, list[tuple[str, int, int]]]:
+    """By category or list of the table: each value with the persons of both sides who have it."""
     groups = [column for column in columns if column.kind in ("category", "list")]
-    counted: dict[str, list[tuple[str, int, int]]] = {column.code: [] for column in groups}
+    found: dict[str, list[tuple[str, int, int]]] = {column.code: [] for column in groups}
     if groups:
         for row in comparison.engine.fetch(values_expression(table, groups), comparison.inputs).to_pylist():
-            counted[row["column"]].append((row["value"], row["n_in"], row["n_out"]))
-    unfilled: dict[tuple[int, int], list[str]] = {}
-    for number, column in enumerate(columns):
-        n, other = (sides.get(side, {}).get(f"n_{number}", 0) for side in (True, False))
-        unfilled.setdefault((n, other), []).append(column.code)
-        if min(n, other) < fewest:
-            yield column.code, f"too few values: {n} in the audience, {other} in the rest"
-        elif column.kind in ("number", "date"):
-            yield _of_numbers(column, n, other, [sides[True], sides[False]], number)
-        elif too_many(counted[column.code], column, n + other):
-            yield column.code, "too many different values to be a category"
-        else:
-            yield _of_values(comparison, column, n, other, counted[column.code])
-    for (n, other), codes in unfilled.items():
-        if n + other < comparison.members + comparison.rest:
-            yield from (_of_unfilled(comparison, table, code, n, other) for code in codes[: _once(table)])
-
-
-def _once(table: str) -> int | None:
-    """The columns of a score are empty together: one of them says so for all."""
-    return 1 if table.startswith("scores/") else None
+            found[row["column"]].append((row["value"], row["n_in"], row["n_out"]))
+    return found
 
 
 def too_many(counted: Sequence[tuple[str, int, int]], column: Column, filled: int) -> bool:
@@ -294,11 +293,14 @@ def _strongest(counted: Sequence[tuple[str, int, int]], n: int, other: int) -> E
     return replace(best, p=None if best.p is None else min(1.0, best.p * len(found)))
 
 
-def _of_unfilled(comparison: Comparison, table: str, code: str, n: int, other: int) -> Difference:
+def _of_unfilled(comparison: Comparison, columns: Sequence[Column], n: int, other: int) -> Difference:
+    """Who has no value in the columns, that are filled for equally many; the first of them speaks for all."""
     empty, others = comparison.members - n, comparison.rest - other
     share = _share(comparison, "", empty, comparison.members, others, comparison.rest)
     _, effect = effects.of_shares(empty, comparison.members, others, comparison.rest)
-    return Difference(code, table, "unfilled", n, other, effect, values=[share])
+    first, *more = columns
+    alike = tuple(column.code for column in more)
+    return Difference(first.code, first.table, "unfilled", n, other, effect, values=[share], alike=alike)
 
 
 def _share(comparison: Comparison, value: str, hits: int, n: int, others: int, other: int) -> ValueShare:
