@@ -3,8 +3,9 @@
 * Numbers: Hedges' g, the difference of the means in pooled standard deviations, corrected for small samples
   (Hedges 1981; Borenstein et al., Introduction to Meta-Analysis, 2009, formulas 4.18–4.23). p by Welch's t-test
   (Welch 1947), which does not suppose equal variances.
-* Categories: Cramér's V = √(χ² / n) of a table with two columns (Cramér, Mathematical Methods of Statistics, 1946,
-  p. 282). p by Pearson's χ² without continuity correction. Values expected fewer than five times in a group are put
+* Categories: Cramér's V of a table with two columns (Cramér, Mathematical Methods of Statistics, 1946, p. 282),
+  corrected for its bias (Bergsma 2013): without that, a hundred values that differ by chance alone look like a strong
+  effect. p by Pearson's χ² without continuity correction. Values expected fewer than five times in a group are put
   together first (Cochran 1954).
 * A share: the z-test of two proportions with a pooled variance (Fleiss, Levin & Paik, Statistical Methods for Rates
   and Proportions, 2003, section 3.2); z² is the χ² of the same four cells, and |φ| = √(z² / n).
@@ -94,8 +95,17 @@ def of_categories(counts: Sequence[tuple[int, int]]) -> Effect:
         for seen, size in zip(pair, sizes, strict=True):
             expected = sum(pair) * size / n
             statistic += (seen - expected) ** 2 / expected
-    v = min(1.0, math.sqrt(statistic / n))
+    v = _unbiased(statistic / n, len(cells), n)
     return Effect("V", v, v, float(chi2.sf(statistic, len(cells) - 1)), note)
+
+
+def _unbiased(square: float, values: int, n: int) -> float:
+    """Cramér's V from φ² = χ² / n of ``values`` rows and two columns, after Bergsma, Journal of the Korean
+    Statistical Society 42, 2013."""
+    less = max(0.0, square - (values - 1) / (n - 1))
+    rows = values - (values - 1) ** 2 / (n - 1)
+    columns = 2 - 1 / (n - 1)
+    return min(1.0, math.sqrt(less / (min(rows, columns) - 1))) if min(rows, columns) > 1 else 0.0
 
 
 def adjusted(ps: Sequence[float | None]) -> list[float | None]:
