@@ -157,10 +157,15 @@ def _step(key: str, value: Any) -> str:
     if key in ("formats", "missing"):
         return f"{key} {', '.join(value)}"
     if key == "bounds":
-        return f"bounds {value.min if value.min is not None else ''} to {value.max if value.max is not None else ''}"
+        ends = {"≥": value.min, "≤": value.max}
+        return " and ".join(f"{sign} {_plain(end)}" for sign, end in ends.items() if end is not None)
     if key == "outlier":
         return f"at most {value.times:g} times the median"
     return key if key == "replace" else f"{key} {value}"
+
+
+def _plain(end: float | date) -> str:
+    return str(end) if isinstance(end, date) else f"{end:g}"
 
 
 def _own(looking: Looking, source: ResolvedSource, fields: Sequence[str], tables: Tables) -> Path:

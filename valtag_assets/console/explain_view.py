@@ -38,8 +38,8 @@ def _heading(setting: Setting, found: Explanation) -> Iterator[Text]:
     yield Text(f"  {title}; {found.kind}, {found.type}; defined at {found.defined_at}")
     yield Text(f"  {found.definition}")
     known = local(found.known_at, setting.resolved.catalog.project.zone)
-    at = f"  {found.table} as-of {found.as_of}, snapshot {found.snapshot}, known at {known}, run {found.run}"
-    yield Text(at, style="dim")
+    yield Text(f"  {found.table} as-of {found.as_of}, snapshot {found.snapshot}, known at {known}", style="dim")
+    yield Text(f"  run {found.run}", style="dim")
     failed = [check for check in found.checks if not check.passed]
     passed = len(found.checks) - len(failed)
     yield Text(f"  checks: {passed} of {len(found.checks)} hold", style="dim")

@@ -147,7 +147,7 @@ def test_a_field_says_from_which_column_lookup_or_cleaning_it_comes(setting: Set
     clean = asked(setting, "C004", "top_brand").clean
     assert clean is not None
     assert clean.origins["brand"] == "looked up in products by sku"
-    assert clean.origins["amount"].startswith("column “金额” → bounds 0")
+    assert clean.origins["amount"].startswith("column “金额” → ≥ 0;")
     assert list(clean.measures) == ["rows", "count()", "sum(amount)"]
 
 
