@@ -14,9 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import report
+from valtag_assets.commands import explain, report, segment, serve
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
-from valtag_assets.commands.segment import segment_app
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
 from valtag_assets.console.opening import open_setting
@@ -31,7 +30,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(segment_app, name="segment")
+app.add_typer(segment.segment_app, name="segment")
+app.command()(explain.explain)
+app.command()(serve.serve)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]

@@ -1,4 +1,4 @@
-"""The whole graph on one page: sources → clean → identity → tags → scores → segments → reports, and who drives it."""
+"""The whole graph on one page: sources → clean → identity → tags → scores → segments → reports and serving."""
 
 import os
 
@@ -15,6 +15,7 @@ from valtag_assets.graph.recheck import recheck_assets
 from valtag_assets.graph.reports import report_assets
 from valtag_assets.graph.scores import score_assets
 from valtag_assets.graph.segments import segment_assets
+from valtag_assets.graph.serving import serving_assets
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, setting_from
 from valtag_assets.graph.sources import source_assets
@@ -34,6 +35,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *score_assets(setting),
             *segment_assets(setting),
             *report_assets(setting),
+            *serving_assets(setting),
             *health_assets(setting),
         ],
         asset_checks=recheck_assets(setting),

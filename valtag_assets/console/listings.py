@@ -87,4 +87,5 @@ def catalog_counts(resolved: Resolved) -> dict[str, int]:
         "scores": len(resolved.scores),
         "segments": len(resolved.segments),
         "reports": len(resolved.reports),
+        "placements": len(resolved.placements),
     }

@@ -21,7 +21,7 @@ from valtag_assets.engine.access import (
     may_read,
     role_level,
 )
-from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.compile import compile_condition
@@ -32,12 +32,11 @@ from valtag_assets.expression.resolve_tag import tag_symbol
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.mistake import Mistake
-from valtag_assets.spec.types import BOOLEAN, DataType, parse_type
+from valtag_assets.spec.types import BOOLEAN, DataType
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 _ANY_WIDTH = 100_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
 
 
 @dataclass(frozen=True)
@@ -135,15 +134,6 @@ def write_csv(found: Rows) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(found.columns)
     writer.writerows([_csv_cell(row[name]) for name in found.columns] for row in found.rows)
-
-
-def data_type(text: str) -> DataType:
-    """The catalog's type of a column stored as this DuckDB type."""
-    written = text.lower()
-    if written.endswith("[]"):
-        item = written.removesuffix("[]")
-        return parse_type(f"list({_TYPES.get(item, item)})")
-    return parse_type(_TYPES.get(written, written))
 
 
 def _condition(

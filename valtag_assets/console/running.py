@@ -153,7 +153,7 @@ class _Run:
         """The warehouse tables a job makes, in the order of the flow."""
         keys = self.jobs[job].asset_layer.executable_asset_keys
         tables = ("/".join(key.path) for key in keys)
-        return sorted((table for table in tables if not table.startswith("sources/")), key=_flow)
+        return sorted((table for table in tables if not table.startswith(("sources/", "serving/"))), key=_flow)
 
     def _unreadable(self, tables: Collection[str]) -> dict[str, str]:
         found = {}

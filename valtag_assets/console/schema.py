@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.spec.block import Block
+from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.project import AccessRules, Project
 from valtag_assets.spec.report import ReportFile
 from valtag_assets.spec.score import Rfm
@@ -26,6 +27,7 @@ FILES: dict[str, tuple[type[Block], str]] = {
     "score": (Rfm, "scores/*.yaml"),
     "segments": (SegmentFile, "segments/*.yaml"),
     "reports": (ReportFile, "reports/*.yaml"),
+    "placement": (Placement, "placements/*.yaml"),
 }
 _SCALAR = ["string", "number", "boolean", "null"]
 _TEXTS = {"type": "array", "items": {"type": _SCALAR}}

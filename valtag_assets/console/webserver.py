@@ -19,7 +19,7 @@ _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def serve(port: int, environment: Mapping[str, str]) -> int:
     """Run ``dagster dev`` until it ends or we are told to; its exit code. Raises Mistake for a taken port."""
-    _refuse_taken(port)
+    refuse_taken(port)
     workspace = resources.files("valtag_assets.graph") / "workspace.yaml"
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", HOST, "-p", str(port)]
     # A session of its own: the web server, the daemon and the code server are ended together, by us alone.
@@ -59,12 +59,13 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
             continue
 
 
-def _refuse_taken(port: int) -> None:
+def refuse_taken(port: int, host: str = HOST) -> None:
+    """Raises Mistake for a port that can't be listened on."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As the server will: a port that only waits for its last connections to die is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             message = f"port {port} is taken ({error.strerror}): end what uses it, or choose another with --port"
             raise Mistake(message) from error

@@ -102,3 +102,39 @@ def _only(record: object, readable: set[str]) -> object:
         return MASK
     shown = {key: value if key in readable or value is None else MASK for key, value in values.items()}
     return json.dumps(shown, ensure_ascii=False)
+
+
+def segment_level(resolved: Resolved, code: str) -> Access:
+    """The level of being in an audience: the highest of what its rule reads, since it tells of that."""
+    segment = resolved.segments[code]
+    return _highest(_read_levels(resolved, segment.tags, segment.scores))
+
+
+def placement_level(resolved: Resolved, code: str) -> Access:
+    """The level of a person's variant: as declared, or the highest of what the rules read."""
+    placement = resolved.placements[code]
+    return placement.spec.access or rules_level(resolved, code)
+
+
+def rules_level(resolved: Resolved, code: str) -> Access:
+    """The highest level of what the rules of a placement read."""
+    placement = resolved.placements[code]
+    inside = [segment_level(resolved, name) for name in placement.segments]
+    return _highest([*_read_levels(resolved, placement.tags, placement.scores), *inside])
+
+
+def served_levels(resolved: Resolved) -> dict[str, Access]:
+    """The level of every tag and score column."""
+    found: dict[str, Access] = {code: tag.spec.access for code, tag in resolved.tags.items()}
+    for code, score in resolved.scores.items():
+        found |= column_levels(resolved, TableRef("scores", code), score.columns)
+    return found
+
+
+def _read_levels(resolved: Resolved, tags: Iterable[str], scores: Iterable[str]) -> list[Access]:
+    levels = served_levels(resolved)
+    return [levels[name] for name in (*tags, *scores)]
+
+
+def _highest(levels: Iterable[Access]) -> Access:
+    return max(levels, key=ACCESS_LEVELS.index, default="public")

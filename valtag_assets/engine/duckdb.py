@@ -11,7 +11,10 @@ import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression, StarExpression
 
 from valtag_assets.engine.session import Inputs, compile_sql, part_name
+from valtag_assets.spec.types import DataType, parse_type
 from valtag_assets.warehouse.quoting import quote
+
+_TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
 
 
 class DuckDBEngine:
@@ -74,3 +77,12 @@ def open_duckdb(spill: Path | None = None) -> Iterator[DuckDBEngine]:
     """An engine on its own in-memory database, closed at the end."""
     with duckdb.connect(":memory:") as connection:
         yield DuckDBEngine(connection, spill)
+
+
+def data_type(text: str) -> DataType:
+    """The catalog's type of a column stored as this DuckDB type."""
+    written = text.lower()
+    if written.endswith("[]"):
+        item = written.removesuffix("[]")
+        return parse_type(f"list({_TYPES.get(item, item)})")
+    return parse_type(_TYPES.get(written, written))

@@ -141,7 +141,10 @@ def _sentence(key: str, text: str, before: Range) -> str:
 def _domain(known: Range) -> str:
     if known.among is not None:
         return ", ".join(sorted(map(str, known.among)))
-    ends = [f"at least {known.low[0]:g}" if known.low else "", f"at most {known.high[0]:g}" if known.high else ""]
+    ends = [
+        f"at least {float(known.low[0]):.12g}" if known.low else "",
+        f"at most {float(known.high[0]):.12g}" if known.high else "",
+    ]
     return " and ".join(end for end in ends if end)
 
 

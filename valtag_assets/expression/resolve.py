@@ -11,6 +11,7 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_placement import resolve_placements
 from valtag_assets.expression.resolve_report import resolve_reports
 from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
 from valtag_assets.expression.resolve_source import resolve_source
@@ -69,8 +70,13 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     channels = resolve_channels(catalog, scope, problems)
     excluded = exclusions(catalog, scope)
     reports = resolve_reports(catalog, sources, tags, scope.columns, problems)
-    found = Resolved(catalog, sources, tags, categories, scores, segments, channels, excluded, scope, reports)
-    return found, problems
+    placements = resolve_placements(catalog, tags, scope.columns, problems)
+    return (
+        Resolved(
+            catalog, sources, tags, categories, scores, segments, channels, excluded, scope, reports, placements
+        ),
+        problems,
+    )
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:

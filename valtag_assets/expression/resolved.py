@@ -13,6 +13,7 @@ from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
+from valtag_assets.spec.placement import Placement, Variant
 from valtag_assets.spec.report import Report
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Segment
@@ -277,6 +278,22 @@ class ResolvedReport:
 
 
 @dataclass(frozen=True)
+class ResolvedPlacement:
+    """One placement: its variants with their conditions in order, and the tags, score columns and segments read."""
+
+    code: str
+    entry: Entry[Placement]
+    rules: tuple[tuple[Variant, Node], ...]
+    tags: frozenset[str]
+    scores: frozenset[str]
+    segments: frozenset[str]
+
+    @property
+    def spec(self) -> Placement:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
 class Resolved:
     """A whole catalog, ready to compute."""
 
@@ -290,6 +307,7 @@ class Resolved:
     exclusions: tuple[Member, ...]
     rules: RuleScope = field(repr=False, compare=False)
     reports: Mapping[str, ResolvedReport]
+    placements: Mapping[str, ResolvedPlacement]
 
     def score_of(self, column: str) -> str | None:
         """The score that gives ``column``, if one does."""

@@ -13,16 +13,8 @@ from valtag_assets.expression.resolved import (
 )
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.report import ROW, TOTAL
+from valtag_assets.spec.score import COLUMN_TITLES
 from valtag_assets.warehouse.snapshot import TableRef
-
-_SCORES = {
-    "r": Title(zh="近度得分", en="Recency score"),
-    "f": Title(zh="频度得分", en="Frequency score"),
-    "m": Title(zh="金额得分", en="Monetary score"),
-    "code": Title(zh="RFM 编码", en="RFM code"),
-    "quadrant": Title(zh="八象限", en="Quadrant"),
-    "tier": Title(zh="分层", en="Tier"),
-}
 
 
 def table_comments(resolved: Resolved, table: TableRef) -> dict[str, Any]:
@@ -43,7 +35,7 @@ def unit_of(unit: str | None) -> str | None:
 
 def score_comments(score: ResolvedScore) -> dict[str, str]:
     """What each column of a score says."""
-    return {name: in_one_line(_SCORES[name.removeprefix(f"{score.code}_")]) for name in score.columns}
+    return {name: in_one_line(COLUMN_TITLES[name.removeprefix(f"{score.code}_")]) for name in score.columns}
 
 
 def report_comments(report: ResolvedReport) -> dict[str, str]:

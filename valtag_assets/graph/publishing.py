@@ -66,7 +66,8 @@ class Plan:
     or from the audit;
     ``joined`` are further tables a law may read; ``picture`` is more metadata for the asset page.
     ``in_parts``: the table is kept in parts, so that a profile of what adds up is enough, and only parts that
-    changed are profiled and audited. ``drifting``: its columns with a stability check.
+    changed are profiled and audited. ``drifting``: its columns with a stability check. ``counted``: its checks are
+    counted by the engine that made it, as all are on a cluster, since there are many such tables, each small.
     """
 
     table: TableRef
@@ -82,6 +83,7 @@ class Plan:
     fingerprint: str = ""
     joined: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     in_parts: bool = False
+    counted: bool = False
     drifting: Mapping[str, DataType] = field(default_factory=dict)
     picture: Callable[[Snapshot], Mapping[str, Any]] = lambda _: {}
 
@@ -232,7 +234,7 @@ def _audit(
     """Of a table in parts that shares some with a snapshot, only the others are read."""
     before = next(iter(written.shared.values()), None)
     # A table made on a cluster is audited there.
-    counting = engine if engine.name == "spark" else None
+    counting = engine if plan.counted or engine.name == "spark" else None
     if not plan.in_parts or before is None:
         return audit(files, expected, plan.key[0], plan.joined, engine=counting)
     gone = [file for file in before.files if file.name not in written.shared]

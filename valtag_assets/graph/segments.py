@@ -1,6 +1,6 @@
 """Stage *segments*: one asset per audience."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import ask
 from valtag_assets.graph.matches import find_matches, segment_tables, wanted_by
 from valtag_assets.graph.metadata import PERSON_COLUMN, describe
-from valtag_assets.graph.plots import size_history
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
@@ -28,6 +27,7 @@ from valtag_assets.spec.types import BOOLEAN, TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 GROUP = "6_segments"
+DAYS_SHOWN = 30
 _HOLDOUT_COLUMN = dg.TableColumn(
     HOLDOUT,
     "boolean",
@@ -78,7 +78,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
 def _segments_of(context: dg.AssetExecutionContext) -> Collection[str] | None:
     """The audiences of this run; None: all of them."""
     chosen = context.run.asset_selection
-    return None if chosen is None else [key.path[1] for key in chosen if key.path[0] == "segments"]
+    return [key.path[1] for key in chosen if key.path[0] == "segments"] if chosen else None
 
 
 def rule_lines(rule: ResolvedRule, depth: int = 0) -> str:
@@ -118,7 +118,7 @@ def segment_plan(
         found |= {
             f"{name} {zh}": metrics[name] for name, zh in (("entries", "进入"), ("exits", "离开")) if name in metrics
         }
-        found["size history 规模走势"] = size_history(setting.warehouse.snapshots(snapshot.table))
+        found["size history 规模走势"] = _history(setting.warehouse.snapshots(snapshot.table))
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{metrics.get('sql', '')}\n```")
         return found
 
@@ -133,8 +133,29 @@ def segment_plan(
         write=write,
         expectations=lambda written, previous: segment_expectations(resolved, segment, previous, meaning),
         joined={PERSONS: gate.snapshots[PERSONS].files} if gate.open else {},
+        counted=True,
         picture=picture,
     )
+
+
+def _history(snapshots: Sequence[Snapshot]) -> dg.MetadataValue:
+    """The newest sizes, one line per as-of; Dagster plots ``size`` itself."""
+    served = {snapshot.as_of: snapshot for snapshot in sorted(snapshots, key=lambda item: item.known_at)}
+    days = sorted((day for day in served if day is not None), reverse=True)[:DAYS_SHOWN]
+    records = [
+        dg.TableRecord(
+            {
+                "as-of": str(day),
+                "size 人数": served[day].rows,
+                "entries 进入": served[day].metrics.get("entries"),
+                "exits 离开": served[day].metrics.get("exits"),
+            }
+        )
+        for day in days
+    ]
+    kinds = {"as-of": "string", "size 人数": "int", "entries 进入": "int", "exits 离开": "int"}
+    columns = [dg.TableColumn(name, kind) for name, kind in kinds.items()]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
 def _changes(

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from valtag_assets.spec.block import Block, Title
 from valtag_assets.spec.loading import CatalogFile, Place, problem_at, read_file
+from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
 from valtag_assets.spec.project import AccessRules, Project
 from valtag_assets.spec.report import Report, ReportFile
@@ -26,12 +27,13 @@ FOLDERS: Mapping[str, type[Block]] = {
     "scores": Rfm,
     "segments": SegmentFile,
     "reports": ReportFile,
+    "placements": Placement,
 }
 
 
 # The kinds of source whose keys may make up the population.
 OF_PERSONS = ("master", "fact")
-_DEFINED = re.compile(r"\b(?:code|source|category|score|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
+_DEFINED = re.compile(r"\b(?:code|source|category|score|placement|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
 _QUOTED = re.compile(r"'([a-z][a-z0-9_]*)'")
 # Stands in for a project.yaml that can't be read, so that the other files are checked all the same.
 _UNREADABLE = Project(name="unreadable", title=Title(zh="", en=""), start=date.min)
@@ -63,9 +65,10 @@ class Catalog:
     scores: Mapping[str, Entry[Rfm]]
     segments: Mapping[str, Entry[Segment]]
     reports: Mapping[str, Entry[Report]]
+    placements: Mapping[str, Entry[Placement]]
     digest: str
 
-    def owner_of(self, spec: Source | Category | Rfm | Segment | Report) -> str:
+    def owner_of(self, spec: Source | Category | Rfm | Segment | Report | Placement) -> str:
         return spec.owner or self.project.owner
 
     def person_sources(self) -> tuple[str, ...]:
@@ -120,9 +123,11 @@ def read_catalog(root: Path) -> Reading:
         scores=_index(files["scores"], "score", problems),
         segments=_nested(files["segments"], "segments", "segment", problems),
         reports=_nested(files["reports"], "reports", "report", problems),
+        placements=_index(files["placements"], "placement", problems),
         digest=_digest(root),
     )
     references = list(_person_references(catalog, project)) if project else []
+    references.extend(_key_references(access) if access else ())
     for source in sources.values():
         references.extend(_source_references(catalog, source))
     reading = Reading(catalog, tuple(problems), lost)
@@ -231,6 +236,14 @@ def _person_references(catalog: Catalog, project: CatalogFile[Project]) -> Itera
         yield project.problem((), "there is no sources/*.yaml, so there are no persons")
     elif not catalog.person_sources() and catalog.sources:
         yield project.problem((), "the catalog has no master and no fact, so there are no persons")
+
+
+def _key_references(access: CatalogFile[AccessRules]) -> Iterator[Problem]:
+    roles = sorted(access.model.roles)
+    for name, key in access.model.keys.items():
+        if key.role not in roles:
+            message = f"'{key.role}' is no role{did_you_mean(key.role, roles)}"
+            yield access.problem(("keys", name, "role"), message)
 
 
 def _source_references(catalog: Catalog, entry: Entry[Source]) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Who may import whom: spec ← expression ← engine, quality ← graph ← definitions ← console ← cli."""
+"""Who may import whom: spec ← expression ← engine, quality ← serving ← graph ← definitions ← console ← cli."""
 
 import re
 
@@ -13,10 +13,11 @@ MAY_IMPORT = {
     "expression": {"spec"},
     "engine": {"spec", "expression", "warehouse"},
     "quality": {"spec", "expression", "warehouse"},
-    "graph": {"spec", "expression", "engine", "quality", "warehouse"},
+    "serving": {"spec", "expression", "engine", "warehouse"},
+    "graph": {"spec", "expression", "engine", "quality", "serving", "warehouse"},
     "definitions": {"graph"},
-    "console": {"spec", "expression", "engine", "warehouse", "graph", "definitions"},
-    "site": {"spec", "expression", "engine", "warehouse", "graph"},
+    "console": {"spec", "expression", "engine", "serving", "warehouse", "graph", "definitions"},
+    "site": {"spec", "expression", "engine", "warehouse", "graph", "console"},
     "commands": {"spec", "graph", "console", "site"},
     "cli": {"spec", "graph", "console", "commands"},
     "catalogs": {"warehouse"},  # a generator quotes names, too
@@ -30,11 +31,16 @@ HOMES = {
     "ibis": {"expression", "engine", "quality"},
     "sqlglot": {"expression"},
     "pyspark": {"engine"},
-    "sqlite3": {"engine"},
+    "sqlite3": {"engine", "serving"},
+    "fastapi": {"serving"},
+    "starlette": {"serving"},
+    "uvicorn": {"serving"},
+    "orjson": {"serving"},
     "openpyxl": {"engine", "catalogs"},
-    "matplotlib": {"graph"},
+    "matplotlib": {"graph", "site"},
+    "scipy": {"engine"},
     "jinja2": {"site"},
-    "pydantic": {"spec", "console"},
+    "pydantic": {"spec", "console", "serving"},
     "yaml": {"spec"},
     "rich": {"console", "cli"},
     "typer": {"cli", "commands"},

@@ -1,0 +1,59 @@
+"""Records made of what is published: by the engine, set-based; Python only hands rows over."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.lookup import ASKED, lookup_expression
+from valtag_assets.engine.persons import PERSON
+from valtag_assets.expression.resolved import Resolved
+from valtag_assets.serving.published import Published
+from valtag_assets.serving.store import FILE, write_store
+from valtag_assets.warehouse.derived import Derived, DerivedFiles
+
+PLACE = ("serving", "lookup")
+_ROWS = 20_000
+
+
+def find_store(files: DerivedFiles, wanted: Published) -> Derived | None:
+    """The store of exactly what is published, if it has been made."""
+    return files.find(*PLACE, wanted.key)
+
+
+def build_store(files: DerivedFiles, resolved: Resolved, wanted: Published, spill: Path) -> Derived:
+    """The store of ``wanted``, made if it is not there; then those before it are removed.
+
+    A store somebody still has open stays readable for him. Until the new one is whole, the one before stays as it
+    is. Raises what the engine and the disk raise.
+    """
+
+    def fill(folder: Path) -> dict[str, Any]:
+        with open_duckdb(spill) as engine, tempfile.TemporaryDirectory(dir=spill) as space:
+            rows = Path(space) / "records.parquet"
+            engine.write(lookup_expression(resolved, wanted.parts, wanted.as_of), wanted.inputs, rows)
+            persons = write_store(folder / FILE, pq.ParquetFile(rows).iter_batches(_ROWS))
+        return {**wanted.about(), "persons": persons}
+
+    made = files.make(*PLACE, wanted.key, fill=fill)
+    for name in files.names(*PLACE):
+        if name != wanted.key:
+            files.remove(*PLACE, name)
+    return made
+
+
+def records_of(resolved: Resolved, wanted: Published, persons: Sequence[str], spill: Path) -> dict[str, str]:
+    """The records of a few persons straight from the snapshots: for as-ofs that have no store.
+
+    They are what the store would hold. Raises what the engine and the disk raise.
+    """
+    expression = lookup_expression(resolved, wanted.parts, wanted.as_of, only_asked=True)
+    with open_duckdb(spill) as engine, tempfile.TemporaryDirectory(dir=spill) as space:
+        asked = Path(space) / "asked.parquet"
+        pq.write_table(pa.table({PERSON: pa.array(persons, pa.string())}), asked)
+        found = engine.fetch(expression, {**wanted.inputs, ASKED: [asked]})
+    return dict(zip(found.column(0).to_pylist(), found.column(1).to_pylist(), strict=True))

@@ -1,0 +1,169 @@
+"""What can be asked. A handler reads the open store and answers without waiting, but for the past."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from valtag_assets.engine.access import may_read
+from valtag_assets.serving import documents as doc
+from valtag_assets.serving.answers import Answers, View
+from valtag_assets.serving.keys import Caller
+from valtag_assets.serving.refusal import Refusal
+from valtag_assets.serving.service import Service
+from valtag_assets.spec.problem import did_you_mean
+
+CALLER = "valtag.caller"
+
+PersonId = Annotated[str, Path(min_length=1, max_length=doc.LONGEST_ID, description="The person's id.")]
+Tags = Annotated[
+    str | None,
+    Query(max_length=doc.LONGEST_TAGS, description="Only these tags and score columns: codes with commas between."),
+]
+AsOf = Annotated[
+    str | None,
+    Query(
+        pattern=doc.DATE,
+        json_schema_extra={"format": "date"},
+        description="A published as-of, as 2024-01-31; the newest if left out. The past is slower: it has no store.",
+    ),
+]
+
+router = APIRouter()
+_WORDS = {
+    401: "no key, or an unknown one",
+    403: "above the role of the key",
+    404: "not there",
+    413: "too much at once",
+    422: "a wrong question",
+    503: "can't be read at present",
+}
+
+
+def _answers(model: type[Any], *codes: int) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer, for its documentation."""
+    found: dict[int | str, dict[str, Any]] = {200: {"model": model}}
+    for code in (401, *codes):
+        found[code] = {"model": doc.Error, "description": _WORDS[code]}
+    return found
+
+
+@router.get("/persons/{person_id}", responses=_answers(doc.Person, 403, 404, 422, 503))
+async def person(request: Request, person_id: PersonId, tags: Tags = None, as_of: AsOf = None) -> Response:
+    """Tags, scores and segments of one person."""
+    answers, record = await _record(request, person_id, as_of)
+    return _json(answers.person(person_id, record, _view(answers, tags)))
+
+
+@router.post("/persons", responses=_answers(doc.Persons, 403, 404, 413, 422, 503))
+async def persons(request: Request, asked: doc.Asked) -> Response:
+    """The same of up to 1,000 persons."""
+    wanted = list(dict.fromkeys(asked.persons))
+    answers, found = await _records(request, wanted, asked.as_of)
+    view = _view(answers, ",".join(asked.tags) if asked.tags else None)
+    unknown = [name for name in wanted if name not in found]
+    return _json(answers.persons({name: found[name] for name in wanted if name in found}, unknown, view))
+
+
+@router.get("/persons/{person_id}/segments", responses=_answers(doc.Memberships, 403, 404, 422, 503))
+async def person_segments(request: Request, person_id: PersonId, as_of: AsOf = None) -> Response:
+    """The segments a person is in."""
+    answers, record = await _record(request, person_id, as_of)
+    return _json(answers.segments(person_id, record))
+
+
+@router.get("/segments/{code}/persons/{person_id}", responses=_answers(doc.InSegment, 403, 404, 422, 503))
+async def segment_person(request: Request, code: str, person_id: PersonId, as_of: AsOf = None) -> Response:
+    """Whether a person is in a segment."""
+    answers, record = await _record(request, person_id, as_of)
+    return _json(answers.membership(person_id, record, code))
+
+
+@router.get("/persons/{person_id}/variant/{placement}", responses=_answers(doc.Variant, 403, 404, 422, 503))
+async def person_variant(request: Request, person_id: PersonId, placement: str, as_of: AsOf = None) -> Response:
+    """Which content a placement shows a person, and the rule that decided."""
+    answers, record = await _record(request, person_id, as_of)
+    return _json(answers.variant(person_id, record, placement))
+
+
+@router.get("/tags", responses=_answers(doc.Dictionary, 422))
+async def tags(request: Request) -> Response:
+    """The dictionary of tags and scores."""
+    _only_known(request)
+    return _json(_service(request).open.answers(_caller(request).level).dictionary())
+
+
+@router.get("/health", responses=_answers(doc.Health, 422))
+async def health(request: Request) -> Response:
+    """Whether the service is ready; with a key also the state of every table, how old its data are, what is held."""
+    _only_known(request)
+    service = _service(request)
+    found: dict[str, Any] = {
+        "ready": True,
+        "catalog": service.place.resolved.catalog.project.name,
+        "as_of": service.open.about["as_of"],
+        "persons": service.open.about["persons"],
+        "behind": service.behind,
+        "trouble": None,
+    }
+    if request.scope.get(CALLER) is not None:
+        found |= {"trouble": service.trouble, "tables": service.health}
+    return _json(orjson.dumps(found))
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
+
+
+def _service(request: Request) -> Service:
+    found: Service = request.app.state.service
+    return found
+
+
+def _caller(request: Request) -> Caller:
+    found: Caller = request.scope[CALLER]
+    return found
+
+
+def _view(answers: Answers, tags: str | None) -> View:
+    return answers.whole if tags is None else answers.filtered(tags)
+
+
+async def _record(request: Request, person: str, as_of: str | None) -> tuple[Answers, str]:
+    """The answers to give and the person's record. Refusal for an unknown person or as-of."""
+    answers, found = await _records(request, [person], as_of)
+    if person not in found:
+        raise Refusal(404, "no such person")
+    return answers, found[person]
+
+
+async def _records(request: Request, wanted: Sequence[str], as_of: str | None) -> tuple[Answers, dict[str, str]]:
+    """The answers to give and the records of those who are persons."""
+    if request.scope["query_string"]:
+        _only_known(request)
+    service, caller = _service(request), _caller(request)
+    project = service.place.resolved.catalog.project
+    if not may_read(caller.level, project.persons.access):
+        raise Refusal(403, "this key may not ask about single persons (project.yaml: persons.access)")
+    if as_of is not None and as_of != service.open.about["as_of"]:
+        return await service.past(_date(as_of), caller.level, wanted)
+    opened = service.open
+    found = {name: record for name in wanted if (record := opened.records.find(name)) is not None}
+    return opened.answers(caller.level), found
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise Refusal(422, f"as_of={text} is no date; write it as 2024-01-31") from error
+
+
+def _only_known(request: Request) -> None:
+    """Refuse a parameter nobody reads: a misspelt filter must not answer another question."""
+    known = sorted(param.alias for param in request.scope["route"].dependant.query_params)
+    for name in request.query_params:
+        if name not in known:
+            raise Refusal(422, f"'{name[:60]}' is no parameter of this question{did_you_mean(name, known)}")
