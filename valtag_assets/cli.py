@@ -32,13 +32,11 @@ app = typer.Typer(
 )
 app.add_typer(segment.segment_app, name="segment")
 app.command()(explain.explain)
+app.command()(report.report)
 app.command()(serve.serve)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
-
-
-app.command()(report.report)
 
 
 @app.command()

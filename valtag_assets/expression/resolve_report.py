@@ -185,8 +185,9 @@ class _Reading:
         code = spec.fact_of(measure)
         assert measure.agg is not None
         if code is None:
-            if measure.agg != "persons" or measure.where is not None:
-                raise _Fault(f"agg {measure.agg} reads rows: name the fact, here or for the report", *place, "agg")
+            if measure.agg != "persons" or measure.where is not None or measure.window is not None:
+                reads = "where and window choose" if measure.agg == "persons" else f"agg {measure.agg} reads"
+                raise _Fault(f"{reads} rows: name the fact, here or for the report", *place, "agg")
             return Counting("persons", None, read_window("all"), None, None)
         if spec.by_fact and code != spec.fact:
             raise _Fault(

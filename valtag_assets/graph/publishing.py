@@ -36,7 +36,6 @@ from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
-from valtag_assets.warehouse.views import COMMENTS
 
 # What a company's tables or its disk can do to us; the message names the fix.
 FAULTS = (SourceError, WarehouseError, EngineError, duckdb.Error, OSError)
@@ -125,6 +124,7 @@ def _build(
         _refuse(context, setting, plan, started, reason, "refused", ())
     current = unchanged(setting, plan)
     if current is not None:
+        _reword(context, setting, plan, started)
         setting.listen(_done(plan, "reused", started, current.rows))
         yield from _events(context, setting, plan, current, reused=True)
         return
@@ -144,6 +144,15 @@ def _build(
     failed = [verdict for verdict in published if verdict.holds == "table" and not verdict.passed]
     reason = "checks failed: " + "; ".join(in_words(verdict) for verdict in failed)
     _refuse(context, setting, plan, started, reason, "refused", published)
+
+
+def _reword(context: dg.AssetExecutionContext, setting: Setting, plan: Plan, started: float) -> None:
+    """Let the views say what the catalog says now: other words are no reason to compute a table again."""
+    try:
+        if setting.warehouse.describe(plan.table, table_comments(setting.resolved, plan.table)):
+            setting.warehouse.rebuild_views()
+    except FAULTS as error:
+        _refuse(context, setting, plan, started, f"{type(error).__name__}: {error}", "failed", ())
 
 
 def unchanged(setting: Setting, plan: Plan) -> Snapshot | None:
@@ -179,8 +188,8 @@ def _compute(
         checked = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
             return verdicts
-        comments = {COMMENTS: table_comments(setting.resolved, plan.table)}
-        metrics = {**written.metrics, **look, **comments, "meaning": plan.meaning}
+        metrics = {**written.metrics, **look, "meaning": plan.meaning}
+        warehouse.describe(plan.table, table_comments(setting.resolved, plan.table))
         metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(checked - computed, 3)}
         return warehouse.publish(
             staged,

@@ -112,12 +112,13 @@ def report_plan(setting: Setting, report: ResolvedReport, as_of: date) -> Plan:
         expression = report_expression(resolved, report, as_of)
         engine.write(expression, inputs, target)
         compared = reconciling.compare(engine, gate, target, as_of)
-        name = reports_name(report.code)
-        lines = engine.fetch(report_table(report, name).order_by(ROW).limit(SHOWN), {name: [target]}).to_pylist()
-        metrics = {"agreements": compared, "lines": plain(lines), "sql": engine.sql(expression)}
+        metrics: dict[str, Any] = {"agreements": compared, "sql": engine.sql(expression)}
+        if not private:
+            metrics["lines"] = _first_lines(engine, report, target)
         return Written(metrics, data_until(gate, as_of))
 
     levels = report_levels(resolved, report)
+    private = frozenset(name for name, level in levels.items() if level in HIDDEN_LEVELS)
     return Plan(
         table=TableRef("reports", report.code),
         as_of=as_of,
@@ -125,13 +126,13 @@ def report_plan(setting: Setting, report: ResolvedReport, as_of: date) -> Plan:
         gate=gate,
         key=(ROW,),
         columns=report_columns(report),
-        private=frozenset(name for name, level in levels.items() if level in HIDDEN_LEVELS),
+        private=private,
         write=write,
         expectations=lambda written, previous: report_expectations(resolved, report, report_columns(report)),
         verdicts=lambda written, _: agreement_verdicts(
             resolved, report, reconciling.agreements(), written.metrics["agreements"]
         ),
-        picture=lambda snapshot: _picture(setting, report, snapshot),
+        picture=_picture,
     )
 
 
@@ -153,16 +154,23 @@ def _schema(report: ResolvedReport) -> dg.TableSchema:
     )
 
 
-def _picture(setting: Setting, report: ResolvedReport, snapshot: Snapshot) -> dict[str, Any]:
+def _first_lines(engine: Engine, report: ResolvedReport, file: Path) -> list[dict[str, Any]]:
+    """The first lines of the written report, as JSON."""
+    name = reports_name(report.code)
+    lines = engine.fetch(report_table(report, name).order_by(ROW).limit(SHOWN), {name: [file]})
+    return [{column: plain(value) for column, value in line.items()} for line in lines.to_pylist()]
+
+
+def _picture(snapshot: Snapshot) -> dict[str, Any]:
     metrics = snapshot.metrics
     agreed = [
         dg.TableRecord({"what": what, "report": str(said), "other": str(other)})
         for what, (said, other) in metrics["agreements"].items()
     ]
     found: dict[str, Any] = {"reconciled 对账": dg.MetadataValue.table(agreed)} if agreed else {}
-    if any(level in HIDDEN_LEVELS for level in report_levels(setting.resolved, report).values()):
-        found["lines 各行"] = "a dimension is not for everybody: valtag show with a role that may see it"
-    else:
+    if "lines" in metrics:
         found["lines 各行"] = dg.MetadataValue.table([dg.TableRecord(line) for line in metrics["lines"]])
+    else:
+        found["lines 各行"] = "a dimension is not for everybody: valtag show with a role that may see it"
     found["SQL"] = dg.MetadataValue.md(f"```sql\n{metrics.get('sql', '')}\n```")
     return found

@@ -13,11 +13,15 @@ from valtag_assets.spec.block import Title
 
 @dataclass(frozen=True)
 class Use:
-    """Something that reads a tag, and where on the page it stands."""
+    """Something that reads a tag; ``on_page``: it has a place of its own on the page."""
 
     kind: str
     code: str
     title: Title
+
+    @property
+    def on_page(self) -> bool:
+        return self.kind != "placement"
 
 
 @dataclass(frozen=True)
@@ -139,3 +143,6 @@ def _uses(resolved: Resolved, code: str) -> Iterator[Use]:
     for report in resolved.reports.values():
         if code in report.tags:
             yield Use("report", report.code, report.spec.title)
+    for placement in resolved.placements.values():
+        if code in placement.tags:
+            yield Use("placement", placement.code, placement.spec.title)

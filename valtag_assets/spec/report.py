@@ -58,8 +58,8 @@ class ReportMeasure(Block):
 
     With ``agg``: over the rows of ``fact`` that satisfy ``where``, dated within ``window``; ``persons`` counts the
     persons with such a row, and without a fact everybody. With ``share``: that measure's share of its total. With
-    ``ratio``: the first measure over the second, empty where that is 0. Counts and sums of nothing are 0, an
-    average of nothing is empty.
+    ``ratio``: the first measure over the second, empty where that is 0; people read shares, and ratios without a
+    ``unit``, as percentages. Counts and sums of nothing are 0, an average of nothing is empty.
     """
 
     code: Code

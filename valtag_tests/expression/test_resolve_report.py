@@ -44,6 +44,7 @@ PERSONS = measure("agg: persons")
         ("    fact: orders\n    dimensions: [{field: brnd}]\n" + PERSONS, 5, "'brnd' is no field of orders; did you"),
         ("    dimensions: [{tag: city, field: brand}]\n" + PERSONS, 4, "exactly one of tag, segment, field, date"),
         ("    dimensions: [{tag: city}]\n" + measure("agg: sum, of: amount"), 5, "name the fact"),
+        ("    dimensions: [{tag: city}]\n" + measure("agg: persons, window: 30d"), 5, "name the fact"),
         (
             "    dimensions: [{tag: city}]\n" + measure("agg: sum, fact: order, of: amount"),
             5,

@@ -173,3 +173,15 @@ def test_titles_meanings_and_units_are_comments_of_the_views(shop: Shop) -> None
     assert columns["reports", "city_conversion", "conversion"] == "转化率 · Conversion"
     assert columns["scores", "rfm", "rfm_tier"] == "分层 · Tier"
     assert columns["clean", "customers", "city"] == "城市 · city"
+
+
+def test_other_words_reach_the_views_without_computing_anything_again(shop: Shop) -> None:
+    shop.run()
+    before = shop.served("tags/transaction")
+    path = shop.root / "catalog" / "tags" / "transaction.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("en: Orders", "en: Purchases"), encoding="utf-8")
+    assert shop.run()["tags/transaction"] == "reused"
+    assert shop.served("tags/transaction") == before
+    with duckdb.connect(str(shop.setting.warehouse.root / "valtag.duckdb"), read_only=True) as con:
+        said = con.sql("SELECT comment FROM duckdb_columns() WHERE column_name = 'order_count'").fetchall()
+    assert said == [("累计订单数 · Purchases",)]

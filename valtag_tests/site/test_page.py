@@ -111,6 +111,13 @@ def test_values_above_the_default_role_are_not_on_the_page(page: str) -> None:
     assert "A dimension is above the default role" in page
 
 
+def test_values_of_a_dimension_not_for_everybody_are_in_the_table_alone(shop: Shop) -> None:
+    snapshot = shop.served("reports/by_nickname")
+    assert snapshot is not None
+    assert "secret nickname" not in repr((snapshot.metrics, snapshot.verdicts))
+    assert "secret nickname" in set(shop.rows("reports/by_nickname")["nickname"])
+
+
 def test_nobody_is_named(shop: Shop, page: str) -> None:
     assert [person for person in shop.rows("identity/persons", None)["person_id"] if person in page] == []
 

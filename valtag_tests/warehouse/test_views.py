@@ -85,15 +85,25 @@ def test_what_a_table_and_its_columns_mean_stands_as_comments(warehouse):
         "table": "交易类 · Transaction",
         "columns": {"spend": "累计消费 · Spend; it's in 元", "gone": "no column"},
     }
-    publish(warehouse, metrics={"comments": said})
+    assert warehouse.describe(TABLE, said)
+    publish(warehouse)
+    assert not warehouse.describe(TABLE, said)
     assert ask(warehouse, "SELECT comment FROM duckdb_views() WHERE NOT internal") == [("交易类 · Transaction",)]
     columns = ask(warehouse, "SELECT column_name, comment FROM duckdb_columns() WHERE NOT internal ORDER BY 1")
     assert dict(columns) == {"person_id": None, "spend": "累计消费 · Spend; it's in 元"}
 
 
+def test_damaged_comments_hold_nothing_up(warehouse):
+    warehouse.describe(TABLE, {"table": "交易类"})
+    (warehouse.root / "tags" / "transaction" / "comments.json").write_text("[")
+    publish(warehouse)
+    assert ask(warehouse, "SELECT comment FROM duckdb_views() WHERE NOT internal") == [(None,)]
+    assert warehouse.describe(TABLE, {"table": "交易类"})
+
+
 def test_while_tables_are_published_a_reader_sees_the_comment_of_the_rows_it_reads(warehouse):
-    first = {"comments": {"columns": {"version": "版本 · 0"}}}
-    publish(warehouse, version_query(0), run_id="run 0", metrics=first)
+    warehouse.describe(TABLE, {"columns": {"version": "版本 · 0"}})
+    publish(warehouse, version_query(0), run_id="run 0")
     publisher, progress = start(publish_versions, warehouse.root, 1, 12)
     assert progress.recv() == "started"
     seen = []
