@@ -17,6 +17,7 @@ from valtag_assets.serving.app import create_app
 from valtag_assets.serving.building import PLACE, find_store
 from valtag_assets.serving.keys import read_keys
 from valtag_assets.serving.published import published
+from valtag_assets.serving.service import MOST_WAITING
 from valtag_assets.warehouse.derived import ASIDE
 from valtag_tests.serving.desk import PERSONS, Desk, attribute_rows
 
@@ -97,6 +98,26 @@ def test_a_snapshot_withdrawn_while_serving_leaves_what_is_served(desk: Desk) ->
         assert "no tags are published" in client.get("/health").json()["trouble"]
 
 
+def test_who_asks_for_the_past_when_too_many_do_is_sent_away(desk: Desk) -> None:
+    desk.publish_all()
+    service = desk.service()
+    service._waiting = MOST_WAITING
+    with desk.client(service) as client:
+        answer = client.get("/persons/P01?as_of=2024-03-09")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "too many ask for the past at once" in answer.json()["error"]
+
+
+def test_a_store_that_can_not_be_read_is_told_without_a_trace(desk: Desk) -> None:
+    desk.publish_all()
+    service = desk.service()
+    with desk.client(service) as client:
+        service.open.records.close()
+        answer = client.get("/persons/P01")
+    assert answer.status_code == 503
+    assert "can't be read at present" in answer.json()["error"]
+
+
 def test_a_service_keeps_looking_whatever_goes_wrong(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.publish_all()
     service = desk.service()
@@ -168,7 +189,7 @@ def test_what_stays_behind_is_built_by_the_command_that_is_given(desk: Desk, tmp
     assert service.trouble is not None and "exit code 3" in service.trouble
 
 
-@pytest.mark.parametrize("after", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("after", [0.4, 0.8])
 def test_a_builder_killed_midway_leaves_the_store_before(desk: Desk, after: float) -> None:
     desk.publish_all()
     service = desk.service()
