@@ -32,6 +32,7 @@ AsOf = Annotated[
 ]
 
 router = APIRouter()
+_PRIVATE = {"Cache-Control": "no-store"}  # what is known of a person stays with who asked
 _WORDS = {
     401: "no key, or an unknown one",
     403: "above the role of the key",
@@ -52,7 +53,7 @@ def _answers(model: type[Any], *codes: int) -> dict[int | str, dict[str, Any]]:
 
 @router.get("/persons/{person_id}", responses=_answers(doc.Person, 403, 404, 422, 503))
 async def person(request: Request, person_id: PersonId, tags: Tags = None, as_of: AsOf = None) -> Response:
-    """Tags, scores and segments of one person."""
+    """Tags, scores and segments of one person. An id with a / in it is asked for by POST /persons."""
     answers, record = await _record(request, person_id, as_of)
     return _json(answers.person(person_id, record, _view(answers, tags)))
 
@@ -114,7 +115,7 @@ async def health(request: Request) -> Response:
 
 
 def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+    return Response(body, media_type="application/json", headers=_PRIVATE)
 
 
 def _service(request: Request) -> Service:

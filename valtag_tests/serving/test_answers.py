@@ -33,6 +33,7 @@ def test_chinese_is_not_escaped(client: TestClient) -> None:
     answer = client.get("/persons/P00?tags=city")
     assert "上海".encode() in answer.content
     assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_every_person_has_the_values_that_were_published(client: TestClient) -> None:

@@ -85,6 +85,9 @@ def test_everything_people_read_is_bilingual(root: Path) -> None:
         *(segment.spec for segment in resolved.segments.values()),
         *(source.spec for source in resolved.sources.values()),
         *(score.spec for score in resolved.scores.values()),
+        *(placement.spec for placement in resolved.placements.values()),
+        *(variant for placement in resolved.placements.values() for variant in placement.spec.variants),
+        *(placement.spec.default for placement in resolved.placements.values()),
     ]
     chinese = re.compile("[一-鿿]|RFM")
     assert [block.title.en for block in blocks if not chinese.search(block.title.zh)] == []
