@@ -67,9 +67,13 @@ class Answers:
     def person(self, person: str, record: str, view: View) -> bytes:
         return orjson.dumps({**self._of_person(person, record, view), "as_of": self.as_of, **view.shared})
 
-    def persons(self, found: Mapping[str, str], unknown: Sequence[str], view: View) -> bytes:
+    def part(self, person: str, record: str, view: View) -> bytes:
+        """What one person has for himself in an answer about several."""
+        return orjson.dumps(self._of_person(person, record, view))
+
+    def persons(self, parts: Iterable[bytes], unknown: Sequence[str], view: View) -> bytes:
         """Several persons at once; what they share is said once."""
-        persons = [self._of_person(person, record, view) for person, record in found.items()]
+        persons = [orjson.Fragment(part) for part in parts]
         return orjson.dumps({"persons": persons, "unknown": unknown, "as_of": self.as_of, **view.shared})
 
     def segments(self, person: str, record: str) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -77,6 +78,20 @@ def test_no_request_fails_while_stores_are_switched(desk: Desk) -> None:
     # Everybody saw each version, and nobody an older one after a newer one.
     assert points == sorted(points)
     assert set(points) == {1000, 1001, 1002, 1003}
+
+
+def test_a_batch_under_way_finishes_on_the_store_it_began_with(desk: Desk) -> None:
+    desk.publish_all()
+    service = desk.service()
+    older = service.open
+    desk.publish("tags/attribute", with_points(7))
+    desk.store()
+    with older.held() as opened:
+        asyncio.run(service.look())
+        assert service.open is not opened
+        assert opened.records.find("P02") is not None
+    with pytest.raises(sqlite3.ProgrammingError):
+        older.records.find("P02")
 
 
 def test_many_ask_at_once_and_each_gets_his_own(desk: Desk) -> None:
@@ -210,8 +225,9 @@ def test_a_builder_killed_midway_leaves_the_store_before(desk: Desk, after: floa
         served = client.get("/persons/P02").json()["tags"]["points"]
     made = find_store(desk.place.stores, published(desk.warehouse, desk.resolved))
     assert served == (6 if made is None else 1)
-    # What the kill left is no store, and the next builder makes a whole one.
-    assert all(name == service.open.key for name in desk.place.stores.names(*PLACE))
-    assert desk.store().about["persons"] == len(PERSONS)
+    # What the kill left is no store, and the next builder leaves one, whole.
+    whole = desk.store()
+    assert whole.about["persons"] == len(PERSONS)
+    assert desk.place.stores.names(*PLACE) == [whole.name]
     left = [path for path in os.listdir(desk.warehouse.root.joinpath(*PLACE)) if path.startswith(ASIDE)]
     assert len(left) <= 1
