@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from valtag_assets.graph.catalog import checked_catalog
+from valtag_tests.bench import audiences
 from valtag_tests.bench.company import CATALOG, UNTIL, Company
 from valtag_tests.bench.contenders import limit, pandas, polars, sql, valtag
 from valtag_tests.bench.many_tags import write_catalog
@@ -78,3 +79,10 @@ def test_work_is_charged_for_and_a_failure_is_no_figure() -> None:
     assert measured("timeit", ["-n", "1", "-r", "1", "sum(range(3_000_000))"]).cpu > 0
     with pytest.raises(WorkFailed, match="exit"):
         measured("no_such_module", [])
+
+
+def test_rules_in_every_form_of_the_bench_find_as_many(tmp_path: Path) -> None:
+    setting = audiences.setting_of(tmp_path, 2_000, 16)
+    audiences.rule_contest(setting, tmp_path, 16, rounds=1)
+    found = audiences.sizes(tmp_path / "valtag.parquet", 16)
+    assert sum(0 < size < 2_000 for size in found) >= 12
