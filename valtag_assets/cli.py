@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json, local_date
-from valtag_assets.commands.serve import serve as serve_command
+from valtag_assets.commands import explain, report, segment, serve
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
 from valtag_assets.console.opening import open_setting
@@ -30,6 +30,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(segment.segment_app, name="segment")
+app.command()(explain.explain)
+app.command()(report.report)
+app.command()(serve.serve)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -177,9 +181,7 @@ def show(
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many rows.")] = 20,
     where: Annotated[str | None, typer.Option("--where", help="A condition, as in a segment rule.")] = None,
     person: Annotated[str | None, typer.Option("--person", help="Only the rows of this person.")] = None,
-    role: Annotated[
-        str | None, typer.Option("--role", help="A role of access.yaml; others' columns are masked.")
-    ] = None,
+    role: Role = None,
     data: Data = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on standard output.")] = False,
@@ -341,9 +343,6 @@ def functions(as_json: Json = False) -> None:
         print_json(functions_json())
     else:
         screen().print(function_table())
-
-
-app.command("serve")(serve_command)
 
 
 def _quiet(name: str) -> Any:

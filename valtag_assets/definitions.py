@@ -1,4 +1,4 @@
-"""The whole graph on one page: sources → clean → identity → tags → scores → segments → serving, and who drives it."""
+"""The whole graph on one page: sources → clean → identity → tags → scores → segments → reports and serving."""
 
 import os
 
@@ -10,7 +10,9 @@ from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
+from valtag_assets.graph.lists import list_assets
 from valtag_assets.graph.recheck import recheck_assets
+from valtag_assets.graph.reports import report_assets
 from valtag_assets.graph.scores import score_assets
 from valtag_assets.graph.segments import segment_assets
 from valtag_assets.graph.serving import serving_assets
@@ -28,9 +30,11 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *source_assets(setting),
             *clean_assets(setting),
             *identity_assets(setting),
+            *list_assets(setting),
             *tag_assets(setting),
             *score_assets(setting),
             *segment_assets(setting),
+            *report_assets(setting),
             *serving_assets(setting),
             *health_assets(setting),
         ],

@@ -36,3 +36,4 @@ AsOf = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
+Role = Annotated[str | None, typer.Option("--role", help="A role of access.yaml; what it may not read is masked.")]

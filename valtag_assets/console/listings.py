@@ -86,5 +86,6 @@ def catalog_counts(resolved: Resolved) -> dict[str, int]:
         "tags": len(resolved.tags),
         "scores": len(resolved.scores),
         "segments": len(resolved.segments),
+        "reports": len(resolved.reports),
         "placements": len(resolved.placements),
     }

@@ -12,6 +12,7 @@ from typing import Any
 from valtag_assets.spec.block import Block
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.project import AccessRules, Project
+from valtag_assets.spec.report import ReportFile
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import SegmentFile
 from valtag_assets.spec.source import Source
@@ -25,6 +26,7 @@ FILES: dict[str, tuple[type[Block], str]] = {
     "tags": (Category, "tags/*.yaml"),
     "score": (Rfm, "scores/*.yaml"),
     "segments": (SegmentFile, "segments/*.yaml"),
+    "reports": (ReportFile, "reports/*.yaml"),
     "placement": (Placement, "placements/*.yaml"),
 }
 _SCALAR = ["string", "number", "boolean", "null"]
@@ -69,7 +71,7 @@ def _field(keys: dict[str, Any], block: dict[str, Any]) -> None:
 
 
 def _band_step(keys: dict[str, Any], block: dict[str, Any]) -> None:
-    keys["from"] = keys.pop("at_least")
+    keys["from"] = keys.pop("lowest")
 
 
 def _tag(keys: dict[str, Any], block: dict[str, Any]) -> None:

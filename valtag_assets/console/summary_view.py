@@ -126,6 +126,7 @@ def _next_steps(summary: Summary, catalog: str | None) -> Iterator[str]:
     published = [c.code for c in summary.categories if c.state != NOT_TRIED]
     if published:
         steps.append((f"{command} show tags/{published[0]}{option}", "rows of a published table"))
+        steps.append((f"{command} report{option}", "one HTML page about all of it, to read offline"))
     steps.append((f"{command} tags{option}", "the tag tree; with a text, only tags that hold it"))
     refused = [source.code for source in summary.sources if source.quarantined]
     if refused:

@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from valtag_assets.engine.persons import PERSON
-from valtag_assets.expression.resolved import Resolved, ResolvedSource
+from valtag_assets.expression.resolved import Resolved, ResolvedReport, ResolvedSource
+from valtag_assets.expression.rule import fields_read
 from valtag_assets.spec.block import ACCESS_LEVELS, Access
+from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
+from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.warehouse.snapshot import TableRef
 
-MASK = "***"
 QUARANTINE = "quarantine"
 
 
@@ -40,10 +42,26 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
         known |= dict.fromkeys(("file", "field", "rows"), "internal")
     elif table.stage == "scores" and table.name in resolved.scores:
         known |= dict.fromkeys(resolved.scores[table.name].columns, "internal")
+    elif table.stage == "reports" and table.name in resolved.reports:
+        known |= report_levels(resolved, resolved.reports[table.name])
     elif table.stage == QUARANTINE:
         # value and record are judged row by row: see hide_quarantine.
         known |= {column: "internal" for column in columns if column not in known}
     return {column: known.get(column, "pii") for column in columns}
+
+
+def report_levels(resolved: Resolved, report: ResolvedReport) -> dict[str, Access]:
+    """The level of every column: a dimension's is that of what it shows; measures count, and name nobody."""
+    found: dict[str, Access] = dict.fromkeys((ROW, TOTAL, *report.measures), "internal")
+    for item in report.dimensions:
+        if item.kind == "tag" and item.source in resolved.tags:
+            found[item.name] = resolved.tags[item.source].spec.access
+        elif item.kind == "field":
+            assert report.spec.fact is not None
+            found[item.name] = field_levels(resolved, resolved.sources[report.spec.fact])[item.source]
+        else:
+            found[item.name] = "internal"
+    return found
 
 
 def field_levels(resolved: Resolved, source: ResolvedSource) -> dict[str, Access]:
@@ -88,9 +106,22 @@ def _only(record: object, readable: set[str]) -> object:
 
 
 def segment_level(resolved: Resolved, code: str) -> Access:
-    """The level of being in an audience: the highest of what its rule reads, since it tells of that."""
-    segment = resolved.segments[code]
-    return _highest(_read_levels(resolved, segment.tags, segment.scores))
+    """The level of being in an audience: the highest of all that decides it, other audiences included.
+
+    That somebody was put on an uploaded list is known to whoever may know of single persons.
+    """
+    waiting, seen, found = [code], set[str](), list[Access]()
+    while waiting:
+        segment = resolved.segments[waiting.pop()]
+        if segment.code not in seen:
+            seen.add(segment.code)
+            waiting += segment.segments
+            found += _read_levels(resolved, segment.tags, segment.scores)
+            found += [
+                field_levels(resolved, resolved.sources[fact])[name] for fact, name in fields_read(segment.rule)
+            ]
+            found += [resolved.catalog.project.persons.access] if segment.lists else []
+    return _highest(found)
 
 
 def placement_level(resolved: Resolved, code: str) -> Access:

@@ -51,13 +51,13 @@ def fact_columns(source: ResolvedSource, tags: Iterable[ResolvedTag], as_of: dat
         groups[group].append((tag, aggregate))
     tables = []
     for value, members in groups.items():
-        rows = _Rows.of(source, members, as_of)
+        rows = Rows.of(source, members, as_of)
         tables.append(_over_values(rows, members) if value else _simple(rows, members))
     return tables
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """The rows that any tag of a group looks at: dated ``first`` to ``last``, all of them satisfying ``where``."""
 
     source: ResolvedSource
@@ -68,7 +68,7 @@ class _Rows:
     table: ibis.Table
 
     @classmethod
-    def of(cls, source: ResolvedSource, group: Sequence[tuple[ResolvedTag, Aggregate]], as_of: date) -> "_Rows":
+    def of(cls, source: ResolvedSource, group: Sequence[tuple[ResolvedTag, Aggregate]], as_of: date) -> "Rows":
         aggregates = [aggregate for _, aggregate in group]
         spans = [span_of(aggregate.window, as_of) for aggregate in aggregates]
         starts = [span.first for span in spans if span.first is not None]
@@ -77,9 +77,9 @@ class _Rows:
         wheres = {_text(aggregate): aggregate.where for aggregate in aggregates}
         shared = next(iter(wheres)) if len(wheres) == 1 else None
 
-        table = keyed(source, {time_of(source).code}.union(*(_names(source, item) for item in aggregates)))
+        table = keyed(source, {time_of(source).code}.union(*(fields_read(source, item) for item in aggregates)))
         moment = table[time_of(source).code]
-        kept = [table[OWNER].notnull(), *_between(moment, first, last)]
+        kept = [table[OWNER].notnull(), *between(moment, first, last)]
         if shared is not None:
             where = wheres[shared]
             assert where is not None
@@ -94,7 +94,7 @@ class _Rows:
         """Which of the rows the tag looks at; None when it looks at all."""
         span = span_of(aggregate.window, self.as_of)
         narrower = (None if span.first == self.first else span.first, None if span.last == self.last else span.last)
-        conditions = _between(self.moment, *narrower)
+        conditions = between(self.moment, *narrower)
         if aggregate.where is not None and _text(aggregate) != self.where:
             conditions.append(compile_condition(aggregate.where, self.table, self.as_of))
         return ibis.and_(*conditions) if conditions else None
@@ -121,12 +121,13 @@ def _text(aggregate: Aggregate) -> str | None:
     return None if aggregate.where is None else meaning(aggregate.where)
 
 
-def _names(source: ResolvedSource, aggregate: Aggregate) -> frozenset[str]:
+def fields_read(source: ResolvedSource, aggregate: Aggregate) -> frozenset[str]:
+    """The fields of a row that the tag looks at, its time aside."""
     order = order_of(source) if aggregate.agg in ("first", "last") else ()
     return frozenset().union(*(names_read(node) for node in (*order, *nodes_of(aggregate))))
 
 
-def _between(moment: ir.Value, first: date | None, last: date | None) -> list[ir.BooleanValue]:
+def between(moment: ir.Value, first: date | None, last: date | None) -> list[ir.BooleanValue]:
     """Conditions for a local date from ``first`` to ``last``, both included; the column itself stays bare."""
     dated = moment.type().is_date()
     found = []
@@ -138,7 +139,7 @@ def _between(moment: ir.Value, first: date | None, last: date | None) -> list[ir
     return found
 
 
-def _simple(rows: _Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) -> ibis.Table:
+def _simple(rows: Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) -> ibis.Table:
     """One group-by for all tags that need no second level."""
     found = []
     for tag, aggregate in group:
@@ -152,7 +153,7 @@ def _by_person(table: ibis.Table, columns: Sequence[ir.Value]) -> ibis.Table:
     return table.group_by(OWNER).aggregate(*columns).rename({PERSON: OWNER})
 
 
-def _over_values(rows: _Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) -> ibis.Table:
+def _over_values(rows: Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) -> ibis.Table:
     """Tags over one field: rows are grouped by (person, value) once, then by person."""
     of = group[0][1].of
     assert of is not None
@@ -160,7 +161,7 @@ def _over_values(rows: _Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) ->
     rows = replace(rows, table=table.filter(table[VALUE].notnull()))
     # Tags with the same rows and measure share one column.
     measures: dict[str, ir.Value] = {}
-    named = {tag.code: _measures(rows, aggregate, measures) for tag, aggregate in group}
+    named = {tag.code: value_measures(rows, aggregate, measures) for tag, aggregate in group}
     names = {text: f"m{number}" for number, text in enumerate(measures)}
     values = rows.table.group_by([OWNER, VALUE]).aggregate(**{names[t]: m for t, m in measures.items()})
     columns = {code: [values[names[text]] for text in texts] for code, texts in named.items()}
@@ -174,7 +175,7 @@ def _over_values(rows: _Rows, group: Sequence[tuple[ResolvedTag, Aggregate]]) ->
     return _by_person(values, found)
 
 
-def _measures(rows: _Rows, aggregate: Aggregate, measures: dict[str, ir.Value]) -> list[str]:
+def value_measures(rows: Rows, aggregate: Aggregate, measures: dict[str, ir.Value]) -> list[str]:
     """Add the tag's measures of a value to ``measures``, unless they are there; their names."""
     found = []
     for partial in value_partials(aggregate):

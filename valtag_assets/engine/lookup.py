@@ -13,6 +13,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from valtag_assets.engine.persons import PERSON, persons_table
+from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -22,7 +23,6 @@ from valtag_assets.spec.types import DataType
 
 RECORD = "record"
 ASKED = "asked"
-HOLDOUT = "is_holdout"  # the column by which an audience says who is held out of it
 _NULL = "null"
 
 

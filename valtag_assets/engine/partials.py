@@ -29,7 +29,7 @@ from valtag_assets.spec.types import INTEGER, DataType, decimal
 Kind = Literal["count", "sum", "min", "max", "first", "last"]
 ADDITIVE: frozenset[Kind] = frozenset({"count", "sum"})
 # These read the as-of itself: their value of a row changes from day to day.
-DATED = frozenset({"as_of", "days_since", "years_since"})
+DATED = frozenset({"as_of", "days_since", "days_to_anniversary", "years_since"})
 TIMELESS = date.min
 
 

@@ -59,3 +59,9 @@ def strangers(source: ResolvedSource) -> ibis.Table:
 def persons_table() -> ibis.Table:
     """The published population as an unbound table."""
     return unbound(PERSONS, {PERSON: "string"})
+
+
+def one_person(person: str) -> ibis.Table:
+    """(person_id) of that person alone; no row for nobody."""
+    table = persons_table()
+    return table.filter(table[PERSON] == ibis.literal(person))

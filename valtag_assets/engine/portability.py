@@ -27,6 +27,8 @@ def _unknown_tables(resolved: Resolved, engines: Engines) -> Iterator[Problem]:
         "tags": resolved.categories,
         "scores": resolved.scores,
         "segments": resolved.segments,
+        "reports": resolved.reports,
+        "lists": [code for code, source in resolved.sources.items() if source.spec.kind == "list"],
     }
     known = [f"{stage}/{name}" for stage, names in stages.items() for name in names]
     for table in engines.tables:

@@ -74,6 +74,13 @@ def scored_persons(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibi
     return table.select(PERSON, **values).drop_null(list(MEASURES))
 
 
+def limits_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+    """One row: what the scores were cut at. <measure>_1 … <measure>_<bins−1>, above which a value scores one more
+    (recency on its negative), and <measure>_high, where near (recency) and high begin."""
+    kinds = {name: _kind(resolved, score.spec, name) for name in MEASURES}
+    return _limits(scored_persons(resolved, score, as_of), score.spec, kinds)
+
+
 def cell_sizes(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
     """(r, f, m, quadrant, tier, persons, monetary) per cell: what the heat map and the tier table show."""
     scored = scored_persons(resolved, score, as_of)

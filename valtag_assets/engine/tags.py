@@ -70,12 +70,17 @@ def category_expression(
     table = table.mutate(*[_final(table[tag.code], tag, table) for tag in category.tags if tag.kind == "value"])
     for tag in category.tags:
         if tag.kind != "value":
-            table = table.mutate(_final(_over_tags(tag, table, as_of), tag, table))
+            table = table.mutate(over_tags(tag, table, as_of))
     return table.select(PERSON, *[tag.code for tag in category.tags]).order_by(PERSON)
 
 
-def tag_expression(resolved: Resolved, code: str, as_of: date) -> ibis.Table:
-    """One tag alone, with what it rests on inside its category: what ``valtag sql`` shows."""
+def tag_expression(
+    resolved: Resolved, code: str, as_of: date, *, previous: bool | Collection[str] = False
+) -> ibis.Table:
+    """One tag alone, with what it rests on inside its category: what ``valtag sql`` shows.
+
+    ``previous`` as in ``category_expression``.
+    """
     tag = resolved.tags[code]
     category = resolved.categories[tag.category]
     wanted, waiting = set[str](), [code]
@@ -92,7 +97,13 @@ def tag_expression(resolved: Resolved, code: str, as_of: date) -> ibis.Table:
         categories=category.categories,
         meaning=category.meaning,
     )
-    return category_expression(resolved, only, as_of).select(PERSON, code)
+    return category_expression(resolved, only, as_of, previous=previous).select(PERSON, code)
+
+
+def over_tags(tag: ResolvedTag, table: ibis.Table, as_of: date) -> ir.Value:
+    """The column of a band or computed tag from a table that has the tags it reads, and as ``_<code>`` the value
+    it keeps, if it keeps one."""
+    return _final(_over_tags(tag, table, as_of), tag, table)
 
 
 def checkpoint_name(layer: Layer) -> str:

@@ -31,6 +31,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+from valtag_assets.expression.anniversary import days_to_anniversary
 from valtag_assets.expression.coercion import MAX_PRECISION, product_operands, widest
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.tree import Call, Literal, Name, Node
@@ -381,6 +382,7 @@ COMPILERS: dict[str, Compiler] = {
     "as_of": lambda context, call, values: context.as_of,
     "days_between": _days_between,
     "days_since": _days_since,
+    "days_to_anniversary": lambda context, _, values: days_to_anniversary(values[0], context.today),
     "years_since": _years_since,
     "has": _has,
     "size": _size,

@@ -103,6 +103,12 @@ FUNCTIONS: dict[str, Function] = {
     "as_of": Function("as_of()", "the as-of date", "统计截止日"),
     "days_between": Function("days_between(later, earlier)", "calendar days from earlier to later", "相隔天数"),
     "days_since": Function("days_since(date)", "calendar days from date to the as-of date", "距统计截止日的天数"),
+    "days_to_anniversary": Function(
+        "days_to_anniversary(date)",
+        "days from the as-of date to its next return, 0 on the day itself; 29 February returns on 1 March in"
+        " common years",
+        "距下一个周年日的天数，当天为 0；2 月 29 日在平年按 3 月 1 日计",
+    ),
     "years_since": Function(
         "years_since(date)",
         "completed years at the as-of date; 29 February counts on 1 March in common years",
@@ -127,6 +133,7 @@ FOREIGN: dict[str, str] = {
     "datediff": "days_between(later, earlier)",
     "date_diff": "days_between(later, earlier)",
     "age": "years_since(date)",
+    "birthday": "days_to_anniversary(date)",
     "now": "as_of()",
     "today": "as_of()",
     "current_date": "as_of()",

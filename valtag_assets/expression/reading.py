@@ -155,7 +155,7 @@ class Reading:
 
 def read(text: str, scope: Scope) -> Reading:
     """Tokens of ``text``; ExpressionError for anything that is no part of the language at token level."""
-    cleaned, literals, origin = _take_out_literals(text)
+    cleaned, literals, origin = take_out_literals(text)
     if not cleaned.strip():
         raise ExpressionError("the expression is empty")
     try:
@@ -168,7 +168,9 @@ def read(text: str, scope: Scope) -> Reading:
     return reading
 
 
-def _take_out_literals(text: str) -> tuple[str, list[str], list[int]]:
+def take_out_literals(text: str) -> tuple[str, list[str], list[int]]:
+    """The cleaned text with each literal replaced by its quoted number, the literals, and for each character of
+    the cleaned text its offset in ``text``. ExpressionError for what belongs to no expression."""
     pieces: list[str] = []
     origin: list[int] = []
     literals: list[str] = []

@@ -11,7 +11,9 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
-from valtag_assets.expression.resolve_placement import resolve_placements, score_symbols
+from valtag_assets.expression.resolve_placement import resolve_placements
+from valtag_assets.expression.resolve_report import resolve_reports
+from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
     concrete_codes,
@@ -25,9 +27,7 @@ from valtag_assets.expression.resolved import (
     Resolved,
     ResolvedCategory,
     ResolvedLaw,
-    ResolvedRule,
     ResolvedScore,
-    ResolvedSegment,
     ResolvedSource,
     ResolvedTag,
 )
@@ -35,7 +35,6 @@ from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.spec.catalog import Catalog, Entry, read_catalog
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
 from valtag_assets.spec.score import MEASURES, QUADRANTS, Rfm
-from valtag_assets.spec.segment import Rule, Segment
 from valtag_assets.spec.tag import Tag
 from valtag_assets.spec.types import BOOLEAN, INTEGER, TEXT
 
@@ -66,9 +65,18 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     categories = _categories(catalog, tags, Scope(symbols, "tag"), problems)
     scores = {code: _score(entry, Scope(symbols, "tag"), problems) for code, entry in catalog.scores.items()}
     _score_columns_are_new(catalog, symbols, scores, problems)
-    segments = _segments(catalog, tags, symbols, scores, problems)
-    placements = resolve_placements(catalog, symbols, scores, problems)
-    return Resolved(catalog, sources, tags, categories, scores, segments, placements), problems
+    scope = rule_scope(symbols, scores, sources, tuple(catalog.segments))
+    segments = resolve_segments(catalog, tags, scope, problems)
+    channels = resolve_channels(catalog, scope, problems)
+    excluded = exclusions(catalog, scope)
+    reports = resolve_reports(catalog, sources, tags, scope.columns, problems)
+    placements = resolve_placements(catalog, tags, scope.columns, problems)
+    return (
+        Resolved(
+            catalog, sources, tags, categories, scores, segments, channels, excluded, scope, reports, placements
+        ),
+        problems,
+    )
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:
@@ -250,49 +258,6 @@ def _score_columns_are_new(
             if column in tags:
                 message = f"score '{code}' gives a column '{column}', and a tag has that code already"
                 problems.append(catalog.scores[code].problem(message, "score"))
-
-
-def _segments(
-    catalog: Catalog,
-    tags: Mapping[str, ResolvedTag],
-    symbols: list[Symbol],
-    scores: Mapping[str, ResolvedScore],
-    problems: list[Problem],
-) -> dict[str, ResolvedSegment]:
-    scope = Scope([*symbols, *score_symbols(scores)], "tag or score")
-    found = {}
-    for code, entry in catalog.segments.items():
-        rule = _rule(entry, entry.spec.rule, scope, ("rule",), problems)
-        read = _reads(rule)
-        found[code] = ResolvedSegment(
-            code, entry, rule, read & tags.keys(), read - tags.keys(), repr(_rule_meaning(rule))
-        )
-    return found
-
-
-def _rule(
-    entry: Entry[Segment], rule: Rule, scope: Scope, place: tuple[str | int, ...], problems: list[Problem]
-) -> ResolvedRule:
-    if rule.condition is not None:
-        try:
-            return ResolvedRule("condition", parse(rule.condition, scope, expect=BOOLEAN))
-        except ExpressionError as error:
-            problems.append(entry.problem(str(error), *place))
-            return ResolvedRule("condition")
-    name, rules = rule.branch()
-    below = [_rule(entry, item, scope, (*place, name, number), problems) for number, item in enumerate(rules)]
-    return ResolvedRule(name, rules=tuple(below))  # type: ignore[arg-type]
-
-
-def _reads(rule: ResolvedRule) -> frozenset[str]:
-    own = names_read(rule.node) if rule.node is not None else frozenset()
-    return own.union(*(_reads(item) for item in rule.rules))
-
-
-def _rule_meaning(rule: ResolvedRule) -> object:
-    if rule.node is not None:
-        return meaning(rule.node)
-    return (rule.branch, [_rule_meaning(item) for item in rule.rules])
 
 
 def _cycle(graph: Mapping[str, frozenset[str]]) -> list[str]:

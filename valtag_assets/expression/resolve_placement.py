@@ -1,11 +1,11 @@
 """Placements resolved: each rule typed over tags, scores and segments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 
 from valtag_assets.expression.errors import ExpressionError
 from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.parse import parse
-from valtag_assets.expression.resolved import ResolvedPlacement, ResolvedScore
+from valtag_assets.expression.resolved import ResolvedPlacement
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.catalog import Catalog, Entry
@@ -14,34 +14,27 @@ from valtag_assets.spec.problem import Problem
 from valtag_assets.spec.types import BOOLEAN
 
 
-def score_symbols(scores: Mapping[str, ResolvedScore]) -> list[Symbol]:
-    """The columns of all scores, as an expression names them."""
-    return [
-        Symbol(column, kind, score.values.get(column))
-        for score in scores.values()
-        for column, kind in score.columns.items()
-    ]
-
-
 def resolve_placements(
-    catalog: Catalog, tags: Sequence[Symbol], scores: Mapping[str, ResolvedScore], problems: list[Problem]
+    catalog: Catalog, tags: Collection[str], columns: Scope, problems: list[Problem]
 ) -> dict[str, ResolvedPlacement]:
-    """Every placement, its rules typed; mistakes go to ``problems``. A segment's code is a boolean: in it or not."""
-    columns = score_symbols(scores)
+    """Every placement, its rules typed over ``columns``, the tags and score columns; mistakes go to ``problems``.
+
+    A segment's code is a boolean: in it or not.
+    """
     segments = [
         Symbol(code, BOOLEAN, titles=(entry.spec.title.zh, entry.spec.title.en))
         for code, entry in catalog.segments.items()
     ]
     # The last of a name counts: a tag or score is what its name says, and a segment of that name is refused below.
-    scope = Scope([*segments, *columns, *tags], "tag, score or segment")
-    taken = {symbol.code for symbol in (*columns, *tags)} & catalog.segments.keys()
+    scope = Scope([*segments, *columns], "tag, score or segment")
+    known = {symbol.code for symbol in columns}
+    taken = known & catalog.segments.keys()
     found = {}
     for code, entry in catalog.placements.items():
         rules = _rules(entry, scope, taken, problems)
         read = frozenset[str]().union(*(names_read(node) for _, node in rules))
-        of_tags = read & {symbol.code for symbol in tags}
-        of_scores = read & {symbol.code for symbol in columns}
-        found[code] = ResolvedPlacement(code, entry, rules, of_tags, of_scores, read - of_tags - of_scores)
+        of_tags, of_scores = read & set(tags), (read & known) - set(tags)
+        found[code] = ResolvedPlacement(code, entry, rules, of_tags, of_scores, read - known)
     return found
 
 

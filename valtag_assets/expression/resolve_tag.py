@@ -150,11 +150,11 @@ def _band(entry: Entry[Tag], category: str, scope: Scope) -> ResolvedTag:
 def _band_text(band: Band) -> str:
     """The tiers as an expression, highest first; without the tag there is no tier."""
     branches = [
-        f"when {band.of} >= {Decimal(str(step.at_least)):f} then '{step.code}'"
+        f"when {band.of} >= {Decimal(str(step.lowest)):f} then '{step.code}'"
         for step in reversed(band.steps)
-        if step.at_least is not None
+        if step.lowest is not None
     ]
-    if band.steps[0].at_least is None:
+    if band.steps[0].lowest is None:
         branches.append(f"when {band.of} is not null then '{band.steps[0].code}'")
     return f"case {' '.join(branches)} end"
 

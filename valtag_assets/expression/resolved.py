@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from valtag_assets.expression.rule import Member, ResolvedRule
 from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
 from valtag_assets.spec.placement import Placement, Variant
+from valtag_assets.spec.report import Report
 from valtag_assets.spec.score import Rfm
-from valtag_assets.spec.segment import Rule, Segment
+from valtag_assets.spec.segment import Segment
 from valtag_assets.spec.source import Computed, RowRule, Source
 from valtag_assets.spec.tag import Tag
 from valtag_assets.spec.types import DataType
@@ -171,32 +173,108 @@ class ResolvedScore:
 
 
 @dataclass(frozen=True)
-class ResolvedRule:
-    """A segment's rule as a typed tree: a condition, or all / any / none of rules."""
+class Ordered:
+    """One step of an order: a value and its direction; no value comes last either way."""
 
-    branch: Literal["condition", "all", "any", "none"]
-    node: Node | None = None
-    rules: tuple["ResolvedRule", ...] = ()
+    node: Node
+    descending: bool
 
 
 @dataclass(frozen=True)
 class ResolvedSegment:
-    """One audience: its rule, and the tags and score columns it reads."""
+    """One audience: its rule, who comes first where not all may stay, and everything it reads.
+
+    ``above`` are the audiences of its waterfall that come before it, ``excluded`` the rules of the project's
+    exclusions that apply to it.
+    """
 
     code: str
     entry: Entry[Segment]
     rule: ResolvedRule
+    order: tuple[Ordered, ...]
+    above: tuple[str, ...]
+    excluded: tuple[Member, ...]
     tags: frozenset[str]
     scores: frozenset[str]
+    facts: frozenset[str]
+    segments: frozenset[str]
+    lists: frozenset[str]
     meaning: str
 
     @property
     def spec(self) -> Segment:
         return self.entry.spec
 
+
+@dataclass(frozen=True)
+class RuleScope:
+    """What a rule may name: tags and score columns, facts, segments, lists."""
+
+    columns: Scope
+    sources: Mapping[str, ResolvedSource]
+    segments: tuple[str, ...]
+    lists: tuple[str, ...]
+
     @property
-    def text(self) -> Rule:
-        return self.spec.rule
+    def facts(self) -> tuple[str, ...]:
+        return tuple(code for code, source in self.sources.items() if source.spec.kind == "fact")
+
+
+@dataclass(frozen=True)
+class ResolvedChannel:
+    """A way to reach a person, and when it is open."""
+
+    code: str
+    title: Title
+    reachable: ResolvedRule
+
+
+@dataclass(frozen=True)
+class ReportColumn:
+    """A dimension of a report. ``values`` is its closed list of values, if it has one."""
+
+    name: str
+    kind: Literal["tag", "segment", "field", "date"]
+    source: str
+    type: DataType
+    title: Title
+    values: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A measure of a report read from rows: of ``fact``, or of the persons themselves where that is None."""
+
+    agg: Literal["persons", "count", "count_distinct", "sum", "avg"]
+    fact: str | None
+    window: Window
+    of: Node | None
+    where: Node | None
+
+
+@dataclass(frozen=True)
+class ResolvedReport:
+    """One report: its dimensions, its measures typed, and all it reads.
+
+    ``tags`` and ``scores`` are the columns its dimensions and ``where`` read; ``segments`` those that choose the
+    persons or split them; ``facts`` the fields read of each fact.
+    """
+
+    code: str
+    entry: Entry[Report]
+    dimensions: tuple[ReportColumn, ...]
+    counted: Mapping[str, Counting]
+    measures: Mapping[str, DataType]
+    where: Node | None
+    tags: frozenset[str]
+    scores: frozenset[str]
+    segments: frozenset[str]
+    facts: Mapping[str, frozenset[str]]
+    meaning: str
+
+    @property
+    def spec(self) -> Report:
+        return self.entry.spec
 
 
 @dataclass(frozen=True)
@@ -225,7 +303,11 @@ class Resolved:
     categories: Mapping[str, ResolvedCategory]
     scores: Mapping[str, ResolvedScore]
     segments: Mapping[str, ResolvedSegment]
-    placements: Mapping[str, ResolvedPlacement] = field(default_factory=dict)
+    channels: Mapping[str, ResolvedChannel]
+    exclusions: tuple[Member, ...]
+    rules: RuleScope = field(repr=False, compare=False)
+    reports: Mapping[str, ResolvedReport]
+    placements: Mapping[str, ResolvedPlacement]
 
     def score_of(self, column: str) -> str | None:
         """The score that gives ``column``, if one does."""

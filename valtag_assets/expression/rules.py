@@ -286,7 +286,7 @@ RULES: dict[str, Rule] = {
     **{"length": _texts(1, 1, INTEGER), "concat": _texts(2, None, TEXT), "substring": _substring},
     **dict.fromkeys(("contains", "starts_with", "ends_with"), _texts(2, 2, BOOLEAN)),
     **dict.fromkeys(("year", "month", "day", "weekday", "hour"), _part_of_time),
-    **dict.fromkeys(("days_since", "years_since"), _days(1)),
+    **dict.fromkeys(("days_since", "days_to_anniversary", "years_since"), _days(1)),
     **{"days_between": _days(2), "date": _date, "timestamp": _timestamp, "as_of": _as_of},
     **{"has": _has, "size": _size},
 }

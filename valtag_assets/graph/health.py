@@ -8,8 +8,9 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.persons import PERSONS, STRANGERS, clean_name
+from valtag_assets.engine.reports import reports_name
 from valtag_assets.engine.rfm import scores_name
-from valtag_assets.engine.segments import segments_name
+from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.metadata import data_age_days
@@ -57,6 +58,8 @@ def served_tables(setting: Setting) -> Iterator[tuple[str, str]]:
         yield scores_name(code), _policy(refresh.schedule, refresh.deadline, refresh.max_age)
     for code in resolved.segments:
         yield segments_name(code), _policy(default.schedule, default.deadline, default.max_age)
+    for code in resolved.reports:
+        yield reports_name(code), _policy(default.schedule, default.deadline, default.max_age)
 
 
 def _policy(schedule: str, deadline: str, max_age: int | None) -> str:

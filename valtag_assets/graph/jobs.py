@@ -35,7 +35,7 @@ def jobs(setting: Setting) -> list[Any]:
         REFRESH: (everything, "全部阶段 · Everything for one as-of"),
         DAILY: (daily, "每日刷新，不含按需类目 · Every day: all but what is computed on demand"),
         INTAKE: (intake, "读取、清洗、人群总体 · Read, clean, identify: no as-of needed"),
-        DERIVE: (everything - intake, "标签、得分、人群 · Tags, scores and segments of one as-of"),
+        DERIVE: (everything - intake, "标签、得分、人群、报表 · Tags, scores, segments and reports of one as-of"),
         RECHECK: (nightly, "抽样全量重算比对 · A sample recomputed from clean rows and compared"),
         HEALTH: (dg.AssetSelection.groups(health.GROUP), "健康表 · The table of health"),
     }

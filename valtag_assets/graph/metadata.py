@@ -14,6 +14,7 @@ from valtag_assets.expression.resolved import (
     ResolvedSource,
     ResolvedTag,
 )
+from valtag_assets.graph.comments import score_comments
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse.snapshot import Snapshot
@@ -103,16 +104,8 @@ def tag_dictionary(resolved: Resolved, tags: Iterable[ResolvedTag]) -> str:
 
 
 def score_schema(score: ResolvedScore) -> dg.TableSchema:
-    words = {
-        "r": "近度得分 · Recency score",
-        "f": "频度得分 · Frequency score",
-        "m": "金额得分 · Monetary score",
-    }
-    words |= {"code": "RFM 编码 · RFM code", "quadrant": "八象限 · Quadrant", "tier": "分层 · Tier"}
-    columns = [
-        dg.TableColumn(name, str(kind), description=words[name.removeprefix(f"{score.code}_")])
-        for name, kind in score.columns.items()
-    ]
+    said = score_comments(score)
+    columns = [dg.TableColumn(name, str(kind), description=said[name]) for name, kind in score.columns.items()]
     return dg.TableSchema([PERSON_COLUMN, *columns])
 
 

@@ -1,27 +1,20 @@
-"""Small plots for asset pages, as SVG: the browser's own fonts draw the text, Chinese included."""
+"""Small plots for asset pages."""
 
 import base64
-import io
-import warnings
 from collections.abc import Sequence
-from datetime import date
-from itertools import accumulate
 from typing import Any
 
 import dagster as dg
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from valtag_assets.expression.resolved import ResolvedCategory, ResolvedTag
+from valtag_assets.graph.figures import BLUE, MOST_BARS, RED, history_figure, quantiles, svg, tidy
 from valtag_assets.spec.score import Rfm
 from valtag_assets.warehouse.snapshot import Snapshot
 
-FONTS = "'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', 'Source Han Sans SC', sans-serif"
-BLUE, RED = "#3b6fb6", "#c0504d"
 MOST_PANELS = 12
 WIDTH = 11.0
-MOST_BARS = 10
 
 
 def category_plot(category: ResolvedCategory, snapshot: Snapshot) -> dg.MetadataValue:
@@ -54,7 +47,7 @@ def _coverage(axes: Axes, tags: Sequence[ResolvedTag], columns: dict[str, Any], 
     for place, share in enumerate(shares):
         axes.text(share + 0.005, place, f"{share:.1%}", va="center", fontsize=7)
     axes.set_title("覆盖率 Coverage" + ("（红色：暂停 red: held）" if held else ""), loc="left", fontsize=10)
-    _plain(axes)
+    tidy(axes)
 
 
 def _distribution(axes: Axes, tag: ResolvedTag, histogram: dict[str, Any]) -> None:
@@ -64,16 +57,10 @@ def _distribution(axes: Axes, tag: ResolvedTag, histogram: dict[str, Any]) -> No
         axes.bar(range(len(labels)), counts[: len(labels)], color=BLUE)
         axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", fontsize=6)
     else:
-        # Bins are deciles, so their counts say nothing; their edges do.
-        reached = list(accumulate(counts[:-1]))
-        shares = [upto / sum(counts) for upto in reached]
-        axes.plot(shares, histogram["edges"], marker="o", markersize=2.5, color=BLUE)
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter("{x:.0%}")
-        axes.set_xlabel("人数占比 share of persons", fontsize=6)
+        quantiles(axes, histogram)
     unit = f"（{tag.spec.unit}）" if tag.spec.unit else ""
     axes.set_title(f"{tag.title.zh}{unit} {tag.code}", fontsize=8, loc="left")
-    _plain(axes)
+    tidy(axes)
 
 
 def rfm_heat_map(rfm: Rfm, cells: Sequence[dict[str, Any]], currency: str) -> dg.MetadataValue:
@@ -112,34 +99,9 @@ def _sum(cells: Sequence[dict[str, Any]], r: int, f: int, what: str) -> Any:
 
 def size_history(snapshots: Sequence[Snapshot]) -> dg.MetadataValue:
     """Size of an audience per as-of; of several snapshots of one as-of, the newest."""
-    newest: dict[date, int] = {s.as_of: s.rows for s in snapshots if s.as_of is not None}
-    figure = Figure(figsize=(8, 2.6), layout="constrained")
-    axes = figure.subplots()
-    days = sorted(newest)
-    axes.plot([str(day) for day in days], [newest[day] for day in days], marker="o", color=BLUE)
-    for place, day in enumerate(days[-8:]):
-        axes.annotate(f"{newest[day]:,}", (max(0, len(days) - 8) + place, newest[day]), fontsize=7)
-    axes.set_ylim(bottom=0)
-    axes.set_title("人数 persons", loc="left", fontsize=9)
-    axes.tick_params(axis="x", rotation=30, labelsize=7)
-    _plain(axes)
-    return _as_image(figure, "size history")
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=7)
+    return _as_image(history_figure(snapshots), "size history")
 
 
 def _as_image(figure: Figure, alt: str) -> dg.MetadataValue:
-    """The figure as an inline image; text stays text, so no font has to be shipped."""
-    buffer = io.StringIO()
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "valtag", "font.family": ["sans-serif"]}
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        # Its own font only measures the text here; the reader's browser draws it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue().replace("font-family: sans-serif", f"font-family: {FONTS}")
-    svg = svg.replace("sans-serif'", f"{FONTS}'") if FONTS not in svg else svg
-    data = base64.b64encode(svg.encode()).decode()
+    data = base64.b64encode(svg(figure).encode()).decode()
     return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml;base64,{data})")

@@ -22,6 +22,7 @@ from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.session import Engine, EngineError
 from valtag_assets.expression.resolved import code_version
 from valtag_assets.graph.checks import check_results, gate_result
+from valtag_assets.graph.comments import table_comments
 from valtag_assets.graph.gates import Gate, in_words
 from valtag_assets.graph.metadata import materialization_metadata
 from valtag_assets.graph.session import EngineSession
@@ -65,7 +66,8 @@ class Plan:
     or from the audit;
     ``joined`` are further tables a law may read; ``picture`` is more metadata for the asset page.
     ``in_parts``: the table is kept in parts, so that a profile of what adds up is enough, and only parts that
-    changed are profiled and audited. ``drifting``: its columns with a stability check.
+    changed are profiled and audited. ``drifting``: its columns with a stability check. ``counted``: its checks are
+    counted by the engine that made it, as all are on a cluster, since there are many such tables, each small.
     """
 
     table: TableRef
@@ -81,6 +83,7 @@ class Plan:
     fingerprint: str = ""
     joined: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     in_parts: bool = False
+    counted: bool = False
     drifting: Mapping[str, DataType] = field(default_factory=dict)
     picture: Callable[[Snapshot], Mapping[str, Any]] = lambda _: {}
 
@@ -121,6 +124,7 @@ def _build(
         _refuse(context, setting, plan, started, reason, "refused", ())
     current = unchanged(setting, plan)
     if current is not None:
+        _reword(context, setting, plan, started)
         setting.listen(_done(plan, "reused", started, current.rows))
         yield from _events(context, setting, plan, current, reused=True)
         return
@@ -140,6 +144,15 @@ def _build(
     failed = [verdict for verdict in published if verdict.holds == "table" and not verdict.passed]
     reason = "checks failed: " + "; ".join(in_words(verdict) for verdict in failed)
     _refuse(context, setting, plan, started, reason, "refused", published)
+
+
+def _reword(context: dg.AssetExecutionContext, setting: Setting, plan: Plan, started: float) -> None:
+    """Let the views say what the catalog says now: other words are no reason to compute a table again."""
+    try:
+        if setting.warehouse.describe(plan.table, table_comments(setting.resolved, plan.table)):
+            setting.warehouse.rebuild_views()
+    except FAULTS as error:
+        _refuse(context, setting, plan, started, f"{type(error).__name__}: {error}", "failed", ())
 
 
 def unchanged(setting: Setting, plan: Plan) -> Snapshot | None:
@@ -176,6 +189,7 @@ def _compute(
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
             return verdicts
         metrics = {**written.metrics, **look, "meaning": plan.meaning}
+        warehouse.describe(plan.table, table_comments(setting.resolved, plan.table))
         metrics["seconds"] = {"compute": round(computed - started, 3), "audit": round(checked - computed, 3)}
         return warehouse.publish(
             staged,
@@ -220,7 +234,7 @@ def _audit(
     """Of a table in parts that shares some with a snapshot, only the others are read."""
     before = next(iter(written.shared.values()), None)
     # A table made on a cluster is audited there.
-    counting = engine if engine.name == "spark" else None
+    counting = engine if plan.counted or engine.name == "spark" else None
     if not plan.in_parts or before is None:
         return audit(files, expected, plan.key[0], plan.joined, engine=counting)
     gone = [file for file in before.files if file.name not in written.shared]

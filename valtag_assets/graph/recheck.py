@@ -21,7 +21,7 @@ from valtag_assets.graph.merging import forget_merging
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
-from valtag_assets.quality.masking import mask_key
+from valtag_assets.spec.masking import mask_key
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef
 

@@ -17,7 +17,7 @@ from valtag_assets.engine.rfm import (
 )
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
-from valtag_assets.expression.resolved import ResolvedScore
+from valtag_assets.expression.resolved import ResolvedScore, code_version
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import ask
 from valtag_assets.graph.metadata import describe, score_schema
@@ -98,7 +98,8 @@ def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
         engine.write(expression, inputs, target)
         cells = cell_sizes(resolved, score, as_of)
         sizes = engine.fetch(cells, {**inputs, scores_name(score.code): [target]}).to_pylist()
-        return Written({"cells": sizes, "sql": engine.sql(expression)}, data_until(gate, as_of))
+        metrics = {"cells": sizes, "sql": engine.sql(expression), "score": code_version(score.meaning)}
+        return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
         cells = snapshot.metrics["cells"]

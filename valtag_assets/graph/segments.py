@@ -1,5 +1,6 @@
 """Stage *segments*: one asset per audience."""
 
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -7,31 +8,31 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.persons import PERSON, PERSONS
-from valtag_assets.engine.rfm import scores_name
-from valtag_assets.engine.segments import (
-    changes_expression,
-    segment_expression,
-    segment_inputs,
-    segments_name,
-)
+from valtag_assets.engine.rules import HOLDOUT, segments_name
+from valtag_assets.engine.segments import MATCHES, changes_expression, matches_table, segment_expression
 from valtag_assets.engine.session import Engine
-from valtag_assets.engine.tags import tags_name
-from valtag_assets.expression.lineage import meaning
-from valtag_assets.expression.resolved import ResolvedRule, ResolvedSegment
+from valtag_assets.expression.resolved import ResolvedSegment
+from valtag_assets.expression.rule import Joined, ResolvedRule, rule_meaning
 from valtag_assets.graph.checks import check_specs
-from valtag_assets.graph.gates import Wanted, ask
+from valtag_assets.graph.gates import ask
+from valtag_assets.graph.matches import find_matches, segment_tables, wanted_by
 from valtag_assets.graph.metadata import PERSON_COLUMN, describe
-from valtag_assets.graph.plots import size_history
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
-from valtag_assets.graph.tags import data_until, wanted_tags
+from valtag_assets.graph.tags import data_until
 from valtag_assets.quality.plan import segment_expectations
-from valtag_assets.spec.types import TEXT
+from valtag_assets.spec.types import BOOLEAN, TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 GROUP = "6_segments"
+DAYS_SHOWN = 30
+_HOLDOUT_COLUMN = dg.TableColumn(
+    HOLDOUT,
+    "boolean",
+    description="留白对照组：不触达 · Held out: not to be contacted, so that an effect can be measured",
+)
 
 
 def segment_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -42,63 +43,72 @@ def segment_assets(setting: Setting) -> list[dg.AssetsDefinition]:
 def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefinition:
     catalog = setting.resolved.catalog
     refresh = catalog.project.refresh
-    categories, scores = segment_inputs(setting.resolved, segment)
+    meaning = meaning_of(segment.meaning)
     key = asset_key(segments_name(segment.code))
-    upstream = [PERSONS, *map(tags_name, categories), *map(scores_name, scores)]
+    upstream = [PERSONS, *segment_tables(setting, segment)]
 
     @dg.asset(
         key=key,
         deps=[asset_key(table) for table in upstream],
         group_name=GROUP,
-        description=describe(segment.spec.title, segment.spec.meaning, f"```\n{rule_text(segment.rule)}\n```"),
+        description=describe(segment.spec.title, segment.spec.meaning, f"```\n{rule_lines(segment.rule)}\n```"),
         owners=[catalog.owner_of(segment.spec)],
         kinds={setting.engines.of(segments_name(segment.code)), "parquet"},
-        code_version=meaning_of(segment.meaning),
+        code_version=meaning,
         partitions_def=as_of_partitions(setting),
         freshness_policy=freshness(setting, refresh),
         automation_condition=automation(refresh),
         metadata={
-            "dagster/column_schema": dg.TableSchema([PERSON_COLUMN]),
-            "reads 读取": ", ".join(sorted(segment.tags | segment.scores)),
+            "dagster/column_schema": dg.TableSchema([PERSON_COLUMN, _HOLDOUT_COLUMN]),
+            "reads 读取": ", ".join(sorted(segment.tags | segment.scores | segment.facts)),
         },
-        check_specs=check_specs(key, lambda _: segment_expectations(setting.resolved, segment), {}),
+        check_specs=check_specs(
+            key, lambda previous: segment_expectations(setting.resolved, segment, previous, meaning), {}
+        ),
         output_required=False,
     )
     def members(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
         as_of = run_as_of(context, setting)
-        yield from build(context, setting, engine, lambda: segment_plan(setting, segment, as_of))
+        among = _segments_of(context)
+        yield from build(context, setting, engine, lambda: segment_plan(setting, segment, as_of, among))
 
     return members
 
 
-def rule_text(rule: ResolvedRule, depth: int = 0) -> str:
+def _segments_of(context: dg.AssetExecutionContext) -> Collection[str] | None:
+    """The audiences of this run; None: all of them."""
+    chosen = context.run.asset_selection
+    return [key.path[1] for key in chosen if key.path[0] == "segments"] if chosen else None
+
+
+def rule_lines(rule: ResolvedRule, depth: int = 0) -> str:
     """The rule as an indented text."""
     indent = "  " * depth
-    if rule.branch == "condition":
-        assert rule.node is not None
-        return indent + meaning(rule.node)
-    return "\n".join([f"{indent}{rule.branch}:", *[rule_text(item, depth + 1) for item in rule.rules]])
+    if not isinstance(rule, Joined):
+        return indent + rule_meaning(rule)
+    head = f"at least {rule.least} of" if rule.how == "at_least" else rule.how
+    return "\n".join([f"{indent}{head}:", *[rule_lines(item, depth + 1) for item in rule.rules]])
 
 
-def segment_plan(setting: Setting, segment: ResolvedSegment, as_of: date) -> Plan:
-    """How the members at ``as_of`` are found."""
-    resolved = setting.resolved
-    categories, scores = segment_inputs(resolved, segment)
-    wanted = [Wanted(PERSONS)]
-    for code in categories:
-        read = frozenset(tag for tag in segment.tags if resolved.category_of(tag) == code)
-        wanted.append(wanted_tags(setting, code, as_of, read))
-    wanted += [Wanted(scores_name(code), as_of, segment.scores) for code in scores]
-    gate = ask(setting.warehouse, wanted)
+def segment_plan(
+    setting: Setting, segment: ResolvedSegment, as_of: date, among: Collection[str] | None = None
+) -> Plan:
+    """How the members at ``as_of`` are found; ``among``: the audiences of the same run (None: all)."""
+    resolved, meaning = setting.resolved, meaning_of(segment.meaning)
+    gate = ask(setting.warehouse, wanted_by(setting, segment_tables(setting, segment), as_of))
 
     def write(engine: Engine, into: Path) -> Written:
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
         target = into / "part-0.parquet"
-        expression = segment_expression(resolved, segment, as_of)
-        engine.write(expression, inputs, target)
+        alone = segment_expression(resolved, segment, as_of)
+        matches = find_matches(setting, engine, segment, as_of, among)
+        if matches is None:
+            engine.write(alone, inputs, target)
+        else:
+            found = segment_expression(resolved, segment, as_of, matches_table([segment.code]))
+            engine.write(found, {**inputs, MATCHES: [matches]}, target)
         changes = _changes(setting, segment, as_of, engine, target)
-        everybody = gate.snapshots[PERSONS].rows
-        metrics = {**changes, "population": everybody, "sql": engine.sql(expression)}
+        metrics = {**changes, "population": gate.snapshots[PERSONS].rows, "sql": engine.sql(alone)}
         return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
@@ -108,23 +118,44 @@ def segment_plan(setting: Setting, segment: ResolvedSegment, as_of: date) -> Pla
         found |= {
             f"{name} {zh}": metrics[name] for name, zh in (("entries", "进入"), ("exits", "离开")) if name in metrics
         }
-        found["size history 规模走势"] = size_history(setting.warehouse.snapshots(snapshot.table))
+        found["size history 规模走势"] = _history(setting.warehouse.snapshots(snapshot.table))
         found["SQL"] = dg.MetadataValue.md(f"```sql\n{metrics.get('sql', '')}\n```")
         return found
 
     return Plan(
         table=TableRef("segments", segment.code),
         as_of=as_of,
-        meaning=meaning_of(segment.meaning),
+        meaning=meaning,
         gate=gate,
         key=(PERSON,),
-        columns={PERSON: TEXT},
+        columns={PERSON: TEXT, HOLDOUT: BOOLEAN},
         private=frozenset({PERSON}),
         write=write,
-        expectations=lambda written, previous: segment_expectations(resolved, segment),
+        expectations=lambda written, previous: segment_expectations(resolved, segment, previous, meaning),
         joined={PERSONS: gate.snapshots[PERSONS].files} if gate.open else {},
+        counted=True,
         picture=picture,
     )
+
+
+def _history(snapshots: Sequence[Snapshot]) -> dg.MetadataValue:
+    """The newest sizes, one line per as-of; Dagster plots ``size`` itself."""
+    served = {snapshot.as_of: snapshot for snapshot in sorted(snapshots, key=lambda item: item.known_at)}
+    days = sorted((day for day in served if day is not None), reverse=True)[:DAYS_SHOWN]
+    records = [
+        dg.TableRecord(
+            {
+                "as-of": str(day),
+                "size 人数": served[day].rows,
+                "entries 进入": served[day].metrics.get("entries"),
+                "exits 离开": served[day].metrics.get("exits"),
+            }
+        )
+        for day in days
+    ]
+    kinds = {"as-of": "string", "size 人数": "int", "entries 进入": "int", "exits 离开": "int"}
+    columns = [dg.TableColumn(name, kind) for name, kind in kinds.items()]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
 def _changes(

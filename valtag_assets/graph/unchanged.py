@@ -6,13 +6,17 @@ from datetime import date
 import dagster as dg
 
 from valtag_assets.graph.clean import clean_plan
+from valtag_assets.graph.comments import table_comments
 from valtag_assets.graph.identity import persons_plan, strangers_plan
+from valtag_assets.graph.lists import list_plan, list_sources
 from valtag_assets.graph.publishing import Plan, unchanged
+from valtag_assets.graph.reports import report_plan
 from valtag_assets.graph.scores import score_plan
 from valtag_assets.graph.segments import segment_plan
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.tags import category_plan
+from valtag_assets.warehouse.snapshot import TableRef
 
 
 def nothing_to_do(setting: Setting, instance: dg.DagsterInstance, as_of: date, tables: Collection[str]) -> bool:
@@ -20,6 +24,9 @@ def nothing_to_do(setting: Setting, instance: dg.DagsterInstance, as_of: date, t
     made = {plan.table.key: plan for plan in plans(setting, as_of)}
     if not all(table in made and unchanged(setting, made[table]) for table in tables):
         return False
+    refs = [TableRef.parse(table) for table in tables]
+    if any(setting.warehouse.described(ref) != table_comments(setting.resolved, ref) for ref in refs):
+        return False  # the run renews the comments of the views, and computes nothing
     # A new DAGSTER_HOME over an old warehouse: the run fills the pages of its UI.
     records = instance.get_asset_records([asset_key(table) for table in tables])
     known = {record.asset_entry.asset_key for record in records if record.asset_entry.last_materialization}
@@ -33,9 +40,13 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield clean_plan(setting, source, run_id="")
     yield persons_plan(setting)
     yield strangers_plan(setting)
+    for source in list_sources(setting):
+        yield list_plan(setting, source)
     for category in resolved.categories.values():
         yield category_plan(setting, category, as_of)
     for score in resolved.scores.values():
         yield score_plan(setting, score, as_of)
     for segment in resolved.segments.values():
         yield segment_plan(setting, segment, as_of)
+    for report in resolved.reports.values():
+        yield report_plan(setting, report, as_of)

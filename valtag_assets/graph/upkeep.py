@@ -9,6 +9,7 @@ import dagster as dg
 
 from valtag_assets.engine.incremental import layers, unneeded
 from valtag_assets.engine.persons import clean_name
+from valtag_assets.graph.matches import FOLDER as MATCHES
 from valtag_assets.graph.merging import merged_groups
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import after_deadline
@@ -38,6 +39,7 @@ def _vacuum_merging(setting: Setting, *, dry_run: bool) -> dict[Path, int]:
     facts = [TableRef.parse(clean_name(code)) for code in setting.resolved.sources]
     digests = {part.digest for fact in facts for snapshot in warehouse.snapshots(fact) for part in snapshot.parts}
     folders = [files.root.joinpath(*name) for name in unneeded(files, used, digests)]
+    folders += [files.root / MATCHES / name for name in files.names(MATCHES)]
     sizes = {folder: sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders}
     for folder in () if dry_run else folders:
         shutil.rmtree(folder)

@@ -18,9 +18,9 @@ import duckdb
 from valtag_assets.quality import queries
 from valtag_assets.quality.counting import Engine, counted
 from valtag_assets.quality.expectation import ROWS, Expectation
-from valtag_assets.quality.masking import mask_key
 from valtag_assets.quality.outcome import Outcome, read_outcome, verdicts_of
 from valtag_assets.quality.suite import import_gx, to_suite
+from valtag_assets.spec.masking import mask_key
 from valtag_assets.warehouse.reading import parquet
 from valtag_assets.warehouse.snapshot import Verdict
 

@@ -20,9 +20,9 @@ from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.quality.audit import SAMPLE, evaluate
 from valtag_assets.quality.audit import Engine as Counting
 from valtag_assets.quality.expectation import COMPOUND_UNIQUE, MEAN, NON_NULL_SHARE, UNIQUE, Expectation
-from valtag_assets.quality.masking import mask_key
 from valtag_assets.quality.outcome import Outcome, verdicts_of
 from valtag_assets.quality.stability import stability
+from valtag_assets.spec.masking import mask_key
 from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.snapshot import Verdict
 

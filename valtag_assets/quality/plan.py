@@ -11,6 +11,7 @@ from valtag_assets.expression.resolved import (
     ResolvedLaw,
     ResolvedScore,
     ResolvedSegment,
+    ResolvedSource,
     ResolvedTag,
 )
 from valtag_assets.quality import queries
@@ -25,10 +26,10 @@ from valtag_assets.quality.column import (
     rule_at,
 )
 from valtag_assets.quality.expectation import BETWEEN, ROWS, Expectation, with_unique_names
-from valtag_assets.quality.table import KEY, key_expectations, row_count, schema
+from valtag_assets.quality.table import KEY, key_expectations, row_count, schema, size_between
 from valtag_assets.spec.block import Severity, Title
 from valtag_assets.spec.types import TEXT, DataType
-from valtag_assets.warehouse.snapshot import Snapshot
+from valtag_assets.warehouse.snapshot import Snapshot, Verdict
 
 PERSONS = "identity/persons"
 
@@ -98,8 +99,14 @@ def score_expectations(
     return with_unique_names(found)
 
 
-def segment_expectations(resolved: Resolved, segment: ResolvedSegment) -> list[Expectation]:
-    """Members are persons, each once. Audit with the population's files in ``joined["identity/persons"]``."""
+def segment_expectations(
+    resolved: Resolved, segment: ResolvedSegment, previous: Snapshot | None, meaning: str
+) -> list[Expectation]:
+    """Members are persons, each once, and about as many as before, when the rule meant the same.
+
+    Audit with the population's files in ``joined["identity/persons"]``.
+    """
+    root = resolved.catalog.root
     strangers = Expectation(
         check="members",
         kind=ROWS,
@@ -108,10 +115,29 @@ def segment_expectations(resolved: Resolved, segment: ResolvedSegment) -> list[E
         severity="error",
         holds="table",
         title=Title(zh="成员都在人群总体中", en="every member is a person of the population"),
-        rule=rule_at(segment.entry, resolved.catalog.root),
+        rule=rule_at(segment.entry, root),
         expected=PERSONS,
     )
-    return [*key_expectations(segment.entry, resolved), strangers]
+    alike = previous is not None and previous.metrics.get("meaning") == meaning
+    size = size_between(segment.entry, root, segment.spec.size, previous if alike else None)
+    return [*key_expectations(segment.entry, resolved), strangers, size]
+
+
+def list_expectations(resolved: Resolved, source: ResolvedSource) -> list[Expectation]:
+    """Persons, each once; how many ids of the list are nobody's is said by ``unmatched_verdict``."""
+    return key_expectations(source.entry, resolved)
+
+
+def unmatched_verdict(resolved: Resolved, source: ResolvedSource, ids: int, unmatched: int) -> Verdict:
+    """A warning when some of the ``ids`` of an uploaded list are nobody's."""
+    detail: dict[str, Any] = {
+        "title": {"zh": "名单中的每个编号都是总体中的人", "en": "every id of the list is a person of the population"},
+        "rule": rule_at(source.entry, resolved.catalog.root, "person"),
+        "observed": unmatched,
+        "expected": 0,
+        "sample": [],
+    }
+    return Verdict("unmatched", None, "warn", unmatched == 0, "nothing", ids, unmatched, detail)
 
 
 def _tag_expectations(

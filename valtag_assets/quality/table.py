@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from valtag_assets.expression.resolved import Resolved
@@ -10,6 +11,7 @@ from valtag_assets.quality.column import HIDDEN_LEVELS, Column, present, rule_at
 from valtag_assets.quality.expectation import COLUMNS, ROW_COUNT, ROWS, UNIQUE, Expectation
 from valtag_assets.spec.block import Severity, Title
 from valtag_assets.spec.catalog import Entry
+from valtag_assets.spec.segment import Size
 from valtag_assets.spec.types import TEXT, DataType
 from valtag_assets.warehouse.snapshot import Snapshot
 
@@ -59,6 +61,29 @@ def row_count(
         holds="table" if severity == "error" else "nothing",
         title=Title(zh=f"至少 {least} 行{before.zh}", en=f"at least {least} rows{before.en}"),
         rule=rule_at(entry, resolved.catalog.root, "checks"),
+    )
+
+
+def size_between(entry: Entry[Any], root: Path, size: Size, previous: Snapshot | None) -> Expectation:
+    """A size within ``size``'s bounds, and no jump since the ``previous`` snapshot (of the same rule)."""
+    least, most = size.min, size.max
+    before = Title(zh="", en="")
+    if previous is not None and size.jump:
+        before = Title(zh=f"（上次 {previous.rows}）", en=f" (before: {previous.rows})")
+        grown = max(math.floor(previous.rows * size.jump), size.jump_from)
+        most = grown if most is None else min(most, grown)
+        if previous.rows >= size.jump_from:
+            least = max(least, math.ceil(round(previous.rows / size.jump, 6)))
+    upto = Title(zh="", en="") if most is None else Title(zh=f"、至多 {most} 人", en=f" and at most {most}")
+    return Expectation(
+        check="size",
+        kind=ROW_COUNT,
+        column=None,
+        arguments={"min_value": least, **({} if most is None else {"max_value": most})},
+        severity="error",
+        holds="table",
+        title=Title(zh=f"至少 {least}{upto.zh}{before.zh}", en=f"at least {least}{upto.en} members{before.en}"),
+        rule=rule_at(entry, root, "size"),
     )
 
 

@@ -1,12 +1,13 @@
 """The base of every block a catalog file may hold, and the words they share."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
 
 from valtag_assets.spec.types import DataType, parse_type
 
+Spec = TypeVar("Spec", bound="Block")
 Layer = Literal["core", "auxiliary", "redundant"]
 Access = Literal["public", "internal", "sensitive", "pii"]
 Severity = Literal["error", "warn"]
@@ -20,6 +21,17 @@ class Block(BaseModel):
     """A strict, immutable YAML block: an unknown key is a mistake, not an extension."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def validated(model: type[Spec], data: object) -> Spec:
+    """``data`` as a ``model``; ValueError tells its first mistake in one line."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in details["loc"])
+        said = details["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {said}" if where else said) from error
 
 
 def _check_code(code: str) -> str:

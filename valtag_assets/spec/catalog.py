@@ -13,6 +13,7 @@ from valtag_assets.spec.loading import CatalogFile, Place, problem_at, read_file
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
 from valtag_assets.spec.project import AccessRules, Project
+from valtag_assets.spec.report import Report, ReportFile
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Segment, SegmentFile
 from valtag_assets.spec.source import Source
@@ -25,10 +26,13 @@ FOLDERS: Mapping[str, type[Block]] = {
     "tags": Category,
     "scores": Rfm,
     "segments": SegmentFile,
+    "reports": ReportFile,
     "placements": Placement,
 }
 
 
+# The kinds of source whose keys may make up the population.
+OF_PERSONS = ("master", "fact")
 _DEFINED = re.compile(r"\b(?:code|source|category|score|placement|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
 _QUOTED = re.compile(r"'([a-z][a-z0-9_]*)'")
 # Stands in for a project.yaml that can't be read, so that the other files are checked all the same.
@@ -60,10 +64,11 @@ class Catalog:
     tags: Mapping[str, Entry[Tag]]
     scores: Mapping[str, Entry[Rfm]]
     segments: Mapping[str, Entry[Segment]]
+    reports: Mapping[str, Entry[Report]]
     placements: Mapping[str, Entry[Placement]]
     digest: str
 
-    def owner_of(self, spec: Source | Category | Rfm | Segment | Placement) -> str:
+    def owner_of(self, spec: Source | Category | Rfm | Segment | Report | Placement) -> str:
         return spec.owner or self.project.owner
 
     def person_sources(self) -> tuple[str, ...]:
@@ -117,6 +122,7 @@ def read_catalog(root: Path) -> Reading:
         tags=_nested(files["tags"], "tags", "tag", problems),
         scores=_index(files["scores"], "score", problems),
         segments=_nested(files["segments"], "segments", "segment", problems),
+        reports=_nested(files["reports"], "reports", "report", problems),
         placements=_index(files["placements"], "placement", problems),
         digest=_digest(root),
     )
@@ -222,8 +228,8 @@ def _with_code_tables(
 
 def _person_references(catalog: Catalog, project: CatalogFile[Project]) -> Iterator[Problem]:
     for number, code in enumerate(catalog.project.persons.sources):
-        if code not in catalog.sources or catalog.sources[code].spec.kind == "lookup":
-            known = [name for name, entry in catalog.sources.items() if entry.spec.kind != "lookup"]
+        if code not in catalog.sources or catalog.sources[code].spec.kind not in OF_PERSONS:
+            known = [name for name, entry in catalog.sources.items() if entry.spec.kind in OF_PERSONS]
             message = f"'{code}' is no master or fact{did_you_mean(code, known)}"
             yield project.problem(("persons", "sources", number), message)
     if not catalog.person_sources() and not any((catalog.root / "sources").glob("*.yaml")):

@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[str | int, ...]
 
 # Keys that read better in YAML than the model's own field names.
-_WRITTEN = {"source_name": "from", "at_least": "from", "expression": "value"}
+_WRITTEN = {"source_name": "from", "lowest": "from", "expression": "value"}
 
 
 @dataclass(frozen=True)

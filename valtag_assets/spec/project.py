@@ -46,6 +46,24 @@ class Retention(Block):
     )
 
 
+class Exclusions(Block):
+    """Who is in no audience: members of these lists and segments (opted out, staff, complaints open).
+
+    They apply to every segment but those named here and the segments these are made of.
+    """
+
+    segments: tuple[Code, ...] = ()
+    lists: tuple[Code, ...] = ()
+
+
+class Channel(Block):
+    """A way to reach a person; ``reachable`` is the condition over tags and scores under which it is open."""
+
+    code: Code
+    title: Title
+    reachable: str
+
+
 class Project(Block):
     """project.yaml. ``start`` is the first as-of that may be asked for."""
 
@@ -60,6 +78,8 @@ class Project(Block):
     engine: Engines = Engines()
     recheck: Recheck = Recheck()
     retention: Retention = Retention()
+    exclusions: Exclusions = Exclusions()
+    channels: tuple[Channel, ...] = ()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},

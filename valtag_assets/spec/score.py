@@ -133,3 +133,13 @@ QUADRANTS: dict[str, Title] = {
     "010": Title(zh="一般保持", en="General, to keep"),
     "000": Title(zh="一般挽留", en="General, to win back"),
 }
+
+# What the columns of a score are called, by what follows the score's code.
+COLUMN_TITLES: dict[str, Title] = {
+    "r": Title(zh="近度得分", en="Recency score"),
+    "f": Title(zh="频度得分", en="Frequency score"),
+    "m": Title(zh="金额得分", en="Monetary score"),
+    "code": Title(zh="RFM 编码", en="RFM code"),
+    "quadrant": Title(zh="八象限", en="Quadrant"),
+    "tier": Title(zh="分层", en="Tier"),
+}

@@ -18,7 +18,7 @@ from pydantic import field_validator, model_validator
 from valtag_assets.spec.block import Access, Block, Check, Code, Layer, Title, Type
 from valtag_assets.spec.project import as_texts
 
-Kind = Literal["master", "fact", "lookup"]
+Kind = Literal["master", "fact", "lookup", "list"]
 Family = Literal["master", "behavior", "transaction", "channel", "other"]
 Format = Literal["csv", "tsv", "jsonl", "parquet", "excel", "duckdb", "sqlite", "postgres"]
 Scalar = str | int | float | bool
@@ -247,7 +247,8 @@ class SourceChecks(Block):
 class Source(Block):
     """One table of the company.
 
-    ``person``: the field that holds the person's key (master and fact). ``time``: the field that dates a
+    ``person``: the field that holds the person's key (master, fact and list; a ``list`` is an uploaded list of
+    persons, who need not be known). ``time``: the field that dates a
     row (fact). ``key``: the fields that identify a row (lookup: one field).
     """
 
@@ -290,8 +291,8 @@ class Source(Block):
 
     @property
     def merge(self) -> Deduplicate | None:
-        """How equal rows merge; a master has one row per person and a lookup one per key by nature."""
-        if self.deduplicate is None and self.kind == "master" and self.person:
+        """How equal rows merge; a master or list has one row per person and a lookup one per key by nature."""
+        if self.deduplicate is None and self.kind in ("master", "list") and self.person:
             return Deduplicate(key=(self.person,))
         if self.deduplicate is None and self.kind == "lookup":
             return Deduplicate(key=self.key)

@@ -47,6 +47,14 @@ BELONGS: dict[str, tuple[str, ...]] = {
 _WINDOW = re.compile(r"all|mtd|ytd|(?:before )?[1-9]\d{0,4}d", re.ASCII)
 
 
+def check_windows(windows: tuple[str, ...]) -> tuple[str, ...]:
+    """The windows as written; ValueError for one that is none."""
+    for window in windows:
+        if not _WINDOW.fullmatch(window):
+            raise ValueError(f"unknown window '{window}'; windows are all, Nd (30d), before Nd, mtd, ytd")
+    return windows
+
+
 class Domain(Block):
     """The values a tag may take: a range, or a list of codes with their titles."""
 
@@ -124,14 +132,14 @@ class BandStep(Block):
 
     code: Code
     title: Title
-    at_least: float | None = None
+    lowest: float | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _from(cls, data: Any) -> Any:
         if isinstance(data, dict) and "from" in data:
             data = dict(data)
-            data["at_least"] = data.pop("from")
+            data["lowest"] = data.pop("from")
         return data
 
 
@@ -145,7 +153,7 @@ class Band(Block):
     def _ascending(self) -> "Band":
         if not self.steps:
             raise ValueError("band needs steps")
-        edges = [step.at_least for step in self.steps]
+        edges = [step.lowest for step in self.steps]
         if any(edge is None for edge in edges[1:]):
             raise ValueError("every step but the first needs from")
         known = [edge for edge in edges if edge is not None]
@@ -190,12 +198,9 @@ class Tag(Block):
     @field_validator("windows")
     @classmethod
     def _known_windows(cls, windows: tuple[str, ...]) -> tuple[str, ...]:
-        for window in windows:
-            if not _WINDOW.fullmatch(window):
-                raise ValueError(f"unknown window '{window}'; windows are all, Nd (30d), before Nd, mtd, ytd")
         if len(set(windows)) != len(windows) or not windows:
             raise ValueError("windows must name at least one window, and none of them twice")
-        return windows
+        return check_windows(windows)
 
     @field_validator("owner")
     @classmethod

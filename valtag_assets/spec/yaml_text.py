@@ -215,3 +215,8 @@ def _unknown_tag(event: Any) -> YamlError:
     return YamlError(
         event.start_mark.line + 1, f"is no valid YAML here: the tag {event.tag} is not used in a catalog"
     )
+
+
+def write_yaml(data: object) -> str:
+    """Plain data as YAML text, keys in their order, Chinese as it is."""
+    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=100)

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from valtag_assets.warehouse import durable, locks, staging
+from valtag_assets.warehouse import comments, durable, locks, staging
 from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.derived import ASIDE
 from valtag_assets.warehouse.errors import ManifestError, Removed, ViewsError, WarehouseError
@@ -240,7 +240,8 @@ class Warehouse:
                 # A damaged table must not keep the views of all others from being renewed; `valtag status` names it.
                 with suppress(ManifestError):
                     found = self.latest(table)
-                    served += [found] if found is not None and damage(found) is None else []
+                    if found is not None and damage(found) is None:
+                        served.append((found, comments.kept(self.folder(table))))
             try:
                 write_views(space / VIEWS, served)
                 durable.flush(space / VIEWS)
@@ -249,6 +250,13 @@ class Warehouse:
                 raise ViewsError(f"cannot rebuild {target}: {error}") from error
             # Someone who opened the old file for writing left this; it doesn't belong to the new one.
             Path(f"{target}.wal").unlink(missing_ok=True)
+
+    def describe(self, table: TableRef, said: Mapping[str, Any]) -> bool:
+        """Keep for the views what a table and its columns mean; whether that is new, and they are to be rebuilt."""
+        return comments.keep(self.folder(table), said)
+
+    def described(self, table: TableRef) -> Mapping[str, Any]:
+        return comments.kept(self.folder(table))
 
     def drop(self, table: TableRef, ids: Collection[str]) -> None:
         """Take snapshots out of history; their files are leftovers from now on."""

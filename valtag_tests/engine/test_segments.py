@@ -1,5 +1,6 @@
 """Audiences: who satisfies a rule, empty values and absent persons included."""
 
+import hashlib
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,8 @@ import pytest
 
 from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.rfm import scores_name
-from valtag_assets.engine.segments import (
-    changes_expression,
-    segment_expression,
-    segment_inputs,
-    segments_name,
-)
+from valtag_assets.engine.rules import rule_inputs, segments_name
+from valtag_assets.engine.segments import changes_expression, segment_expression
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.types import DataType
 from valtag_tests import kit
@@ -71,7 +68,7 @@ def members(folder: Path, rule: Any) -> list[str]:
     }
     expression = segment_expression(resolved, resolved.segments["audience"], AS_OF)
     table = kit.run(expression, inputs, folder / "out.parquet")
-    assert table.column_names == ["person_id"]
+    assert table.column_names == ["person_id", "is_holdout"]
     found: list[str] = table["person_id"].to_pylist()
     assert found == sorted(found)
     return found
@@ -126,16 +123,93 @@ def test_a_rule_of_a_thousand_parts_is_computed(tmp_path: Path) -> None:
 
 def test_a_segment_reads_only_the_tables_its_rule_names(tmp_path: Path) -> None:
     resolved = catalog(tmp_path, {"all": ["age > 1", {"none": ["rfm_r = 1"]}]})
-    assert segment_inputs(resolved, resolved.segments["audience"]) == (("who",), ("rfm",))
+    rule = resolved.segments["audience"].rule
+    assert rule_inputs(resolved, [rule]) == {"scores/rfm": {"rfm_r"}, "tags/who": {"age"}}
 
 
 def test_quotes_in_a_rule_are_data(tmp_path: Path) -> None:
     assert members(tmp_path, "has(brands, 'x'') or true --')") == []
 
 
+# Who of the matching is taken
+
+
+def chosen(folder: Path, persons: list[dict[str, Any]], **segment: Any) -> list[tuple[str, bool]]:
+    """(person, held out) of an audience of everybody in ``persons``, described by ``segment``."""
+    spec = {"code": "audience", "title": {"zh": "人群", "en": "Audience"}, "rule": "true", **segment}
+    resolved = kit.make_catalog(folder, {**FILES, "segments/s.yaml": {"segments": [spec]}})
+    inputs = {
+        PERSONS: kit.write_persons(folder, sorted(row["person_id"] for row in persons)),
+        "tags/who": [kit.write_rows(folder / "who.parquet", kit.tag_columns(resolved, "who"), persons)],
+    }
+    expression = segment_expression(resolved, resolved.segments["audience"], AS_OF)
+    return [tuple(row.values()) for row in kit.run(expression, inputs, folder / "out.parquet").to_pylist()]
+
+
+CROWD = [
+    {"person_id": f"p{number:03d}", "city": ["上海", "北京", None][number % 3], "age": number * 37 % 60 or None}
+    for number in range(300)
+]
+
+
+def by_age(rows: list[dict[str, Any]]) -> list[str]:
+    """Oldest first, unknown ages last, then by id."""
+    ordered = sorted(rows, key=lambda row: (row["age"] is None, -(row["age"] or 0), row["person_id"]))
+    return [row["person_id"] for row in ordered]
+
+
+def test_a_limit_takes_the_first_by_the_order_unknown_values_last(tmp_path: Path) -> None:
+    found = [person for person, _ in chosen(tmp_path, CROWD, order="age desc", limit=100)]
+    assert found == sorted(by_age(CROWD)[:100])
+    everybody = [person for person, _ in chosen(tmp_path / "all", CROWD, order="age desc", limit=1000)]
+    assert everybody == sorted(row["person_id"] for row in CROWD)
+
+
+def test_caps_take_the_first_of_each_value_and_of_those_without_one(tmp_path: Path) -> None:
+    found = chosen(tmp_path, CROWD, order="age desc", caps=[{"per": "city", "at_most": 7}], limit=20)
+    kept = [
+        person for city in ("上海", "北京", None) for person in by_age([r for r in CROWD if r["city"] == city])[:7]
+    ]
+    wanted = by_age([row for row in CROWD if row["person_id"] in kept])[:20]
+    assert [person for person, _ in found] == sorted(wanted)
+
+
+def drawn(seed: int, person: str) -> float:
+    return int(hashlib.md5(f"{seed}:{person}".encode()).hexdigest()[:8], 16) / 16**8
+
+
+def test_a_sample_depends_on_the_seed_and_the_person_alone(tmp_path: Path) -> None:
+    found = {person for person, _ in chosen(tmp_path / "a", CROWD, sample={"share": 0.3, "seed": 7})}
+    assert found == {row["person_id"] for row in CROWD if drawn(7, row["person_id"]) < 0.3}
+    fewer = {person for person, _ in chosen(tmp_path / "b", CROWD[:100], sample={"share": 0.3, "seed": 7})}
+    assert fewer == {person for person in found if person < "p100"}
+    other = {person for person, _ in chosen(tmp_path / "c", CROWD, sample={"share": 0.3, "seed": 8})}
+    assert other != found
+    counted = [person for person, _ in chosen(tmp_path / "d", CROWD, sample={"count": 40, "seed": 7})]
+    digests = sorted(CROWD, key=lambda row: hashlib.md5(f"7:{row['person_id']}".encode()).hexdigest())
+    assert counted == sorted(row["person_id"] for row in digests[:40])
+    whole = chosen(tmp_path / "e", CROWD, sample={"share": 1, "seed": 7})
+    assert len(whole) == len(CROWD)
+
+
+def test_the_same_persons_are_held_out_whoever_else_is_in(tmp_path: Path) -> None:
+    found = chosen(tmp_path / "a", CROWD, holdout={"share": 0.2, "seed": 3})
+    assert len(found) == len(CROWD)
+    assert {person for person, out in found if out} == {
+        row["person_id"] for row in CROWD if drawn(3, row["person_id"]) < 0.2
+    }
+    fewer = chosen(tmp_path / "b", CROWD[50:120], holdout={"share": 0.2, "seed": 3})
+    assert {person for person, out in fewer if out} == {p for p, out in found if out and "p050" <= p < "p120"}
+
+
+def write_members(path: Path, persons: list[str]) -> Path:
+    columns = {"person_id": DataType("text"), "is_holdout": DataType("boolean")}
+    return kit.write_rows(path, columns, [{"person_id": person, "is_holdout": False} for person in persons])
+
+
 def test_changes_are_the_entries_and_exits_since_the_previous_members(tmp_path: Path) -> None:
     inputs = {
-        segments_name("audience"): kit.write_persons(tmp_path / "now", ["a", "b", "陈"]),
+        segments_name("audience"): [write_members(tmp_path / "now.parquet", ["a", "b", "陈"])],
         "previous": kit.write_persons(tmp_path / "before", ["b", "x"]),
     }
     table = kit.run(changes_expression("audience"), inputs, tmp_path / "out.parquet")

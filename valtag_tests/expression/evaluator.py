@@ -1,8 +1,9 @@
 """What a tree means, said a second time in plain Python: the reference the engine is compared with."""
 
+import calendar
 import math
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
@@ -112,6 +113,17 @@ def _years(born: date) -> int:
     return AS_OF.year - born.year - ((born.month, born.day) > (AS_OF.month, AS_OF.day))
 
 
+def _to_anniversary(born: date) -> int:
+    """Day after day until it returns."""
+    day = AS_OF
+    while True:
+        same = (day.month, day.day) == (born.month, born.day)
+        moved = (born.month, born.day) == (2, 29) and (day.month, day.day) == (3, 1) and not calendar.isleap(day.year)
+        if same or moved:
+            return (day - AS_OF).days
+        day += timedelta(days=1)
+
+
 def _like(text: str, pattern: str) -> bool:
     if not pattern:
         return not text
@@ -175,6 +187,7 @@ STRICT: dict[str, Callable[..., Any]] = {
     "days_between": lambda later, earlier: (_day(later) - _day(earlier)).days,
     "days_since": lambda x: (AS_OF - _day(x)).days,
     "years_since": _years,
+    "days_to_anniversary": lambda x: _to_anniversary(_day(x)),
     "has": lambda items, value: value in items,
     "size": len,
 }

@@ -101,6 +101,14 @@ CASES: dict[str, list[tuple[str, dict[str, Any], Any]]] = {
     "as_of": [("as_of()", {}, date(2024, 6, 30))],
     "days_between": [("days_between(paid_at, '2024-01-01')", {"paid_at": datetime(2024, 1, 3, 1)}, 2)],
     "days_since": [("days_since(paid_at)", {"paid_at": datetime(2024, 6, 29, 23, 59)}, 1)],
+    "days_to_anniversary": [
+        ("days_to_anniversary(born)", {"born": date(1990, 6, 30)}, 0),
+        ("days_to_anniversary(born)", {"born": date(1990, 7, 7)}, 7),
+        ("days_to_anniversary(born)", {"born": date(1990, 6, 29)}, 364),
+        ("days_to_anniversary(born)", {"born": date(2000, 2, 29)}, 244),
+        ("days_to_anniversary(paid_at)", {"paid_at": datetime(2024, 1, 1, 23)}, 185),
+        ("days_to_anniversary(born)", {}, None),
+    ],
     "years_since": [
         ("years_since(born)", {"born": date(2006, 6, 30)}, 18),
         ("years_since(born)", {"born": date(2006, 7, 1)}, 17),

@@ -54,7 +54,7 @@ class Writer:
 
     def integer(self, depth: int) -> str:
         below = depth - 1
-        part = self._one(["year", "month", "day", "weekday", "days_since", "years_since"])
+        part = self._one(["year", "month", "day", "weekday", "days_since", "days_to_anniversary", "years_since"])
         return self._pick(
             depth,
             ["age", "orders", "3", "0", "-2", "size(brands)", "2147483647"],

@@ -16,8 +16,8 @@ from valtag_assets.quality import expectation as kinds
 from valtag_assets.quality import queries
 from valtag_assets.quality.audit import audit
 from valtag_assets.quality.expectation import Expectation
-from valtag_assets.quality.masking import mask_key
 from valtag_assets.quality.stability import stability
+from valtag_assets.spec.masking import mask_key
 from valtag_assets.spec.types import DATE, INTEGER, TEXT, decimal, list_of
 from valtag_tests.quality.frames import by_check, expect, frame, write
 

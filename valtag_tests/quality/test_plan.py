@@ -225,7 +225,7 @@ def test_scores_stay_within_their_bins_and_codes(resolved, tmp_path):
 
 
 def test_members_of_a_segment_are_persons_each_once(resolved, tmp_path):
-    expectations = segment_expectations(resolved, resolved.segments["buyers"])
+    expectations = segment_expectations(resolved, resolved.segments["buyers"], None, "")
     persons = write(tmp_path / "persons.parquet", {"person_id": KEYS})
     members = write(tmp_path / "members.parquet", {"person_id": [KEYS[0], KEYS[0], "stranger"]})
     joined = {"identity/persons": persons}

@@ -62,6 +62,7 @@ def test_a_shipped_catalog_is_without_a_mistake(root: Path) -> None:
     assert resolved.categories
     assert resolved.scores
     assert resolved.segments
+    assert resolved.reports
 
 
 @pytest.mark.parametrize("name", ["complete_journey", "mall"])
@@ -73,7 +74,7 @@ def test_an_example_has_all_five_categories(name: str) -> None:
 def test_codes_obey_the_naming_law(root: Path) -> None:
     resolved = resolve_catalog(root)
     assert [fault for tag in resolved.tags.values() for fault in naming_faults(tag.spec)] == []
-    codes = [*resolved.sources, *resolved.tags, *resolved.scores, *resolved.segments]
+    codes = [*resolved.sources, *resolved.tags, *resolved.scores, *resolved.segments, *resolved.reports]
     assert [code for code in codes if not re.fullmatch(r"[a-z][a-z0-9_]*", code)] == []
 
 
@@ -88,6 +89,8 @@ def test_everything_people_read_is_bilingual(root: Path) -> None:
         *(placement.spec for placement in resolved.placements.values()),
         *(variant for placement in resolved.placements.values() for variant in placement.spec.variants),
         *(placement.spec.default for placement in resolved.placements.values()),
+        *(report.spec for report in resolved.reports.values()),
+        *(measure for report in resolved.reports.values() for measure in report.spec.measures),
     ]
     chinese = re.compile("[一-鿿]|RFM")
     assert [block.title.en for block in blocks if not chinese.search(block.title.zh)] == []

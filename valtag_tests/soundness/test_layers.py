@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "graph": {"spec", "expression", "engine", "quality", "serving", "warehouse"},
     "definitions": {"graph"},
     "console": {"spec", "expression", "engine", "serving", "warehouse", "graph", "definitions"},
-    "commands": {"spec", "graph", "console"},
+    "site": {"spec", "expression", "engine", "warehouse", "graph", "console"},
+    "commands": {"spec", "graph", "console", "site"},
     "cli": {"spec", "graph", "console", "commands"},
     "catalogs": {"warehouse"},  # a generator quotes names, too
 }
@@ -36,7 +37,9 @@ HOMES = {
     "uvicorn": {"serving"},
     "orjson": {"serving"},
     "openpyxl": {"engine", "catalogs"},
-    "matplotlib": {"graph"},
+    "matplotlib": {"graph", "site"},
+    "scipy": {"engine"},
+    "jinja2": {"site"},
     "pydantic": {"spec", "console", "serving"},
     "yaml": {"spec"},
     "rich": {"console", "cli"},

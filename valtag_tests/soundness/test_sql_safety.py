@@ -1,4 +1,5 @@
-"""No name and no value of a company's becomes SQL text but through ``quote``; values are bound.
+"""No name and no value of a company's becomes SQL text but through ``quote``; values are bound, but for comments,
+which take no parameters: ``literal`` quotes them.
 
 Every f-string, ``%``, ``+`` and ``format`` that reads like SQL is looked at. What it puts in must be a call of
 ``quote``, a constant of the module, or stand in ``PIECES`` with the reason why it is safe.
@@ -8,12 +9,15 @@ import ast
 import re
 from typing import Any, TypeGuard
 
+import duckdb
 import pytest
 
+from valtag_assets.warehouse.quoting import literal
 from valtag_tests.soundness.code import PRODUCT, Module
 
 LIKE_SQL = re.compile(
     r"^\s*\(?(select|create|drop|copy|set|insert|with|update|delete|attach|install|load|pragma|alter|describe)\b"
+    r"|^comment on\b"
     r"|\bselect\b.*\bfrom\b|\bfrom\b.*\bwhere\b|\bcast\(|\bas varchar\b|\bread_(csv|json|parquet)\b"
     r"|\bover \(|\blist_(transform|sort)\(|\bcase when\b",
     re.IGNORECASE | re.DOTALL,
@@ -140,7 +144,7 @@ def unsafe(module: Module) -> list[tuple[str, int, str]]:
     return [
         (module.name, line, expression)
         for line, text, expression in interpolated(module)
-        if not re.fullmatch(r"quote\([\w.]+\)", expression)
+        if not re.fullmatch(r"(quote|literal)\([\w.]+\)", expression)
         and expression not in safe
         and expression not in pieces
         and (module.name, text.partition("\0")[0]) not in NO_SQL
@@ -189,3 +193,13 @@ def test_there_is_one_function_that_quotes() -> None:
         if isinstance(node, ast.Constant) and node.value == '""'
     ]
     assert quoting == ["warehouse/quoting.py"]
+
+
+def test_a_literal_cannot_end_before_its_end() -> None:
+    said = "x'; DROP VIEW a; --\\' \0 上海\n''"
+    with duckdb.connect() as con:
+        con.execute("CREATE VIEW a AS SELECT 1 AS b")
+        con.execute(f"COMMENT ON VIEW a IS {literal(said)}")
+        assert con.sql("SELECT comment FROM duckdb_views() WHERE NOT internal").fetchall() == [
+            (said.replace("\0", ""),)
+        ]

@@ -89,6 +89,7 @@ def publish_versions(pipe: Connection, root: Path, first: int, count: int) -> No
     pipe.send("started")
     for version in range(first, first + count):
         known_at = MORNING + timedelta(seconds=version)
+        warehouse.describe(TABLE, {"columns": {"version": f"版本 · {version}"}})
         publish(warehouse, version_query(version), known_at=known_at, run_id=f"run {version}")
     pipe.send("done")
 

@@ -80,6 +80,42 @@ def test_a_reader_who_wrote_into_the_old_file_does_not_spoil_the_new_one(warehou
     assert ask(warehouse, "SELECT spend FROM tags.transaction") == [(5,)]
 
 
+def test_what_a_table_and_its_columns_mean_stands_as_comments(warehouse):
+    said = {
+        "table": "交易类 · Transaction",
+        "columns": {"spend": "累计消费 · Spend; it's in 元", "gone": "no column"},
+    }
+    assert warehouse.describe(TABLE, said)
+    publish(warehouse)
+    assert not warehouse.describe(TABLE, said)
+    assert ask(warehouse, "SELECT comment FROM duckdb_views() WHERE NOT internal") == [("交易类 · Transaction",)]
+    columns = ask(warehouse, "SELECT column_name, comment FROM duckdb_columns() WHERE NOT internal ORDER BY 1")
+    assert dict(columns) == {"person_id": None, "spend": "累计消费 · Spend; it's in 元"}
+
+
+def test_damaged_comments_hold_nothing_up(warehouse):
+    warehouse.describe(TABLE, {"table": "交易类"})
+    (warehouse.root / "tags" / "transaction" / "comments.json").write_text("[")
+    publish(warehouse)
+    assert ask(warehouse, "SELECT comment FROM duckdb_views() WHERE NOT internal") == [(None,)]
+    assert warehouse.describe(TABLE, {"table": "交易类"})
+
+
+def test_while_tables_are_published_a_reader_sees_the_comment_of_the_rows_it_reads(warehouse):
+    warehouse.describe(TABLE, {"columns": {"version": "版本 · 0"}})
+    publish(warehouse, version_query(0), run_id="run 0")
+    publisher, progress = start(publish_versions, warehouse.root, 1, 12)
+    assert progress.recv() == "started"
+    seen = []
+    while not progress.poll():
+        comment = "SELECT comment FROM duckdb_columns() WHERE NOT internal AND column_name = 'version'"
+        seen += ask(warehouse, f"SELECT DISTINCT '版本 · ' || version, ({comment}) FROM tags.transaction")
+    assert progress.recv() == "done"
+    publisher.join()
+    assert seen
+    assert [pair for pair in seen if pair[0] != pair[1]] == []
+
+
 def test_only_one_process_at_a_time_rebuilds_the_views(warehouse):
     publish(warehouse)
     with filelock.FileLock(warehouse.root / ".valtag.duckdb.lock"):

@@ -21,7 +21,7 @@ from valtag_assets.spec.types import DataType
 
 # A clean row holds at any as-of; what depends on one belongs to a tag.
 _TIMELESS = date.min
-TIMED = ("as_of", "days_since", "years_since")
+TIMED = ("as_of", "days_since", "days_to_anniversary", "years_since")
 
 
 @dataclass(frozen=True)

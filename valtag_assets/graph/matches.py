@@ -1,0 +1,111 @@
+"""Whose rules hold, worked out for all audiences of a run in one statement and kept for the others.
+
+The table ``matches`` is a pure function of the rules and their inputs: a file beside the tiles, which may be
+deleted at any time. Each audience looks for one that holds its own rule over its own inputs; the first that
+finds none makes one for every audience whose inputs are there.
+"""
+
+import hashlib
+from collections.abc import Collection
+from datetime import date
+from pathlib import Path
+
+from valtag_assets.engine.persons import PERSONS
+from valtag_assets.engine.rules import column_inputs, rule_inputs
+from valtag_assets.engine.segments import matches_expression
+from valtag_assets.engine.session import Engine
+from valtag_assets.expression.resolved import ResolvedSegment
+from valtag_assets.expression.rule import ResolvedRule, columns_read, members_read, rule_meaning
+from valtag_assets.graph.gates import Gate, Wanted, ask
+from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.tags import wanted_tags
+from valtag_assets.warehouse.derived import Derived
+
+FOLDER = "matches"
+FILE = "matches.parquet"
+
+
+def wanted_by(setting: Setting, inputs: dict[str, frozenset[str]], as_of: date) -> list[Wanted]:
+    """The tables to ask for, with the columns that must not be held; the population first."""
+    found = [Wanted(PERSONS)]
+    for name, columns in inputs.items():
+        stage, code = name.split("/")
+        if stage == "tags":
+            found.append(wanted_tags(setting, code, as_of, columns))
+        else:
+            found.append(Wanted(name, None if stage in ("clean", "lists") else as_of, columns))
+    return found
+
+
+def segment_tables(setting: Setting, segment: ResolvedSegment) -> dict[str, frozenset[str]]:
+    """Every table the audience reads beside the population, and which columns of tags and scores."""
+    inputs = rule_inputs(setting.resolved, [segment.rule])
+    more = column_inputs(setting.resolved, (segment.tags | segment.scores) - columns_read(segment.rule))
+    for name, columns in more.items():
+        inputs[name] = inputs.get(name, frozenset()) | columns
+    inputs |= {f"segments/{code}": frozenset() for code in segment.segments}
+    inputs |= {f"lists/{code}": frozenset() for code in segment.lists}
+    return dict(sorted(inputs.items()))
+
+
+def find_matches(
+    setting: Setting, engine: Engine, segment: ResolvedSegment, as_of: date, among: Collection[str] | None
+) -> Path | None:
+    """The file of ``matches_table`` with the audience's column; None where working out its rule alone is right.
+
+    ``among``: the audiences of this run (None: all). An audience made of other audiences is worked out alone,
+    when those are published.
+    """
+    if setting.full or _rests_on_others(segment):
+        return None
+    own = _key(setting, segment, as_of)
+    folder = (FOLDER, str(as_of))
+    for entry in setting.derived.entries(*folder):
+        if entry.about["segments"].get(segment.code) == own:
+            return entry.file(FILE)
+    peers = _peers(setting, as_of, among)
+    if segment.code not in peers or len(peers) == 1:
+        return None
+    return _make(setting, engine, as_of, peers, folder).file(FILE)
+
+
+def _rests_on_others(segment: ResolvedSegment) -> bool:
+    return bool(members_read(segment.rule, "segment"))
+
+
+def _rule_gate(setting: Setting, rule: ResolvedRule, as_of: date) -> Gate:
+    return ask(setting.warehouse, wanted_by(setting, rule_inputs(setting.resolved, [rule]), as_of))
+
+
+def _key(setting: Setting, segment: ResolvedSegment, as_of: date) -> str | None:
+    """The rule and its inputs as they are served now; None while it must not be computed."""
+    gate = _rule_gate(setting, segment.rule, as_of)
+    if not gate.open:
+        return None
+    ids = sorted((name, snapshot.content_hash) for name, snapshot in gate.snapshots.items())
+    return hashlib.sha256(repr((rule_meaning(segment.rule), as_of, ids)).encode()).hexdigest()
+
+
+def _peers(setting: Setting, as_of: date, among: Collection[str] | None) -> dict[str, str]:
+    """The audiences that can be worked out together now, each with its key."""
+    found = {}
+    for code, segment in setting.resolved.segments.items():
+        if not _rests_on_others(segment) and (among is None or code in among):
+            key = _key(setting, segment, as_of)
+            if key is not None:
+                found[code] = key
+    return found
+
+
+def _make(setting: Setting, engine: Engine, as_of: date, keys: dict[str, str], folder: tuple[str, str]) -> Derived:
+    segments = [setting.resolved.segments[code] for code in keys]
+    inputs = rule_inputs(setting.resolved, [segment.rule for segment in segments])
+    gate = ask(setting.warehouse, wanted_by(setting, {name: frozenset() for name in inputs}, as_of))
+    files = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
+
+    def fill(into: Path) -> dict[str, object]:
+        engine.write(matches_expression(setting.resolved, segments, as_of), files, into / FILE)
+        return {"segments": keys}
+
+    name = hashlib.sha256(repr(sorted(keys.items())).encode()).hexdigest()[:32]
+    return setting.derived.make(*folder, name, fill=fill)

@@ -1,0 +1,108 @@
+"""Segments and scores as they were published: rules, sizes, what came and went, tiers and quadrants."""
+
+from dataclasses import dataclass
+
+from valtag_assets.engine.rfm import Group, quadrant_groups, tier_groups
+from valtag_assets.graph.figures import Bars, bars_figure, history_figure, inline_svg
+from valtag_assets.site.published import Found, Published
+from valtag_assets.site.wording import written
+from valtag_assets.spec.block import Title
+from valtag_assets.spec.score import Rfm
+
+_HISTORY = (4.4, 1.8)
+
+
+@dataclass(frozen=True)
+class SegmentEntry:
+    """One audience. ``share`` is of the population; ``entries`` and ``exits`` since the as-of before, if there is."""
+
+    code: str
+    title: Title
+    meaning: str | None
+    owner: str
+    used_for: tuple[str, ...]
+    rule: str
+    reads: tuple[str, ...]
+    found: Found
+    size: int | None
+    share: float | None
+    entries: int | None
+    exits: int | None
+    plot: str | None
+    search: str
+
+
+@dataclass(frozen=True)
+class ScoreEntry:
+    """One RFM model: its groups, and a picture of their sizes."""
+
+    code: str
+    title: Title
+    meaning: str | None
+    found: Found
+    measures: tuple[tuple[str, str], ...]
+    tiers: tuple[Group, ...]
+    quadrants: tuple[Group, ...]
+    plot: str | None
+    search: str
+
+
+def segments(published: Published) -> list[SegmentEntry]:
+    """Every audience of the catalog."""
+    return [_segment(published, code) for code in published.resolved.segments]
+
+
+def _segment(published: Published, code: str) -> SegmentEntry:
+    segment, found = published.resolved.segments[code], published.found(f"segments/{code}")
+    spec, snapshot = segment.spec, found.snapshot
+    metrics = snapshot.metrics if snapshot else {}
+    everybody = metrics.get("population")
+    history = published.history(found.table)
+    plot = inline_svg(history_figure(history, _HISTORY)) if len({item.as_of for item in history}) > 1 else None
+    return SegmentEntry(
+        code=code,
+        title=spec.title,
+        meaning=spec.meaning,
+        owner=published.resolved.catalog.owner_of(spec),
+        used_for=spec.used_for,
+        rule=written(segment.entry, "rule"),
+        reads=tuple(sorted(segment.tags | segment.scores | segment.facts | segment.segments | segment.lists)),
+        found=found,
+        size=snapshot.rows if snapshot else None,
+        share=snapshot.rows / everybody if snapshot and everybody else None,
+        entries=metrics.get("entries"),
+        exits=metrics.get("exits"),
+        plot=plot,
+        search=" ".join([code, spec.title.zh, spec.title.en, spec.meaning or "", *segment.tags, *spec.used_for]),
+    )
+
+
+def scores(published: Published) -> list[ScoreEntry]:
+    """Every RFM model of the catalog."""
+    return [
+        _score(published, code, score.spec)
+        for code, score in published.resolved.scores.items()
+        if isinstance(score.spec, Rfm)
+    ]
+
+
+def _score(published: Published, code: str, rfm: Rfm) -> ScoreEntry:
+    found = published.found(f"scores/{code}")
+    cells = found.snapshot.metrics.get("cells", []) if found.snapshot else []
+    tiers, quadrants = tuple(tier_groups(rfm, cells)), tuple(quadrant_groups(cells))
+    panels = [
+        Bars("人数 persons", [group.persons for group in tiers], [f"{group.persons:,}" for group in tiers]),
+        Bars("金额占比 revenue share", [g.revenue_share for g in tiers], [f"{g.revenue_share:.1%}" for g in tiers]),
+    ]
+    labels = [f"{group.title.zh} {group.title.en}"[:24] for group in tiers]
+    return ScoreEntry(
+        code=code,
+        title=rfm.title,
+        meaning=rfm.meaning,
+        found=found,
+        measures=(("R", rfm.recency), ("F", rfm.frequency), ("M", rfm.monetary)),
+        tiers=tiers,
+        quadrants=quadrants,
+        plot=inline_svg(bars_figure(labels, panels)) if cells else None,
+        search=" ".join([code, str(rfm.title), rfm.meaning or "", *(str(g.title) for g in (*tiers, *quadrants))]),
+    )

@@ -1,0 +1,112 @@
+"""One HTML file about one as-of: it needs no network and no other file, and equal snapshots give equal bytes."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from valtag_assets.graph.setting import Setting
+from valtag_assets.site.audiences import scores, segments
+from valtag_assets.site.dictionary import categories
+from valtag_assets.site.numbers import reports
+from valtag_assets.site.published import Published
+from valtag_assets.site.verdicts import CheckEntry, checks
+from valtag_assets.site.wording import number
+from valtag_assets.spec.block import Title
+from valtag_assets.warehouse import durable
+
+TEMPLATES = Path(__file__).parent / "templates"
+STATES = {
+    "ok": Title(zh="正常", en="ok"),
+    "warned": Title(zh="有警告", en="warned"),
+    "held": Title(zh="有标签暂停", en="tags held"),
+    "refused": Title(zh="被拒绝，沿用上次", en="refused, last good served"),
+    "failed": Title(zh="失败，沿用上次", en="failed, last good served"),
+    "missing": Title(zh="未发布", en="never published"),
+}
+_WELL = ("ok", "warned")
+
+
+def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
+    """The as-of (default: the newest published) and the page about it, as the default role may see it.
+
+    Raises Mistake where nothing is published.
+    """
+    published = Published(setting, as_of)
+    style, script = (_part(name) for name in ("style.css", "search.js"))
+    found = checks(published)
+    shown: dict[str, Any] = {
+        "published": published,
+        "project": setting.resolved.catalog.project,
+        "known_at": _local(published.known_at, setting.resolved.catalog.project.zone),
+        "categories": categories(published),
+        "segments": segments(published),
+        "scores": scores(published),
+        "reports": reports(published),
+        "checks": found,
+        "failed": [check for check in found if check.result != "passed"],
+        "passed": _by_table(check for check in found if check.result == "passed"),
+        "unwell": [table for table in published.tables if table.state not in _WELL],
+        "states": STATES,
+        "style": Markup(style),
+        "script": Markup(script),
+        "script_hash": _hash(script),
+    }
+    return published.as_of, _environment().get_template("page.html.j2").render(shown)
+
+
+def _by_table(checks: Iterable[CheckEntry]) -> dict[str, list[CheckEntry]]:
+    found: dict[str, list[CheckEntry]] = {}
+    for check in checks:
+        found.setdefault(check.table, []).append(check)
+    return found
+
+
+def _environment() -> Environment:
+    """Templates with every value escaped; an unknown name is an error, not an empty place."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["percent"] = lambda value: number(value, share=True)
+    # Only for what figures.py drew: it has escaped every text in it.
+    environment.filters["drawn"] = Markup
+    return environment
+
+
+def _part(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    """What the page's policy allows to run: this very script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _local(instant: datetime, zone: ZoneInfo) -> str:
+    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"
+
+
+def write_page(setting: Setting, as_of: date | None, into: Path | None) -> Path:
+    """Write the page and give its path: ``into`` if that ends with .html, else <catalog>-<as-of>.html in the folder
+    ``into`` (default: reports in the data folder). Raises Mistake where nothing is published."""
+    day, page = render(setting, as_of)
+    folder = into if into is not None else setting.data / "reports"
+    path = folder if folder.suffix == ".html" else folder / f"{setting.name}-{day}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever has the page open sees the old one or the new one.
+    beside = path.with_name(f".{path.name}.new")
+    durable.write(beside, page)
+    os.replace(beside, path)
+    return path

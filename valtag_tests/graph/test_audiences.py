@@ -1,0 +1,180 @@
+"""Audiences made of facts, lists and other audiences, as the graph publishes and holds them."""
+
+from datetime import date
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from valtag_assets.warehouse.snapshot import TableRef
+from valtag_tests.graph.shop import AS_OF, PROJECT, Shop, customers, orders
+
+LIST = """
+source: staff
+title: {zh: 员工名单, en: Staff}
+kind: list
+read: {path: data/staff.csv}
+person: staff_no
+fields: [{name: staff_no, from: 工号, type: text, required: true}]
+"""
+FIRST = {"set": "spring", "priority": 1}
+TITLE = {"zh": "人群", "en": "Audience"}
+
+
+def audience(code: str, rule: Any, **more: Any) -> dict[str, Any]:
+    return {"code": code, "title": TITLE, "rule": rule, **more}
+
+
+def write(shop: Shop, *audiences: dict[str, Any], project: str = PROJECT) -> None:
+    """The shop's catalog with these audiences beside its own, and a list of two staff and a stranger."""
+    catalog = shop.root / "catalog"
+    (catalog / "segments/more.yaml").write_text(yaml.safe_dump({"segments": list(audiences)}, allow_unicode=True))
+    (catalog / "sources/staff.yaml").write_text(LIST)
+    (catalog / "project.yaml").write_text(project)
+    staff = pd.DataFrame({"工号": ["C001", "C002", "Z999"]})
+    staff.to_csv(catalog / "data/staff.csv", index=False)
+
+
+def members(shop: Shop, code: str, as_of: date = AS_OF) -> set[str]:
+    return set(shop.rows(f"segments/{code}", as_of)["person_id"])
+
+
+def buyers(days: int) -> set[str]:
+    rows = orders()
+    when = pd.to_datetime(rows["ordered_at"]).dt.date
+    return set(rows[[0 <= (AS_OF - day).days < days for day in when]]["customer_id"])
+
+
+def everybody() -> set[str]:
+    return set(customers()["顾客号"])
+
+
+def test_audiences_of_facts_lists_and_other_audiences_are_published(shop: Shop) -> None:
+    write(
+        shop,
+        audience("lapsed", "did_not(orders, within 3d)"),
+        audience("staff_too", "in_list(staff)"),
+        audience("others", "not in_segment(lapsed) and not in_list(staff)"),
+    )
+    outcomes = shop.run()
+    assert outcomes["lists/staff"] == "published"
+    lapsed = everybody() - buyers(3)
+    assert members(shop, "lapsed") == lapsed
+    assert members(shop, "staff_too") == {"C001", "C002"}
+    assert members(shop, "others") == everybody() - lapsed - {"C001", "C002"}
+    listed = shop.served("lists/staff", None)
+    assert listed is not None and (listed.rows, listed.metrics["ids"], listed.metrics["unmatched"]) == (2, 3, 1)
+    (warning,) = [verdict for verdict in listed.verdicts if verdict.check == "unmatched"]
+    assert not warning.passed and warning.severity == "warn"
+
+
+def test_exclusions_apply_to_every_audience_but_themselves(shop: Shop) -> None:
+    write(
+        shop,
+        audience("barred", "city = '成都' and in_segment(deeper)"),
+        audience("deeper", "gender = 'female'"),
+        project=PROJECT + "exclusions: {lists: [staff], segments: [barred]}\n",
+    )
+    shop.run()
+    table = customers()
+    female = set(table[table["性别"] == "女"]["顾客号"])
+    barred = female & set(table[table["城市"] == "成都"]["顾客号"])
+    assert members(shop, "deeper") == female
+    assert members(shop, "barred") == barred
+    assert members(shop, "women") == female - barred - {"C001", "C002"}
+
+
+def test_a_waterfall_puts_everybody_into_one_audience_of_its_set(shop: Shop) -> None:
+    write(
+        shop,
+        audience("third", "true", waterfall={"set": "spring", "priority": 3}),
+        audience("second", "gender = 'female'", waterfall={"set": "spring", "priority": 2}),
+        audience(
+            "first", "city = '上海'", limit=5, order="total_spend desc", waterfall={"set": "spring", "priority": 1}
+        ),
+    )
+    shop.run()
+    first, second, third = (members(shop, code) for code in ("first", "second", "third"))
+    table = customers()
+    assert len(first) == 5 and first <= set(table[table["城市"] == "上海"]["顾客号"])
+    assert second == set(table[table["性别"] == "女"]["顾客号"]) - first
+    assert third == everybody() - first - second
+
+
+def test_a_membership_that_jumps_is_held_and_the_last_good_one_stays(shop: Shop) -> None:
+    small = {"jump": 1.5, "jump_from": 5}
+    write(
+        shop,
+        audience("recent_buyers", "did(orders, within 3d)", size=small),
+        audience("rest", "not in_segment(recent_buyers)"),
+    )
+    yesterday = date(2024, 3, 9)
+    shop.run(yesterday)
+    before = members(shop, "recent_buyers", yesterday)
+    rows = orders()
+    lost = rows[pd.to_datetime(rows["ordered_at"]).dt.date < date(2024, 3, 8)].head(len(rows))
+    few = rows[rows["customer_id"].isin(sorted(before)[: len(before) // 3])]
+    shop.write(order_rows=pd.concat([lost, few]).drop_duplicates("order_id"))
+    outcomes = shop.run()
+    assert outcomes["segments/recent_buyers"] == "refused"
+    assert "segments/rest" not in outcomes  # not even tried
+    assert shop.served("segments/recent_buyers") is None
+    assert members(shop, "recent_buyers", yesterday) == before
+    attempt = shop.setting.warehouse.blocked(TableRef("segments", "recent_buyers"), AS_OF)
+    assert attempt is not None and "size" in str(attempt.reason)
+    # The rule itself may change what it finds: then there is nothing to compare with.
+    write(shop, audience("recent_buyers", "did(orders, within 2d)", size=small), audience("rest", "true"))
+    assert shop.run()["segments/recent_buyers"] == "published"
+
+
+def test_a_refused_fact_holds_the_audiences_that_read_it(shop: Shop) -> None:
+    write(shop, audience("lapsed", "did_not(orders, within 3d)"))
+    shop.run()
+    shop.write(order_rows=orders().head(2))
+    outcomes = shop.run()
+    assert outcomes["clean/orders"] == "refused"
+    assert outcomes["segments/lapsed"] == "refused"
+    assert outcomes["segments/women"] in ("reused", "published")
+
+
+def test_one_statement_answers_for_all_audiences_of_a_run(shop: Shop) -> None:
+    write(shop, *[audience(f"a{number}", f"total_spend > {number}") for number in range(20)])
+    shop.run()
+    made = list(shop.setting.derived.entries("matches", str(AS_OF)))
+    codes = [code for entry in made for code in entry.about["segments"]]
+    assert {f"a{number}" for number in range(20)} <= set(codes)
+    # In whatever order tables came, an audience is worked out a few times at most, not once per audience.
+    assert len(made) <= 3
+    full = {code: members(shop, code) for code in ("a0", "a7", "women", "spenders")}
+    shop.setting.derived.remove("matches")
+    shop.full = True
+    shop.run()
+    assert {code: members(shop, code) for code in full} == full
+
+
+def test_past_memberships_rebuilt_have_equal_hashes(shop: Shop) -> None:
+    write(
+        shop,
+        audience(
+            "ranked",
+            "did(orders, at most 2 times, within 7d) and not in_list(staff)",
+            order="total_spend desc",
+            caps=[{"per": "city", "at_most": 12}],
+            holdout={"share": 0.2, "seed": 1},
+        ),
+        audience("chain", "sequence(did(orders), did(orders, within 5d))"),
+    )
+    days = [date(2024, 3, day) for day in (8, 9, 10)]
+
+    def hashes() -> list[str]:
+        found = [shop.served(f"segments/{code}", day) for day in days for code in ("ranked", "chain")]
+        return [snapshot.content_hash for snapshot in found if snapshot is not None]
+
+    for day in days:
+        shop.run(day)
+    first = hashes()
+    assert len(first) == 6
+    shop.full = True
+    for day in reversed(days):
+        shop.run(day)
+    assert hashes() == first
