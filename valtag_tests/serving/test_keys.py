@@ -83,7 +83,7 @@ def test_being_in_a_segment_has_the_level_of_all_that_decides_it(tmp_path: Path)
         "brand_fans": "did(orders, where brand = 'a')",
         "returning": "sequence(did(orders, where gift), did(orders, same brand))",
         "fans_again": "in_segment(brand_fans) and points > 3",
-        "listed": "points > 3",
+        "rich": "points > 3",
     }
     title = {"zh": "人群", "en": "Audience"}
     blocks = [{"code": code, "title": title, "rule": rule} for code, rule in rules.items()]
@@ -95,7 +95,7 @@ def test_being_in_a_segment_has_the_level_of_all_that_decides_it(tmp_path: Path)
         "brand_fans": "sensitive",
         "returning": "sensitive",
         "fans_again": "sensitive",
-        "listed": "internal",
+        "rich": "internal",
     }
 
 
