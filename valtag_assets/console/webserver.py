@@ -1,5 +1,6 @@
 """``valtag ui``: Dagster's web server and daemon as children that end when the command does."""
 
+import errno
 import os
 import signal
 import socket
@@ -60,7 +61,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def refuse_taken(port: int, host: str = HOST) -> None:
-    """Raises Mistake for a port that can't be listened on."""
+    """Raises Mistake for a port or host that can't be listened on."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As the server will: a port that only waits for its last connections to die is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -68,4 +69,6 @@ def refuse_taken(port: int, host: str = HOST) -> None:
             probe.bind((host, port))
         except OSError as error:
             message = f"port {port} is taken ({error.strerror}): end what uses it, or choose another with --port"
+            if error.errno != errno.EADDRINUSE:
+                message = f"can't listen on {host}, port {port}: {error.strerror}"
             raise Mistake(message) from error

@@ -6,6 +6,7 @@ from typing import Any
 
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.expression.resolved import Resolved, ResolvedReport, ResolvedSource
+from valtag_assets.expression.rule import fields_read
 from valtag_assets.spec.block import ACCESS_LEVELS, Access
 from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
@@ -105,9 +106,22 @@ def _only(record: object, readable: set[str]) -> object:
 
 
 def segment_level(resolved: Resolved, code: str) -> Access:
-    """The level of being in an audience: the highest of what its rule reads, since it tells of that."""
-    segment = resolved.segments[code]
-    return _highest(_read_levels(resolved, segment.tags, segment.scores))
+    """The level of being in an audience: the highest of all that decides it, other audiences included.
+
+    That somebody was put on an uploaded list is known to whoever may know of single persons.
+    """
+    waiting, seen, found = [code], set[str](), list[Access]()
+    while waiting:
+        segment = resolved.segments[waiting.pop()]
+        if segment.code not in seen:
+            seen.add(segment.code)
+            waiting += segment.segments
+            found += _read_levels(resolved, segment.tags, segment.scores)
+            found += [
+                field_levels(resolved, resolved.sources[fact])[name] for fact, name in fields_read(segment.rule)
+            ]
+            found += [resolved.catalog.project.persons.access] if segment.lists else []
+    return _highest(found)
 
 
 def placement_level(resolved: Resolved, code: str) -> Access:

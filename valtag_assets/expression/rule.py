@@ -111,6 +111,23 @@ def facts_read(rule: ResolvedRule) -> frozenset[str]:
     return frozenset(found)
 
 
+def fields_read(rule: ResolvedRule) -> frozenset[tuple[str, str]]:
+    """The (fact, field) pairs it reads: in conditions, in measures, and those that must be the same at two stages."""
+    found: set[tuple[str, str]] = set()
+    for leaf in leaves(rule):
+        if isinstance(leaf, Did):
+            event = leaf.event
+            nodes = [node for node in (event.of, event.where) if node is not None]
+            found |= {(event.fact, name) for node in nodes for name in names_read(node)}
+        elif isinstance(leaf, Ordering):
+            last = ""  # the fact of the last stage that happened
+            for stage in leaf.stages:
+                found |= {(stage.fact, name) for name in (names_read(stage.where) if stage.where else ())}
+                found |= {pair for own, earlier in stage.same for pair in ((stage.fact, own), (last, earlier))}
+                last = last if stage.absent else stage.fact
+    return frozenset(found)
+
+
 def members_read(rule: ResolvedRule, kind: Literal["segment", "list"]) -> frozenset[str]:
     """The segments, or the lists, it reads."""
     return frozenset(leaf.code for leaf in leaves(rule) if isinstance(leaf, Member) and leaf.kind == kind)

@@ -59,8 +59,12 @@ class Answers:
         self._hidden_segments = {
             code for code in self._segments if not may_read(level, segment_level(resolved, code))
         }
+        self._hidden_placements = {
+            code for code in self._placements if not may_read(level, placement_level(resolved, code))
+        }
         self.whole = self._view(self._columns, memberships=True)
         self.filtered = lru_cache(MOST_FILTERS)(self._filtered)
+        self._decided = lru_cache(None)(self._decision)
 
     # One person
 
@@ -119,10 +123,10 @@ class Answers:
         """The content a placement shows a person, and which rule decided it."""
         if code not in self._placements:
             raise Refusal(404, f"'{code}' is no placement{did_you_mean(code, self._placements)}")
-        if not may_read(self.level, placement_level(self.resolved, code)):
+        if code in self._hidden_placements:
             raise Refusal(403, f"this key may not ask for {code}: its rules read what its role may not")
         number = orjson.loads(record)[len(self._columns) + 1 + self._placements.index(code)]
-        return orjson.dumps({"person_id": person, "as_of": self.as_of, **self._decision(code, number)})
+        return orjson.dumps({"person_id": person, "as_of": self.as_of, **self._decided(code, number)})
 
     def _of_person(self, person: str, record: str, view: View) -> dict[str, Any]:
         values = orjson.loads(record)
@@ -143,12 +147,13 @@ class Answers:
         named = [(self._segments[number >> 1], bool(number & 1)) for number in memberships]
         return [item for item in named if item[0] not in self._hidden_segments]
 
-    def _decision(self, code: str, number: int) -> dict[str, Any]:
+    def _decision(self, code: str, number: int) -> Mapping[str, Any]:
+        """What everybody is told for whom that rule of the placement decided."""
         placement = self.resolved.placements[code]
         read = placement.tags | placement.scores | {segments_name(code) for code in placement.segments}
         variant = placement.rules[number - 1][0] if number else placement.spec.default
         tells = may_read(self.level, rules_level(self.resolved, code))
-        return {
+        told = {
             "placement": code,
             "title": _title(placement.spec.title),
             "variant": {"code": variant.code, "title": _title(variant.title)},
@@ -157,6 +162,7 @@ class Answers:
             "held": self._held(read),
             "missing": self._missing(read),
         }
+        return _ready(told)
 
     # What is asked for
 
@@ -194,7 +200,7 @@ class Answers:
             scores=scores,
             score_places=tuple(mask if name in self._hidden else places[name] for name in scores),
             memberships=memberships,
-            shared={name: orjson.Fragment(orjson.dumps(value)) for name, value in shared.items()},
+            shared=_ready(shared),
         )
 
     def _table_of(self, name: str) -> str:
@@ -226,6 +232,11 @@ class Answers:
     def _access(self, code: str) -> dict[str, Any]:
         level = self._levels[code]
         return {"access": level, "masked": not may_read(self.level, level)}
+
+
+def _ready(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as JSON already."""
+    return {name: orjson.Fragment(orjson.dumps(value)) for name, value in values.items()}
 
 
 def _title(title: Title) -> dict[str, str]:

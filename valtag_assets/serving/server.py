@@ -34,6 +34,8 @@ def run_server(app: ASGIApp, host: str, port: int) -> bool:
     gc.freeze()
     try:
         server.run()
+    except SystemExit:
+        return False  # uvicorn has said why
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -213,7 +213,8 @@ class Service:
         except Exception as error:
             # A snapshot may be removed while it is read; the next request finds the one that is there then.
             self._past.pop(as_of, None)
-            print(f"as-of {as_of} can't be read: {type(error).__name__}: {error}", file=sys.stderr)
+            # Its message may quote a person's values, and logs are for everybody.
+            print(f"as-of {as_of} can't be read ({type(error).__name__}); see valtag status", file=sys.stderr)
             raise Refusal(
                 503, f"the snapshots of {as_of} can't be read at present; ask again, or see /health"
             ) from error

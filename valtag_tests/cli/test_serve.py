@@ -49,6 +49,13 @@ def test_a_taken_port_is_refused(valtag: Valtag, served: Shop) -> None:
     assert said.code == 1 and "is taken" in said.err
 
 
+def test_an_address_of_another_machine_is_refused(valtag: Valtag, ran: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ran.catalog / "access.yaml").write_text(KEYS, encoding="utf-8")
+    monkeypatch.setenv("VALTAG_KEY_APP", SECRET)
+    said = valtag("serve", *ran.options, "--host", "192.0.2.1")
+    assert said.code == 1 and "can't listen on 192.0.2.1, port 8000" in said.err
+
+
 def test_nothing_published_is_said(valtag: Valtag, shop: Shop) -> None:
     said = valtag("serve", *shop.options, "--build")
     assert said.code == 1 and "no tags are published yet: valtag run makes them" in said.err

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from valtag_assets.engine.access import segment_level
 from valtag_assets.serving.keys import read_keys
 from valtag_assets.spec.mistake import Mistake
-from valtag_tests.kit import problems
+from valtag_tests.kit import ORDERS, make_catalog, problems
 from valtag_tests.serving.desk import ACCESS, BANNER, FILES, OUTSIDE, SECRETS, Desk
 
 DIGEST = hashlib.sha256(OUTSIDE.encode()).hexdigest()
@@ -74,6 +75,28 @@ def test_a_variant_needs_the_level_of_what_its_rules_read_unless_it_says_otherwi
         answer = client.get("/persons/P01/variant/free").json()
     # The content may be known, the birth date behind it may not.
     assert (answer["variant"]["code"], answer["rule"], answer["when"]) == ("lancome", 1, None)
+
+
+def test_being_in_a_segment_has_the_level_of_all_that_decides_it(tmp_path: Path) -> None:
+    rules = {
+        "anybody": "did(orders)",
+        "brand_fans": "did(orders, where brand = 'a')",
+        "returning": "sequence(did(orders, where gift), did(orders, same brand))",
+        "fans_again": "in_segment(brand_fans) and points > 3",
+        "rich": "points > 3",
+    }
+    title = {"zh": "人群", "en": "Audience"}
+    blocks = [{"code": code, "title": title, "rule": rule} for code, rule in rules.items()]
+    hidden = ORDERS.replace("{name: brand, type: text}", "{name: brand, type: text, access: sensitive}")
+    files = {**FILES, "placements/banner.yaml": None, "segments/audiences.yaml": {"segments": blocks}}
+    resolved = make_catalog(tmp_path, {**files, "sources/orders.yaml": hidden})
+    assert {code: segment_level(resolved, code) for code in rules} == {
+        "anybody": "public",
+        "brand_fans": "sensitive",
+        "returning": "sensitive",
+        "fans_again": "sensitive",
+        "rich": "internal",
+    }
 
 
 def test_health_without_a_key_tells_no_more_than_that_it_is_ready(locked: Desk) -> None:
