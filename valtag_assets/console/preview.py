@@ -16,7 +16,7 @@ from valtag_assets.engine import preview
 from valtag_assets.engine.access import column_levels, may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS
-from valtag_assets.engine.rules import column_inputs, rule_inputs, segments_name
+from valtag_assets.engine.rules import column_inputs, rule_inputs
 from valtag_assets.expression.never import never_holds
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolve_segment import domain_of
@@ -24,7 +24,7 @@ from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.rule import ResolvedRule, columns_read
 from valtag_assets.expression.rule_text import read_rule, rule_data, spelt_out, write_rule
 from valtag_assets.graph.gates import ask
-from valtag_assets.graph.matches import wanted_by
+from valtag_assets.graph.matches import all_memberships, wanted_by
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.masking import MASK, mask_key
 from valtag_assets.spec.mistake import Mistake
@@ -101,19 +101,16 @@ def preview_rule(setting: Setting, text: str, as_of: date | None, role: str | No
     if not gate.open:
         raise Mistake("this rule can't be answered: " + "; ".join(gate.faults))
     inputs = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
-    saved = {
-        code: snapshot.files
-        for code in resolved.segments
-        if (snapshot := setting.warehouse.current(TableRef("segments", code), as_of)) is not None
-    }
     started = time.monotonic()
     with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
         file = Path(folder) / "found.parquet"
         engine.write(preview.found_expression(resolved, rule, as_of), inputs, file)
-        found = {**inputs, preview.FOUND: [file], **{segments_name(code): files for code, files in saved.items()}}
+        found = {**inputs, preview.FOUND: [file]}
         counted = engine.fetch(preview.counts(resolved), found).to_pylist()[0]
         shown = engine.fetch(preview.examples(resolved, rule, EXAMPLES), found).to_pylist()
-        rows = engine.fetch(preview.overlaps(resolved, list(saved)), found).to_pylist() if saved else []
+        saved = all_memberships(setting, engine, as_of)
+        overlap = {**found, preview.MEMBERSHIPS: [saved]} if saved is not None else None
+        rows = engine.fetch(preview.overlaps(resolved), overlap).to_pylist() if overlap is not None else []
     levels = _levels(resolved, rule)
     masked = sorted(name for name, own in levels.items() if not may_read(level, own))
     return Preview(

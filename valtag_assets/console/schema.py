@@ -87,11 +87,26 @@ def _source(keys: dict[str, Any], block: dict[str, Any]) -> None:
     keys["key"] = {"anyOf": [keys["key"], {"type": "string"}]}
 
 
+def _segment(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    keys["order"] = {"anyOf": [keys["order"], {"type": "string"}]}
+
+
+def _event(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    if "same" in keys:
+        keys["same"] = {"anyOf": [keys["same"], {"type": "string"}]}
+    _or_text(keys, block)
+
+
 def _rule(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    _or_text({name: value for name, value in keys.items() if name != "condition"}, block)
+
+
+def _or_text(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    """The block with these keys, or a text in its place."""
     tree = {name: value for name, value in block.items() if name not in ("title", "description")}
-    tree["properties"] = {name: value for name, value in keys.items() if name != "condition"}
+    tree["properties"], title = dict(keys), block["title"]
     block.clear()
-    block |= {"title": "Rule", "anyOf": [{"type": "string"}, tree]}
+    block |= {"title": title, "anyOf": [{"type": "string"}, tree]}
 
 
 def _project(keys: dict[str, Any], block: dict[str, Any]) -> None:
@@ -106,5 +121,8 @@ _SHORT_FORMS = {
     "Domain": _domain,
     "Source": _source,
     "Rule": _rule,
+    "Segment": _segment,
+    "Event": _event,
+    "StepEvent": _event,
     "Project": _project,
 }

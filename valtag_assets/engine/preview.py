@@ -13,6 +13,7 @@ from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.rule import ResolvedRule, columns_read
 
 FOUND = "found"
+MEMBERSHIPS = "memberships"
 _CHANNEL = "_channel_"
 _SEED = 0  # of the persons shown as an example: any would do, but always the same
 
@@ -42,14 +43,17 @@ def reached(resolved: Resolved, row: dict[str, int]) -> dict[str, int]:
     return {code: row[f"{_CHANNEL}{code}"] for code in resolved.channels}
 
 
-def overlaps(resolved: Resolved, segments: Sequence[str]) -> ibis.Table:
-    """(segment, members, both): how large each of ``segments`` is, and how many of its members were found."""
+def memberships_expression(segments: Sequence[str]) -> ibis.Table:
+    """(person_id, segment) of every member of these audiences."""
+    rows = [segment_table(code).select(PERSON, segment=ibis.literal(code)) for code in segments]
+    return ibis.union(*rows) if len(rows) > 1 else rows[0]
+
+
+def overlaps(resolved: Resolved) -> ibis.Table:
+    """(segment, members, both): how large each audience of the table ``MEMBERSHIPS``, as ``memberships_expression``
+    wrote it, is, and how many of its members were found."""
     found = found_table(resolved).select(PERSON)
-    rows = []
-    for code in segments:
-        members = segment_table(code)
-        rows.append(members.select(PERSON, segment=ibis.literal(code)))
-    every = ibis.union(*rows) if len(rows) > 1 else rows[0]
+    every = unbound(MEMBERSHIPS, {PERSON: "string", "segment": "string"})
     marked = found.mutate(_found=ibis.literal(1, "int64")).rename({f"_{PERSON}": PERSON})
     joined = every.left_join(marked, every[PERSON] == marked[f"_{PERSON}"])
     return joined.group_by("segment").aggregate(

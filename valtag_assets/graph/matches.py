@@ -11,7 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from valtag_assets.engine.persons import PERSONS
-from valtag_assets.engine.rules import column_inputs, rule_inputs
+from valtag_assets.engine.preview import memberships_expression
+from valtag_assets.engine.rules import column_inputs, rule_inputs, segments_name
 from valtag_assets.engine.segments import matches_expression
 from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolved import ResolvedSegment
@@ -20,6 +21,7 @@ from valtag_assets.graph.gates import Gate, Wanted, ask
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.tags import wanted_tags
 from valtag_assets.warehouse.derived import Derived
+from valtag_assets.warehouse.snapshot import TableRef
 
 FOLDER = "matches"
 FILE = "matches.parquet"
@@ -67,6 +69,26 @@ def find_matches(
     if segment.code not in peers or len(peers) == 1:
         return None
     return _make(setting, engine, as_of, peers, folder).file(FILE)
+
+
+def all_memberships(setting: Setting, engine: Engine, as_of: date) -> Path | None:
+    """The file of (person_id, segment) of every audience published for ``as_of``, made if it is not there."""
+    served = {
+        segments_name(code): snapshot
+        for code in setting.resolved.segments
+        if (snapshot := setting.warehouse.current(TableRef("segments", code), as_of)) is not None
+    }
+    if not served:
+        return None
+    key = hashlib.sha256(repr(sorted((name, s.id) for name, s in served.items())).encode()).hexdigest()[:32]
+
+    def fill(into: Path) -> dict[str, object]:
+        codes = [name.split("/")[1] for name in served]
+        files = {name: snapshot.files for name, snapshot in served.items()}
+        engine.write(memberships_expression(codes), files, into / FILE)
+        return {"segments": {}}
+
+    return setting.derived.make(FOLDER, str(as_of), key, fill=fill).file(FILE)
 
 
 def _rests_on_others(segment: ResolvedSegment) -> bool:
