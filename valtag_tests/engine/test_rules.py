@@ -85,22 +85,26 @@ def rule_of(resolved: Resolved, data: Any) -> ResolvedRule:
     return rule
 
 
-def evaluated(folder: Path, resolved: Resolved, rules: Sequence[Any], world: World) -> list[dict[str, bool]]:
-    """Which of ``rules`` hold, by person in the order of their ids."""
-    named = {f"rule_{number}": rule_of(resolved, rule) for number, rule in enumerate(rules)}
+def inputs_of(folder: Path, resolved: Resolved, world: World) -> dict[str, list[Path]]:
+    """The published tables of ``world``."""
     tags = [{"person_id": person, **row} for person, row in world.tags.items()]
     members = {"person_id": DataType("text"), "is_holdout": DataType("boolean")}
     known = [{"person_id": person, "is_holdout": False} for person in sorted(world.segments["known"])]
     staff = [{"person_id": person} for person in sorted(world.lists["staff"])]
-    inputs = {
+    return {
         PERSONS: kit.write_persons(folder, PERSONS_OF_TEST),
         "tags/who": [kit.write_rows(folder / "who.parquet", kit.tag_columns(resolved, "who"), tags)],
         segments_name("known"): [kit.write_rows(folder / "known.parquet", members, known)],
         lists_name("staff"): [kit.write_rows(folder / "staff.parquet", {"person_id": DataType("text")}, staff)],
         **{clean_name(fact): kit.write_clean(folder, resolved, fact, rows) for fact, rows in world.facts.items()},
     }
+
+
+def evaluated(folder: Path, resolved: Resolved, rules: Sequence[Any], world: World) -> list[dict[str, bool]]:
+    """Which of ``rules`` hold, by person in the order of their ids."""
+    named = {f"rule_{number}": rule_of(resolved, rule) for number, rule in enumerate(rules)}
     table = rule_table(resolved, named, world.as_of).order_by("person_id")
-    rows = kit.run(table, inputs, folder / "out.parquet").to_pylist()
+    rows = kit.run(table, inputs_of(folder, resolved, world), folder / "out.parquet").to_pylist()
     assert [row.pop("person_id") for row in rows] == sorted(PERSONS_OF_TEST)
     return rows
 

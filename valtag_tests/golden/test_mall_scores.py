@@ -1,5 +1,6 @@
 """The RFM scores of the mall equal a NumPy computation, and its audiences equal queries over the truth."""
 
+import hashlib
 from typing import Any
 
 import duckdb
@@ -22,6 +23,14 @@ BUYERS = """
         count(DISTINCT order_id) AS orders, (sum(amount) * 100)::BIGINT AS cents
     FROM paid WHERE order_time >= '2025-07-01' GROUP BY member_no ORDER BY member_no"""
 
+SPRING_TOP = """
+    SELECT member_no FROM members
+    JOIN (
+        SELECT member_no, sum(amount) AS spend, count(*) FILTER (order_time >= '2025-07-01') AS lines
+        FROM paid GROUP BY member_no
+    ) USING (member_no)
+    WHERE lines >= 2
+    QUALIFY row_number() OVER (PARTITION BY city ORDER BY spend DESC, member_no) <= 10"""
 AUDIENCES = {
     "young_shanghai_lapsed": """
         SELECT member_no FROM members
@@ -53,6 +62,17 @@ AUDIENCES = {
         SELECT member_no FROM events WHERE event_type = 'visit' AND event_time >= '2026-06-01'
             AND member_no IN (SELECT person_id FROM scored WHERE rfm_quadrant = '111' AND days <= 90)
         GROUP BY member_no HAVING count(*) >= 2""",
+    "viewed_not_bought": """
+        SELECT member_no FROM events AS seen
+        WHERE event_type = 'page_view' AND event_time >= '2026-06-01' AND event_time::DATE <= DATE '2026-06-23'
+            AND NOT EXISTS (FROM paid WHERE paid.member_no = seen.member_no AND paid.category = seen.category
+                AND order_time > event_time AND order_time::DATE - event_time::DATE <= 7)
+        GROUP BY member_no""",
+    "spring_top": SPRING_TOP,
+    "spring_women": f"""
+        SELECT member_no FROM members
+        WHERE gender = 'female' AND city IN ('北京', '上海', '广州', '深圳')
+            AND member_no IN (SELECT member_no FROM paid) AND member_no NOT IN ({SPRING_TOP})""",
 }
 
 
@@ -117,3 +137,12 @@ def test_an_audience_is_what_its_query_of_the_truth_gives(
     assert differences(truth, published, AUDIENCES[audience]) == []
     snapshot = mall.snapshot(f"segments/{audience}")
     assert 0 < snapshot.rows < snapshot.metrics["population"] == len(mall.rows("identity/persons"))
+
+
+def test_the_held_out_are_those_whose_digest_says_so(mall: Published) -> None:
+    members = mall.rows("segments/spring_top")
+    draws = [
+        int(hashlib.md5(f"2026:{person}".encode()).hexdigest()[:8], 16) / 16**8 for person in members["person_id"]
+    ]
+    assert list(members["is_holdout"]) == [draw < 0.1 for draw in draws]
+    assert 0 < members["is_holdout"].sum() < len(members) / 3
