@@ -84,9 +84,10 @@ def lookup_expression(
         table = _beside(table, _members(audiences[code]).mutate(**{code: ibis.literal(True)}))
         table = table.mutate(**{code: table[code].fill_null(False)})
     table = _beside(table, _memberships(layout, audiences))
-    known = {name for part in parts for name in part.columns} | audiences.keys()
-    values = [json_text(table[name], types[name]) if name in known else _none() for name in layout.columns]
+    there = {name for part in parts for name in part.columns}
+    values = [json_text(table[name], types[name]) if name in there else _none() for name in layout.columns]
     values.append(_list_json(table[_MEMBERSHIPS]).fill_null("[]"))
+    known = there | audiences.keys()
     values += [_rule_number(item, table, known, as_of).cast("string") for item in resolved.placements.values()]
     record = ibis.literal("[").concat(ibis.array(values).join(","), "]")
     return table.select(table[PERSON], record.name(RECORD)).order_by(PERSON)

@@ -3,7 +3,7 @@
 What is the same for everybody (what is masked, held, missing, and where values come from) is made into JSON once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -67,9 +67,13 @@ class Answers:
     def person(self, person: str, record: str, view: View) -> bytes:
         return orjson.dumps({**self._of_person(person, record, view), "as_of": self.as_of, **view.shared})
 
-    def persons(self, found: Mapping[str, str], unknown: Sequence[str], view: View) -> bytes:
+    def part(self, person: str, record: str, view: View) -> bytes:
+        """What one person has for himself in an answer about several."""
+        return orjson.dumps(self._of_person(person, record, view))
+
+    def persons(self, parts: Iterable[bytes], unknown: Sequence[str], view: View) -> bytes:
         """Several persons at once; what they share is said once."""
-        persons = [self._of_person(person, record, view) for person, record in found.items()]
+        persons = [orjson.Fragment(part) for part in parts]
         return orjson.dumps({"persons": persons, "unknown": unknown, "as_of": self.as_of, **view.shared})
 
     def segments(self, person: str, record: str) -> bytes:
@@ -80,8 +84,15 @@ class Answers:
             origin = self.about["origins"][segments_name(code)]
             title = _title(self.resolved.segments[code].spec.title)
             found.append({"code": code, "title": title, "in": not held_out, "holdout": held_out, **_when(origin)})
-        masked, missing = sorted(self._hidden_segments), self._missing(self._segments)
-        answer = {"person_id": person, "as_of": self.as_of, "segments": found, "masked": masked, "missing": missing}
+        tables = [segments_name(code) for code in self._segments]
+        answer = {
+            "person_id": person,
+            "as_of": self.as_of,
+            "segments": found,
+            "masked": [segments_name(code) for code in sorted(self._hidden_segments)],
+            "held": self._held(tables),
+            "missing": self._missing(tables),
+        }
         return orjson.dumps(answer)
 
     def membership(self, person: str, record: str, code: str) -> bytes:
@@ -134,7 +145,7 @@ class Answers:
 
     def _decision(self, code: str, number: int) -> dict[str, Any]:
         placement = self.resolved.placements[code]
-        read = placement.tags | placement.scores
+        read = placement.tags | placement.scores | {segments_name(code) for code in placement.segments}
         variant = placement.rules[number - 1][0] if number else placement.spec.default
         tells = may_read(self.level, rules_level(self.resolved, code))
         return {
@@ -143,8 +154,8 @@ class Answers:
             "variant": {"code": variant.code, "title": _title(variant.title)},
             "rule": number or None,
             "when": placement.rules[number - 1][0].when if number and tells else None,
-            "held": {name: origin for name, origin in self.about["held"].items() if name in read},
-            "missing": [name for name in self.about["missing"] if name in read | placement.segments],
+            "held": self._held(read),
+            "missing": self._missing(read),
         }
 
     # What is asked for
@@ -168,12 +179,12 @@ class Answers:
         seen, hidden = set(codes), [name for name in codes if name in self._hidden]
         tables = {self._table_of(name) for name in codes}
         if memberships:
-            seen |= set(self._segments)
-            hidden += sorted(self._hidden_segments)
-            tables |= {segments_name(code) for code in self._segments}
+            hidden += [segments_name(code) for code in sorted(self._hidden_segments)]
+            seen |= {segments_name(code) for code in self._segments}
+            tables |= seen
         shared = {
             "masked": hidden,
-            "held": {name: origin for name, origin in self.about["held"].items() if name in seen},
+            "held": self._held(seen),
             "missing": self._missing(seen),
             "origins": {name: _when(origin) for name, origin in self.about["origins"].items() if name in tables},
         }
@@ -190,9 +201,11 @@ class Answers:
         score = self.resolved.score_of(name)
         return tags_name(self.resolved.category_of(name)) if score is None else scores_name(score)
 
-    def _missing(self, names: Iterable[str]) -> list[str]:
-        wanted = set(names)
-        return [name for name in self.about["missing"] if name in wanted]
+    def _held(self, names: Collection[str]) -> dict[str, Any]:
+        return {name: origin for name, origin in self.about["held"].items() if name in names}
+
+    def _missing(self, names: Collection[str]) -> list[str]:
+        return [name for name in self.about["missing"] if name in names]
 
     def dictionary(self) -> bytes:
         """Every tag and score column: what it is called, its type, who may see it."""

@@ -50,6 +50,7 @@ def create_app(service: Service, keys: Keys, *, watch: bool = True) -> ASGIApp:
         description="值标签在线查询 · Value tags of persons, from the published snapshots.",
         version="1",
         lifespan=lifespan,
+        redirect_slashes=False,
         docs_url=None,  # their pages load scripts from elsewhere; any viewer opens /openapi.json
         redoc_url=None,
     )

@@ -15,6 +15,7 @@ from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.published import Published
 from valtag_assets.serving.store import FILE, write_store
 from valtag_assets.warehouse.derived import Derived, DerivedFiles
+from valtag_assets.warehouse.errors import WarehouseError
 
 PLACE = ("serving", "lookup")
 _ROWS = 20_000
@@ -37,6 +38,8 @@ def build_store(files: DerivedFiles, resolved: Resolved, wanted: Published, spil
             rows = Path(space) / "records.parquet"
             engine.write(lookup_expression(resolved, wanted.parts, wanted.as_of), wanted.inputs, rows)
             persons = write_store(folder / FILE, pq.ParquetFile(rows).iter_batches(_ROWS))
+        if persons != wanted.persons.rows:
+            raise WarehouseError(f"the store has {persons:,} persons, and {wanted.persons.rows:,} are published")
         return {**wanted.about(), "persons": persons}
 
     made = files.make(*PLACE, wanted.key, fill=fill)

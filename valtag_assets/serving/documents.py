@@ -43,7 +43,7 @@ class From(Where):
 
 class _Shared(BaseModel):
     as_of: str = Field(description="The local date at whose end the values hold.")
-    masked: list[str] = Field(description="What the key's role may not see.")
+    masked: list[str] = Field(description="What the key's role may not see: tags, score columns, segments/<code>.")
     held: dict[str, From | None] = Field(
         description="Tags whose newest values failed a check: where the good ones shown come from; null: none."
     )
@@ -96,6 +96,7 @@ class Memberships(BaseModel):
     as_of: str
     segments: list[Membership]
     masked: list[str]
+    held: dict[str, From | None]
     missing: list[str]
 
 

@@ -33,6 +33,7 @@ def _states(warehouse: Warehouse, resolved: Resolved, now: Published) -> Iterato
     belongs = {tag.code: tags_name(tag.category) for tag in resolved.tags.values()}
     for code, score in resolved.scores.items():
         belongs |= dict.fromkeys(score.columns, scores_name(code))
+    belongs |= {table.key: table.key for table in served_tables(resolved)}
     for table in served_tables(resolved):
         origin = now.origins.get(table.key)
         held = sorted(code for code in now.held if belongs.get(code) == table.key)

@@ -21,6 +21,7 @@ from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.damage import damage
+from valtag_assets.warehouse.errors import ManifestError
 from valtag_assets.warehouse.manifest import Manifest, snapshot_of
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
@@ -63,9 +64,9 @@ class Taken:
 class Published:
     """Everything that is served for one as-of.
 
-    ``origins``: the table each tag, score column and audience belongs to → where it comes from now. ``held``: tags
-    whose newest values failed a check → where the good values that are served come from, None when there are none.
-    ``missing``: tags, score columns and audiences that were never published as the catalog has them now.
+    ``origins``: table → where it comes from now. ``held``: tags, score columns and tables of audiences whose newest
+    values failed a check → where the good ones that are served come from, None when there are none. ``missing``:
+    those of which nothing good was ever published as the catalog has them now.
     """
 
     as_of: date
@@ -162,15 +163,19 @@ class _Gathered:
             waiting = [name for name in waiting if name not in good]
 
     def audience(self, code: str) -> None:
-        """Who is in an audience: its newest snapshot. One that could not be made since stays as it was."""
+        """Who is in an audience: its newest good snapshot. One that could not be made since stays as it was."""
         table = TableRef.parse(segments_name(code))
-        newest = next(_sound(self.warehouse, table, self.as_of), None)
-        if newest is None:
-            self.missing.append(code)
-            return
-        self.origins[table.key] = Origin.of(newest)
-        holdout = HOLDOUT in dict(newest.columns)
-        self.taken.append(Taken(Part(table.key, segment=code, holdout=holdout), newest))
+        held = False
+        for snapshot in _sound(self.warehouse, table, self.as_of):
+            if not snapshot.held:
+                self.origins[table.key] = Origin.of(snapshot)
+                if held:
+                    self.held[table.key] = Origin.of(snapshot)
+                holdout = HOLDOUT in dict(snapshot.columns)
+                self.taken.append(Taken(Part(table.key, segment=code, holdout=holdout), snapshot))
+                return
+            held = True
+        self.missing.append(table.key)
 
     def whole(self, persons: Snapshot) -> Published:
         """All of it, with the key under which its store is kept."""
@@ -211,7 +216,10 @@ def _sound(warehouse: Warehouse, table: TableRef, as_of: date | None) -> Iterato
     manifest = warehouse.manifest(table)
     entries = [item for item in manifest.entries if as_of is None or item.as_of is None or item.as_of <= as_of]
     for entry in sorted(entries, key=lambda item: (item.as_of or date.min, item.known_at), reverse=True):
-        snapshot = snapshot_of(table, entry, warehouse.root)
+        try:
+            snapshot = snapshot_of(table, entry, warehouse.root)
+        except ManifestError:
+            continue  # its record is lost: `valtag status` names it
         if damage(snapshot) is None and not _refused_since(manifest, snapshot):
             yield snapshot
 

@@ -1,6 +1,7 @@
 """What can be asked. A handler reads the open store and answers without waiting, but for the past."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from valtag_assets.serving.service import Service
 from valtag_assets.spec.problem import did_you_mean
 
 CALLER = "valtag.caller"
+AT_ONCE = 25  # persons between which nobody else is answered
 
 PersonId = Annotated[str, Path(min_length=1, max_length=doc.LONGEST_ID, description="The person's id.")]
 Tags = Annotated[
@@ -32,6 +34,7 @@ AsOf = Annotated[
 ]
 
 router = APIRouter()
+_PRIVATE = {"Cache-Control": "no-store"}  # what is known of a person stays with who asked
 _WORDS = {
     401: "no key, or an unknown one",
     403: "above the role of the key",
@@ -52,7 +55,7 @@ def _answers(model: type[Any], *codes: int) -> dict[int | str, dict[str, Any]]:
 
 @router.get("/persons/{person_id}", responses=_answers(doc.Person, 403, 404, 422, 503))
 async def person(request: Request, person_id: PersonId, tags: Tags = None, as_of: AsOf = None) -> Response:
-    """Tags, scores and segments of one person."""
+    """Tags, scores and segments of one person. An id with a / in it is asked for by POST /persons."""
     answers, record = await _record(request, person_id, as_of)
     return _json(answers.person(person_id, record, _view(answers, tags)))
 
@@ -63,8 +66,11 @@ async def persons(request: Request, asked: doc.Asked) -> Response:
     wanted = list(dict.fromkeys(asked.persons))
     answers, found = await _records(request, wanted, asked.as_of)
     view = _view(answers, ",".join(asked.tags) if asked.tags else None)
-    unknown = [name for name in wanted if name not in found]
-    return _json(answers.persons({name: found[name] for name in wanted if name in found}, unknown, view))
+    parts = []
+    for some in _batches([name for name in wanted if name in found]):
+        parts += [answers.part(name, found[name], view) for name in some]
+        await asyncio.sleep(0)
+    return _json(answers.persons(parts, [name for name in wanted if name not in found], view))
 
 
 @router.get("/persons/{person_id}/segments", responses=_answers(doc.Memberships, 403, 404, 422, 503))
@@ -114,7 +120,7 @@ async def health(request: Request) -> Response:
 
 
 def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+    return Response(body, media_type="application/json", headers=_PRIVATE)
 
 
 def _service(request: Request) -> Service:
@@ -149,9 +155,19 @@ async def _records(request: Request, wanted: Sequence[str], as_of: str | None) -
         raise Refusal(403, "this key may not ask about single persons (project.yaml: persons.access)")
     if as_of is not None and as_of != service.open.about["as_of"]:
         return await service.past(_date(as_of), caller.level, wanted)
-    opened = service.open
-    found = {name: record for name in wanted if (record := opened.records.find(name)) is not None}
+    found: dict[str, str] = {}
+    with service.open.held() as opened:
+        for number, some in enumerate(_batches(wanted)):
+            if number:
+                await asyncio.sleep(0)
+            found |= {name: record for name in some if (record := opened.records.find(name)) is not None}
     return opened.answers(caller.level), found
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Some persons at a time: between them others get their turn."""
+    for start in range(0, len(names), AT_ONCE):
+        yield names[start : start + AT_ONCE]
 
 
 def _date(text: str) -> date:

@@ -1,15 +1,16 @@
 """What the service serves now, and how it comes to serve what is published next.
 
-A request reads ``Service.open`` once and finishes on it. A newer store is opened beside it and put in its place in
-one step, so nobody ever waits or fails; the old file is closed, and stays readable until then even if it was removed.
+A request holds ``Service.open`` as it finds it, and finishes on it. A newer store is opened beside it and put in its
+place in one step, so nobody ever waits or fails; the old one is closed after its last reader, and is readable until
+then even if its file was removed.
 """
 
 import asyncio
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -62,10 +63,31 @@ class Open:
     about: Any
     records: Records
     _answers: dict[Access, Answers] = field(default_factory=dict)
+    _readers: int = 0
+    _retired: bool = False
 
     @classmethod
     def of(cls, resolved: Resolved, made: Derived) -> "Open":
         return cls(resolved, made.name, made.about, Records(made.file(FILE)))
+
+    @contextmanager
+    def held(self) -> Iterator["Open"]:
+        """The store, which stays open while inside, whatever takes its place."""
+        self._readers += 1
+        try:
+            yield self
+        finally:
+            self._readers -= 1
+            self._close_if_done()
+
+    def retire(self) -> None:
+        """Close it when its last reader has done; there will be no more."""
+        self._retired = True
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self._retired and not self._readers:
+            self.records.close()
 
     def answers(self, level: Access) -> Answers:
         found = self._answers.get(level)
@@ -151,8 +173,7 @@ class Service:
 
     def _switch(self, newer: Open) -> None:
         older, self.open, self._unbuilt = self.open, newer, None
-        # Nobody holds it: between reading ``open`` and having the record no request lets another go on.
-        older.records.close()
+        older.retire()
 
     async def _build(self) -> str | None:
         """Make the store in a process of its own, so that nobody waits for it; why it failed, if it did."""

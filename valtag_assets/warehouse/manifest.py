@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.warehouse.errors import ManifestError, NewerFormat, WarehouseError
-from valtag_assets.warehouse.snapshot import Attempt, Part, Snapshot, TableRef, Verdict
+from valtag_assets.warehouse.snapshot import Attempt, Outcome, Part, Snapshot, TableRef, Verdict
 
 # 2: the record of a snapshot names its parts. A change of the content hash needs a new format, too: sums of
 # shared parts are taken over from older snapshots.
@@ -361,3 +361,23 @@ def utc(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ValueError(f"{instant.isoformat()} has no time zone: pass an aware instant")
     return instant.astimezone(UTC)
+
+
+def publication(entry: Entry, outcome: Outcome, snapshot_id: str, reason: str | None = None) -> Attempt:
+    """The attempt a publication leaves; its verdicts are the snapshot's and not stored twice."""
+    return Attempt(
+        as_of=entry.as_of,
+        at=entry.known_at,
+        run_id=entry.run_id,
+        input_hash=entry.input_hash,
+        outcome=outcome,
+        snapshot_id=snapshot_id,
+        reason=reason,
+    )
+
+
+def refuse_confused_times(as_of: date | None, data_until: datetime | None) -> None:
+    if isinstance(as_of, datetime):
+        raise ValueError(f"as_of is a local date, not an instant: {as_of.isoformat()}")
+    if data_until is not None and data_until.tzinfo is not None:
+        raise ValueError(f"data_until is naive local time, not {data_until.isoformat()}")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,14 +27,16 @@ from valtag_assets.warehouse.manifest import (
     details_text,
     id_stem,
     manifest_text,
+    publication,
     read_manifest,
+    refuse_confused_times,
     snapshot_of,
     utc,
 )
-from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRef, Verdict
+from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.staging import Staged
 from valtag_assets.warehouse.sweeping import leftovers, remove, touched
-from valtag_assets.warehouse.views import write_views
+from valtag_assets.warehouse.views import Shown, copy_views, write_views
 
 VIEWS = "valtag.duckdb"
 STAGING = ".staging"
@@ -125,7 +128,7 @@ class Warehouse:
         WarehouseError: nothing was published. ViewsError: it was, but ``valtag.duckdb`` is out of date.
         """
         table = staged.table
-        _refuse_confused_times(as_of, data_until)
+        refuse_confused_times(as_of, data_until)
         known_at = utc(known_at)
         content, parts = staging.seal(staged)
         missing = [name for name in key if name not in dict(content.columns)]
@@ -149,7 +152,7 @@ class Warehouse:
         durable.flush(staged.path)
         snapshot = self._enter(staged, entry, details)
         try:
-            self.rebuild_views()
+            self.rebuild_views(changed=True)
         except WarehouseError as error:
             raise ViewsError(f"{table} is published as {snapshot.id}, but: {error}", snapshot) from error
         return snapshot
@@ -228,28 +231,42 @@ class Warehouse:
 
     # Upkeep
 
-    def rebuild_views(self) -> None:
-        """Write ``valtag.duckdb`` anew and swap it in. ViewsError (or ManifestError) leaves the old file."""
+    def rebuild_views(self, *, changed: bool = False) -> None:
+        """Write ``valtag.duckdb`` anew and swap it in; with ``changed`` only the views of tables whose manifest is
+        newer than the file. ViewsError leaves the old file."""
         self.root.mkdir(parents=True, exist_ok=True)
         target = self.root / VIEWS
         # Manifests are read inside the lock: otherwise a slower publisher could swap in an older picture.
         lock = locks.alone(self.root / f".{VIEWS}.lock", "the views", self.lock_seconds)
         with lock, self._workspace() as space:
-            served = []
-            for table in self.tables():
-                # A damaged table must not keep the views of all others from being renewed; `valtag status` names it.
-                with suppress(ManifestError):
-                    found = self.latest(table)
-                    if found is not None and damage(found) is None:
-                        served.append((found, comments.kept(self.folder(table))))
+            tables = self.tables()
             try:
-                write_views(space / VIEWS, served)
+                started = durable.present(space)
+                if changed and copy_views(target, space / VIEWS, self.root):
+                    since = target.stat().st_mtime_ns
+                    tables = [table for table in tables if self._changed_at(table) >= since]
+                write_views(space / VIEWS, [self._shown(table) for table in tables])
                 durable.flush(space / VIEWS)
+                # As old as what it shows: a manifest that changed meanwhile is newer.
+                os.utime(space / VIEWS, ns=(started, started))
                 os.replace(space / VIEWS, target)
             except (duckdb.Error, OSError) as error:
                 raise ViewsError(f"cannot rebuild {target}: {error}") from error
             # Someone who opened the old file for writing left this; it doesn't belong to the new one.
             Path(f"{target}.wal").unlink(missing_ok=True)
+
+    def _changed_at(self, table: TableRef) -> int:
+        """When the manifest was replaced last, in nanoseconds; far ahead where it is lost."""
+        path = self.folder(table) / MANIFEST
+        return path.stat().st_mtime_ns if path.exists() else sys.maxsize
+
+    def _shown(self, table: TableRef) -> Shown:
+        # A damaged table must not keep the views of all others from being renewed; `valtag status` names it.
+        with suppress(ManifestError):
+            found = self.latest(table)
+            if found is not None and damage(found) is None:
+                return Shown(table, found, comments.kept(self.folder(table)))
+        return Shown(table)
 
     def describe(self, table: TableRef, said: Mapping[str, Any]) -> bool:
         """Keep for the views what a table and its columns mean; whether that is new, and they are to be rebuilt."""
@@ -298,12 +315,12 @@ class Warehouse:
             reason = f"the clock went back: it says {clock}, known-at is {entry.known_at}" if behind else None
             current = manifest.current(entry.as_of)
             if current is not None and self._same(table, current, entry, details):
-                self.replace_manifest(manifest.with_attempt(_attempt(entry, "reused", current.id, reason)))
+                self.replace_manifest(manifest.with_attempt(publication(entry, "reused", current.id, reason)))
                 return snapshot_of(table, current, self.root)
             entry = self._named(manifest, entry)
             if not (self.folder(table) / MANIFEST).exists():
                 self.replace_manifest(manifest)  # snapshots without a manifest are damage, not a beginning
-            attempt = _attempt(entry, "published", entry.id, reason)
+            attempt = publication(entry, "published", entry.id, reason)
             manifest = manifest.with_entry(entry).with_attempt(attempt)
             self.replace_manifest(manifest, (staged.path, self.root / entry.folder))
         return snapshot_of(table, entry, self.root)
@@ -376,23 +393,3 @@ class Warehouse:
         folder.mkdir(parents=True, exist_ok=True)
         with locks.alone(folder / "manifest.lock", str(table), self.lock_seconds):
             yield self.manifest(table)
-
-
-def _attempt(entry: Entry, outcome: Outcome, snapshot_id: str, reason: str | None = None) -> Attempt:
-    """The attempt a publication leaves; its verdicts are the snapshot's and not stored twice."""
-    return Attempt(
-        as_of=entry.as_of,
-        at=entry.known_at,
-        run_id=entry.run_id,
-        input_hash=entry.input_hash,
-        outcome=outcome,
-        snapshot_id=snapshot_id,
-        reason=reason,
-    )
-
-
-def _refuse_confused_times(as_of: date | None, data_until: datetime | None) -> None:
-    if isinstance(as_of, datetime):
-        raise ValueError(f"as_of is a local date, not an instant: {as_of.isoformat()}")
-    if data_until is not None and data_until.tzinfo is not None:
-        raise ValueError(f"data_until is naive local time, not {data_until.isoformat()}")

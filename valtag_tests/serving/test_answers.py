@@ -24,7 +24,7 @@ def test_a_person_is_answered_with_every_type_of_value(client: TestClient) -> No
         "brand_share": "***",
     }
     assert (answer["as_of"], answer["segments"], answer["holdouts"]) == ("2024-03-10", ["vips"], [])
-    assert answer["masked"] == ["birth_date", "brand_share", "elders"]
+    assert answer["masked"] == ["birth_date", "brand_share", "segments/elders"]
     assert answer["held"] == {} and answer["missing"] == []
     assert answer["origins"]["tags/attribute"]["as_of"] == "2024-03-10"
 
@@ -33,6 +33,7 @@ def test_chinese_is_not_escaped(client: TestClient) -> None:
     answer = client.get("/persons/P00?tags=city")
     assert "上海".encode() in answer.content
     assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_every_person_has_the_values_that_were_published(client: TestClient) -> None:
@@ -128,7 +129,7 @@ def test_memberships_are_those_that_were_published(client: TestClient) -> None:
             assert client.get(f"/segments/{code}/persons/{person}").json()["in"] == (person in inside)
     listed = client.get("/persons/P21/segments").json()
     assert [(item["code"], item["in"]) for item in listed["segments"]] == [("vips", True), ("loyal", True)]
-    assert listed["masked"] == ["elders"]
+    assert listed["masked"] == ["segments/elders"]
 
 
 def test_variants_equal_the_rules_evaluated_by_pandas(client: TestClient) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from valtag_assets.serving.published import NothingPublished, published
+from valtag_assets.warehouse.manifest import DETAILS
+from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.kit import category, make_catalog, tag
 from valtag_tests.serving.desk import AS_OF, ATTRIBUTE, BEFORE, FILES, PERSONS, Desk, attribute_rows, members
 
@@ -40,7 +42,7 @@ def test_a_tag_without_any_good_value_is_null_and_its_rules_never_hold(desk: Des
     assert answer["tags"]["points"] is None and answer["held"] == {"points": None}
     # Shanghai would be enough for the third rule, but it reads what is not known.
     assert variant["rule"] is None and variant["held"] == {"points": None}
-    assert variant["missing"] == ["top_brand", "brands", "vips", "loyal"]
+    assert variant["missing"] == ["top_brand", "brands", "segments/vips", "segments/loyal"]
 
 
 def test_what_was_never_published_is_named(desk: Desk) -> None:
@@ -50,7 +52,8 @@ def test_what_was_never_published_is_named(desk: Desk) -> None:
         answer = client.get("/persons/P01").json()
         inside = client.get("/segments/vips/persons/P01")
     assert answer["tags"]["top_brand"] is None
-    assert answer["missing"] == ["top_brand", "brands", "last_order_at", "brand_share", "vips", "elders", "loyal"]
+    tags = ["top_brand", "brands", "last_order_at", "brand_share"]
+    assert answer["missing"] == [*tags, "segments/vips", "segments/elders", "segments/loyal"]
     assert inside.status_code == 404 and "has not been published" in inside.json()["error"]
 
 
@@ -82,6 +85,38 @@ def test_an_audience_that_could_not_be_made_stays_as_it_was(desk: Desk) -> None:
     with desk.client() as client:
         answer = client.get("/segments/vips/persons/P03").json()
     assert (answer["in"], answer["as_of"]) == (True, BEFORE.isoformat())
+
+
+def test_an_audience_that_is_held_stays_as_it_was_and_says_so(desk: Desk) -> None:
+    desk.publish_all()
+    good = desk.warehouse.latest(TableRef.parse("segments/vips"))
+    desk.publish("segments/vips", [], held=["person_id"])
+    with desk.client() as client:
+        person = client.get("/persons/P03").json()
+        variant = client.get("/persons/P03/variant/banner").json()
+    assert good is not None and person["segments"] == ["vips"]
+    assert person["held"]["segments/vips"]["snapshot"] == good.id
+    assert (variant["rule"], list(variant["held"])) == (1, ["segments/vips"])
+
+
+def test_a_segment_called_like_a_tag_is_told_from_it(tmp_path: Path) -> None:
+    namesake = {"segments": [{"code": "points", "title": {"zh": "积分", "en": "Points"}, "rule": "is_vip"}]}
+    files = {"segments/audiences.yaml": namesake, "placements/banner.yaml": None}
+    desk = Desk.at(tmp_path, files)
+    desk.publish("identity/persons", [{"person_id": "P01"}], None)
+    desk.publish("tags/interest", [])
+    desk.publish("segments/points", [{"person_id": "P01"}])
+    with desk.client() as client:
+        person = client.get("/persons/P01").json()
+    assert person["tags"]["points"] is None and "points" in person["missing"]
+    assert person["segments"] == ["points"] and "segments/points" not in person["missing"]
+
+
+def test_a_snapshot_whose_record_is_lost_gives_way_to_the_one_before(desk: Desk) -> None:
+    desk.publish_all(BEFORE)
+    lost = desk.publish("tags/attribute", rows(5))
+    (lost.files[0].parent / DETAILS).unlink()
+    assert published(desk.warehouse, desk.resolved).origins["tags/attribute"].as_of == BEFORE.isoformat()
 
 
 def test_somebody_held_out_of_an_audience_is_not_in_it_and_sees_what_others_see(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from valtag_assets.serving.app import create_app
 from valtag_assets.serving.building import PLACE, find_store
 from valtag_assets.serving.keys import read_keys
 from valtag_assets.serving.published import published
+from valtag_assets.serving.service import MOST_WAITING
 from valtag_assets.warehouse.derived import ASIDE
 from valtag_tests.serving.desk import PERSONS, Desk, attribute_rows
 
@@ -78,6 +80,20 @@ def test_no_request_fails_while_stores_are_switched(desk: Desk) -> None:
     assert set(points) == {1000, 1001, 1002, 1003}
 
 
+def test_a_batch_under_way_finishes_on_the_store_it_began_with(desk: Desk) -> None:
+    desk.publish_all()
+    service = desk.service()
+    older = service.open
+    desk.publish("tags/attribute", with_points(7))
+    desk.store()
+    with older.held() as opened:
+        asyncio.run(service.look())
+        assert service.open is not opened
+        assert opened.records.find("P02") is not None
+    with pytest.raises(sqlite3.ProgrammingError):
+        older.records.find("P02")
+
+
 def test_many_ask_at_once_and_each_gets_his_own(desk: Desk) -> None:
     desk.publish_all()
     with desk.client() as client, ThreadPoolExecutor(8) as pool:
@@ -95,6 +111,26 @@ def test_a_snapshot_withdrawn_while_serving_leaves_what_is_served(desk: Desk) ->
         asyncio.run(service.look())
         assert client.get("/persons/P01").json() == before
         assert "no tags are published" in client.get("/health").json()["trouble"]
+
+
+def test_who_asks_for_the_past_when_too_many_do_is_sent_away(desk: Desk) -> None:
+    desk.publish_all()
+    service = desk.service()
+    service._waiting = MOST_WAITING
+    with desk.client(service) as client:
+        answer = client.get("/persons/P01?as_of=2024-03-09")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "too many ask for the past at once" in answer.json()["error"]
+
+
+def test_a_store_that_can_not_be_read_is_told_without_a_trace(desk: Desk) -> None:
+    desk.publish_all()
+    service = desk.service()
+    with desk.client(service) as client:
+        service.open.records.close()
+        answer = client.get("/persons/P01")
+    assert answer.status_code == 503
+    assert "can't be read at present" in answer.json()["error"]
 
 
 def test_a_service_keeps_looking_whatever_goes_wrong(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +204,7 @@ def test_what_stays_behind_is_built_by_the_command_that_is_given(desk: Desk, tmp
     assert service.trouble is not None and "exit code 3" in service.trouble
 
 
-@pytest.mark.parametrize("after", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("after", [0.4, 0.8])
 def test_a_builder_killed_midway_leaves_the_store_before(desk: Desk, after: float) -> None:
     desk.publish_all()
     service = desk.service()
@@ -189,8 +225,9 @@ def test_a_builder_killed_midway_leaves_the_store_before(desk: Desk, after: floa
         served = client.get("/persons/P02").json()["tags"]["points"]
     made = find_store(desk.place.stores, published(desk.warehouse, desk.resolved))
     assert served == (6 if made is None else 1)
-    # What the kill left is no store, and the next builder makes a whole one.
-    assert all(name == service.open.key for name in desk.place.stores.names(*PLACE))
-    assert desk.store().about["persons"] == len(PERSONS)
+    # What the kill left is no store, and the next builder leaves one, whole.
+    whole = desk.store()
+    assert whole.about["persons"] == len(PERSONS)
+    assert desk.place.stores.names(*PLACE) == [whole.name]
     left = [path for path in os.listdir(desk.warehouse.root.joinpath(*PLACE)) if path.startswith(ASIDE)]
     assert len(left) <= 1

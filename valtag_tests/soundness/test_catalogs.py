@@ -88,6 +88,9 @@ def test_everything_people_read_is_bilingual(root: Path) -> None:
         *(score.spec for score in resolved.scores.values()),
         *(report.spec for report in resolved.reports.values()),
         *(measure for report in resolved.reports.values() for measure in report.spec.measures),
+        *(placement.spec for placement in resolved.placements.values()),
+        *(variant for placement in resolved.placements.values() for variant in placement.spec.variants),
+        *(placement.spec.default for placement in resolved.placements.values()),
     ]
     chinese = re.compile("[一-鿿]|RFM")
     assert [block.title.en for block in blocks if not chinese.search(block.title.zh)] == []
@@ -112,5 +115,5 @@ def test_a_stage_of_life_is_the_silence_of_the_valuable(mall: Resolved) -> None:
 
 def test_the_mall_has_the_audience_everybody_asks_for(mall: Resolved) -> None:
     audience = mall.segments["young_shanghai_lapsed"]
-    assert audience.tags == {"age", "city", "order_count_30d"}
+    assert audience.tags == {"age", "city"} and audience.facts == {"orders"}
     assert audience.spec.meaning == "年龄18-25 + 城市=上海 + 过去30天无下单"

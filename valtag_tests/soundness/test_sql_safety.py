@@ -81,9 +81,8 @@ PIECES = {
         "_nested(value, dtype, depth)": "as value",
     },
     "warehouse/views.py": {
-        "stage": "quoted two lines above",
-        "name": "quoted two lines above",
-        "relation(con, snapshot).sql_query()": "DuckDB's own text of a relation",
+        "view": "two quoted names",
+        "relation(con, item.snapshot).sql_query()": "DuckDB's own text of a relation",
     },
 }
 NO_SQL = {

@@ -1,5 +1,6 @@
 """valtag.duckdb: everything published, by name, for other programs."""
 
+import os
 from datetime import timedelta
 
 import duckdb
@@ -138,3 +139,26 @@ def test_another_process_reads_the_views_while_tables_are_published(warehouse):
     assert len(set(seen)) > 1
     assert ask(warehouse, "SELECT DISTINCT version FROM tags.transaction") == [(12,)]
     assert len(rows(warehouse.current(TABLE, DAY))) == 100 + 12 % 7
+
+
+def test_a_publication_renews_what_changed_and_what_a_crash_left_behind(warehouse):
+    other = TableRef("tags", "other")
+    publish(warehouse)
+    publish(warehouse, table=other)
+    views = warehouse.root / "valtag.duckdb"
+    before = views.read_bytes()
+    # As if a crash had come between the manifest of the other table and the views.
+    publish(warehouse, "SELECT 3 AS person_id, 30 AS spend", table=other)
+    views.write_bytes(before)
+    manifest = warehouse.folder(other) / "manifest.json"
+    os.utime(views, ns=(manifest.stat().st_mtime_ns - 1,) * 2)
+    publish(warehouse, "SELECT 2 AS person_id, 20 AS spend")
+    assert ask(warehouse, "SELECT spend FROM tags.transaction") == [(20,)]
+    assert ask(warehouse, "SELECT spend FROM tags.other") == [(30,)]
+
+
+def test_a_publication_after_a_move_renews_every_view(warehouse, tmp_path):
+    publish(warehouse)
+    moved = Warehouse(warehouse.root.rename(tmp_path / "it's moved"))
+    publish(moved, table=TableRef("tags", "other"))
+    assert ask(moved, "SELECT spend FROM tags.transaction") == [(10,)]
