@@ -9,7 +9,7 @@ from typing import Any
 
 from valtag_assets.console.exits import Exit
 from valtag_assets.engine.rfm import Group, tier_groups
-from valtag_assets.expression.resolved import ResolvedCategory, ResolvedScore, ResolvedSegment
+from valtag_assets.expression.resolved import ResolvedCategory, ResolvedReport, ResolvedScore, ResolvedSegment
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.report import Ran
 from valtag_assets.graph.setting import Setting
@@ -74,6 +74,18 @@ class SegmentSize:
 
 
 @dataclass(frozen=True)
+class ReportLines:
+    """A report: how many lines it has beside the one of all, and how many of its comparisons agree."""
+
+    code: str
+    title: Title
+    state: str
+    lines: int | None = None
+    agree: int | None = None
+    compared: int | None = None
+
+
+@dataclass(frozen=True)
 class Stopped:
     """A table that was not published, why, and what is served instead."""
 
@@ -114,6 +126,7 @@ class Summary:
     categories: tuple[CategoryTags, ...]
     scores: tuple[ScoreTiers, ...]
     segments: tuple[SegmentSize, ...]
+    reports: tuple[ReportLines, ...]
     checks: Checks
     warnings: tuple[str, ...]
     held: tuple[HeldTag, ...]
@@ -156,6 +169,7 @@ class _Summing:
             segments=tuple(
                 self._segment(s) for s in resolved.segments.values() if f"segments/{s.code}" in ran.tables
             ),
+            reports=tuple(self._report(r) for r in resolved.reports.values() if f"reports/{r.code}" in ran.tables),
             checks=_counted(verdicts),
             warnings=tuple(self._warnings()),
             held=held,
@@ -242,6 +256,15 @@ class _Summing:
         part = snapshot.rows / everybody if everybody else None
         changes = [snapshot.metrics.get(name) for name in ("entries", "exits")]
         return SegmentSize(segment.code, title, self._state(table), snapshot.rows, part, *changes)
+
+    def _report(self, report: ResolvedReport) -> ReportLines:
+        table, title = f"reports/{report.code}", report.spec.title
+        snapshot = self._good(table)
+        if snapshot is None:
+            return ReportLines(report.code, title, self._state(table))
+        compared = [verdict.passed for verdict in snapshot.verdicts if verdict.check.startswith("agrees.")]
+        lines = snapshot.rows - 1
+        return ReportLines(report.code, title, self._state(table), lines, sum(compared), len(compared))
 
     def _stopped(self) -> Iterator[Stopped]:
         for item in self.ran.done:

@@ -56,6 +56,8 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
             yield table(f"{score.title.zh} · {score.title.en}", columns, rows)
     if summary.segments:
         yield _segments(summary)
+    if summary.reports:
+        yield _reports(summary)
     yield from _checks(summary)
     if summary.seconds:
         spent = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in summary.seconds.items())
@@ -92,6 +94,15 @@ def _segments(summary: Summary) -> RenderableType:
     ]  # fmt: skip
     columns = ["!segment", "zh", "en", ">size", ">share", ">entries", ">exits", "state"]
     return table("Segments 人群", columns, rows)
+
+
+def _reports(summary: Summary) -> RenderableType:
+    rows = [
+        [r.code, r.title.zh, r.title.en, count(r.lines), "" if r.compared is None else f"{r.agree} / {r.compared}",
+         state(r.state)]
+        for r in summary.reports
+    ]  # fmt: skip
+    return table("Reports 报表", ["!report", "zh", "en", ">lines", ">reconciled", "state"], rows)
 
 
 def _checks(summary: Summary) -> Iterator[RenderableType]:

@@ -81,7 +81,8 @@ def _report_asset(setting: Setting, report: ResolvedReport) -> dg.AssetsDefiniti
 
 
 def wanted_inputs(setting: Setting, report: ResolvedReport, as_of: date) -> list[Wanted]:
-    """Every table the report reads, and those it is compared with."""
+    """Every table the report reads, and those it is compared with: where such a one is refused, the report can't be
+    reconciled, and its last good snapshot stays."""
     resolved = setting.resolved
     categories, scores = report_inputs(resolved, report)
     wanted = {PERSONS: Wanted(PERSONS)}

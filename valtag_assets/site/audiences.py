@@ -10,6 +10,8 @@ from valtag_assets.spec.block import Title
 from valtag_assets.spec.score import Rfm
 
 _HISTORY = (4.4, 1.8)
+# What else says who is a member, in the order in which it is applied.
+_BESIDE_THE_RULE = ("waterfall", "sample", "order", "caps", "limit", "holdout")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def _segment(published: Published, code: str) -> SegmentEntry:
         meaning=spec.meaning,
         owner=published.resolved.catalog.owner_of(spec),
         used_for=spec.used_for,
-        rule=written(segment.entry, "rule"),
+        rule=written(segment.entry, "rule", *_BESIDE_THE_RULE),
         reads=tuple(sorted(segment.tags | segment.scores | segment.facts | segment.segments | segment.lists)),
         found=found,
         size=snapshot.rows if snapshot else None,

@@ -84,12 +84,14 @@ def number(value: Any, *, share: bool = False) -> str:
     return f"{value:,}"
 
 
-def written(entry: Entry[Any], key: str) -> str:
-    """What stands in the catalog file under ``key`` of an entry, as indented text."""
+def written(entry: Entry[Any], key: str, *more: str) -> str:
+    """What stands in the catalog file under ``key`` of an entry, as indented text; then each of ``more`` that is
+    there, by its name."""
     node = entry.raw
     for step in entry.place:
         node = node[step]
-    return "\n".join(_outline(node[key], 0)) if key in node else ""
+    lines = list(_outline(node.get(key), 0)) if key in node else []
+    return "\n".join([*lines, *_outline({name: node[name] for name in more if name in node}, 0)])
 
 
 def _outline(node: Any, depth: int) -> Iterator[str]:

@@ -41,6 +41,10 @@ def test_the_summary_accounts_for_every_row_and_every_person(valtag: Valtag, ser
     assert sum(tier["revenue_share"] for tier in summary["scores"][0]["tiers"]) == pytest.approx(1)
     sizes = {segment["code"]: segment["size"] for segment in summary["segments"]}
     assert sizes["never_bought"] == 1
+    reports = {
+        report["code"]: (report["lines"], report["agree"], report["compared"]) for report in summary["reports"]
+    }
+    assert reports == {"city_conversion": (4, 6, 6), "category_sales": (4, 3, 3)}
     assert summary["checks"]["held"] == 0
 
 

@@ -42,7 +42,9 @@ CHANGED = {
     "sources/customers.yaml": CUSTOMERS,
     "tags/attribute.yaml": ATTRIBUTE.replace("    domain: {values: [上海, 北京, 成都]}\n", "") + SECRETS,
     "tags/transaction.yaml": TRANSACTION.replace("en: Orders", f'en: "Orders {EVIL}"'),
-    "segments/audiences.yaml": SEGMENTS.replace("en: Women", f'en: "Women {EVIL}"'),
+    "segments/audiences.yaml": SEGMENTS.replace(
+        "rule: total_spend > 100", "rule: total_spend > 100\n    limit: 17"
+    ).replace("en: Women", f'en: "Women {EVIL}"'),
     "reports/r.yaml": REPORTS,
 }
 
@@ -116,6 +118,11 @@ def test_values_of_a_dimension_not_for_everybody_are_in_the_table_alone(shop: Sh
     assert snapshot is not None
     assert "secret nickname" not in repr((snapshot.metrics, snapshot.verdicts))
     assert "secret nickname" in set(shop.rows("reports/by_nickname")["nickname"])
+
+
+def test_an_audience_shows_its_rule_and_what_else_says_who_is_in_it(page: str) -> None:
+    assert "<pre>total_spend &gt; 100\nlimit: 17</pre>" in page
+    assert "<pre>all:\n  gender = &#39;female&#39;\n  order_count_3d = 0</pre>" in page
 
 
 def test_nobody_is_named(shop: Shop, page: str) -> None:
