@@ -10,6 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from valtag_assets.console.preview import rule_of
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.persons import PERSONS
+from valtag_assets.engine.rules import rule_inputs, rule_table
 from valtag_tests.golden.published import Published
 
 AS_OF = pd.Timestamp("2017-12-31")
@@ -188,3 +192,99 @@ def test_the_audiences(journey: Published, households: pd.DataFrame, scored: pd.
         ours = journey.rows(f"segments/{code}")["person_id"]
         assert len(ours) > 0, code
         assert set(ours) == set(members), code
+
+
+# Rules over real rows, each beside the same question in pandas
+
+
+def of_days(lines: pd.DataFrame, first: int, last: int = 0) -> pd.DataFrame:
+    """The lines of the last ``first`` days, without the last ``last``."""
+    ago = (AS_OF - lines["day"]).dt.days
+    return lines[(ago < first) & (ago >= last)]
+
+
+def who(lines: pd.DataFrame) -> set[str]:
+    return set(lines["person_id"])
+
+
+def totals(lines: pd.DataFrame) -> pd.Series:
+    return lines.groupby("person_id")["cents"].sum()
+
+
+def bought_again(lines: pd.DataFrame) -> set[str]:
+    """Who bought of a category after buying of it, within a week, beginning in the last 60 days."""
+    sold = lines.dropna(subset=["category"])
+    starts = of_days(sold, 60)[["person_id", "category", "at", "day"]].drop_duplicates()
+    pairs = starts.merge(of_days(sold, 60)[["person_id", "category", "at", "day"]], on=["person_id", "category"])
+    later = pairs[(pairs["at_y"] > pairs["at_x"]) & ((pairs["day_y"] - pairs["day_x"]).dt.days <= 7)]
+    return who(later)
+
+
+def coupon_then_quiet(lines: pd.DataFrame) -> set[str]:
+    """Who redeemed a coupon and bought nothing above 20 in the ten days after it, these days being over."""
+    redeemed = package_file("coupon_redemptions")
+    redeemed = pd.DataFrame(
+        {"person_id": redeemed["household_id"].astype(str), "on": pd.to_datetime(redeemed["redemption_date"])}
+    )
+    redeemed = redeemed[(AS_OF - redeemed["on"]).dt.days >= 10].reset_index()
+    dear = lines.loc[lines["cents"] > 2000, ["person_id", "at", "day"]]
+    pairs = redeemed.merge(dear, on="person_id")
+    after = pairs[(pairs["at"] > pairs["on"]) & ((pairs["day"] - pairs["on"]).dt.days <= 10)]
+    return who(redeemed[~redeemed["index"].isin(after["index"])])
+
+
+RULES = {
+    "did_not(transactions, within 30d)": lambda all_, lines: all_ - who(of_days(lines, 30)),
+    "did(transactions, before 300d) and did_not(transactions, within 60d)": lambda _, lines: (
+        who(of_days(lines, 10_000, 300)) - who(of_days(lines, 60))
+    ),
+    "did(transactions, between 90d and 30d)": lambda _, lines: who(of_days(lines, 90, 30)),
+    "did(transactions, at most 20 times, within mtd)": lambda all_, lines: (
+        all_ - set((counts := lines[lines["day"] >= "2017-12-01"]["person_id"].value_counts())[counts > 20].index)
+    ),
+    "did(transactions, sum(amount) at least 500.25, within 90d)": lambda _, lines: set(
+        (spent := totals(of_days(lines, 90)))[spent >= 50_025].index
+    ),
+    "did(transactions, distinct(basket_id) exactly 3, within 30d)": lambda _, lines: set(
+        (seen := of_days(lines, 30).groupby("person_id")["basket"].nunique())[seen == 3].index
+    ),
+    "did(transactions, since 2017-12-24, where amount > 50)": lambda _, lines: who(
+        lines[(lines["day"] >= "2017-12-24") & (lines["cents"] > 5000)]
+    ),
+    "at_least(2, did(transactions, within 3d), did(coupon_redemptions), did_not(transactions, before 30d))": (
+        lambda all_, lines: {
+            person
+            for person, times in pd.Series(
+                [
+                    *who(of_days(lines, 3)),
+                    *set(package_file("coupon_redemptions")["household_id"].astype(str)),
+                    *(all_ - who(of_days(lines, 10_000, 30))),
+                ]
+            )
+            .value_counts()
+            .items()
+            if times >= 2
+        }
+    ),
+    "sequence(did(transactions), did(transactions, within 7d, same category), within 60d)": (
+        lambda _, lines: bought_again(lines)
+    ),
+    "sequence(did(coupon_redemptions), did_not(transactions, within 10d, where amount > 20))": (
+        lambda _, lines: coupon_then_quiet(lines)
+    ),
+}
+
+
+def test_rules_find_on_real_rows_whom_pandas_finds(journey: Published, lines: pd.DataFrame, tmp_path: Path) -> None:
+    resolved = journey.setting.resolved
+    rules = {f"rule_{number}": rule_of(resolved, text)[1] for number, text in enumerate(RULES)}
+    inputs = {name: journey.snapshot(name).files for name in [PERSONS, *rule_inputs(resolved, rules.values())]}
+    with open_duckdb() as engine:
+        engine.write(rule_table(resolved, rules, AS_OF.date()), inputs, tmp_path / "found.parquet")
+    found = pd.read_parquet(tmp_path / "found.parquet").set_index("person_id")
+    everybody = set(found.index)
+    for number, (text, wanted) in enumerate(RULES.items()):
+        column = found[f"rule_{number}"]
+        expected = wanted(everybody, lines) & everybody
+        assert set(column[column].index) == expected, text
+        assert 0 < len(expected) < len(everybody), text
