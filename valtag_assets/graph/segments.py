@@ -51,7 +51,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
         key=key,
         deps=[asset_key(table) for table in upstream],
         group_name=GROUP,
-        description=describe(segment.spec.title, segment.spec.meaning, f"```\n{rule_lines(segment.rule)}\n```"),
+        description=describe(segment.spec.title, segment.spec.meaning, f"```\n{segment_lines(segment)}\n```"),
         owners=[catalog.owner_of(segment.spec)],
         kinds={setting.engines.of(segments_name(segment.code)), "parquet"},
         code_version=meaning,
@@ -88,6 +88,26 @@ def rule_lines(rule: ResolvedRule, depth: int = 0) -> str:
         return indent + rule_meaning(rule)
     head = f"at least {rule.least} of" if rule.how == "at_least" else rule.how
     return "\n".join([f"{indent}{head}:", *[rule_lines(item, depth + 1) for item in rule.rules]])
+
+
+def segment_lines(segment: ResolvedSegment) -> str:
+    """The rule, and who of those it finds are taken, in the order in which that is decided."""
+    spec, lines = segment.spec, [rule_lines(segment.rule)]
+    lines += [f"without {member.kind} {member.code}" for member in segment.excluded]
+    if spec.waterfall is not None:
+        above = f"without {', '.join(segment.above)}" if segment.above else "first"
+        lines.append(f"{above} (waterfall {spec.waterfall.set})")
+    if spec.sample is not None:
+        part = f"{spec.sample.share:.0%}" if spec.sample.share is not None else f"{spec.sample.count} persons"
+        lines.append(f"sample: {part}, seed {spec.sample.seed}")
+    lines += [f"at most {cap.at_most} per {cap.per}" for cap in spec.caps]
+    if spec.limit is not None:
+        lines.append(f"at most {spec.limit}")
+    if spec.order:
+        lines.append(f"first by {', '.join(spec.order)}")
+    if spec.holdout is not None:
+        lines.append(f"held out: {spec.holdout.share:.0%}, seed {spec.holdout.seed}")
+    return "\n".join(lines)
 
 
 def segment_plan(
