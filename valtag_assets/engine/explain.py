@@ -16,7 +16,7 @@ from valtag_assets.engine.answers import RANKED, SIMPLE, VALUE, simple_partials
 from valtag_assets.engine.cleaning.quarantine import COLUMNS as REFUSED
 from valtag_assets.engine.facts import Rows, between, fields_read, value_measures
 from valtag_assets.engine.partials import order_of, row_order, time_of
-from valtag_assets.engine.persons import PERSON, clean_table, persons_table
+from valtag_assets.engine.persons import PERSON, beside, clean_table, one_person, persons_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.tags import PREVIOUS, category_table, over_tags
 from valtag_assets.engine.windows import span_of
@@ -143,8 +143,7 @@ def refused_rows(source: ResolvedSource, spelling: str) -> ibis.Table:
 def tags_read(resolved: Resolved, tag: ResolvedTag, person: str, *, kept: bool) -> ibis.Table:
     """One row (person_id, the tags that ``tag`` reads), as they are served; a tag of a person without a row is
     null. With ``kept`` also ``_<code>``, the value of the tag itself the day before, of the table PREVIOUS."""
-    mine = persons_table()
-    table = mine.filter(mine[PERSON] == ibis.literal(person))
+    table = one_person(person)
     parts = []
     for category in sorted({resolved.category_of(code) for code in tag.tags}):
         codes = sorted(code for code in tag.tags if resolved.category_of(code) == category)
@@ -153,8 +152,7 @@ def tags_read(resolved: Resolved, tag: ResolvedTag, person: str, *, kept: bool) 
         before = unbound(PREVIOUS, {PERSON: ibis.dtype("string"), tag.code: to_ibis_type(tag.type)})
         parts.append(before.rename({f"_{tag.code}": tag.code}))
     for part in parts:
-        other = part.rename({f"_{PERSON}": PERSON})
-        table = table.left_join(other, table[PERSON] == other[f"_{PERSON}"]).drop(f"_{PERSON}")
+        table = beside(table, part)
     return table
 
 

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from valtag_assets.engine.persons import PERSON, persons_table
+from valtag_assets.engine.persons import PERSON, beside, persons_table
 from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.compile import compile_condition
@@ -76,14 +76,14 @@ def lookup_expression(
     types, layout = column_types(resolved), Layout.of(resolved)
     for part in (part for part in parts if part.segment is None):
         schema = {PERSON: ibis.dtype("string")} | {name: to_ibis_type(types[name]) for name in part.columns}
-        table = _beside(table, unbound(part.name, schema))
+        table = beside(table, unbound(part.name, schema))
     audiences = {part.segment: part for part in parts if part.segment is not None}
     read = frozenset[str]().union(*(item.segments for item in resolved.placements.values()))
     for code in sorted(read & audiences.keys()):
         # Its code names nothing else, or the catalog would have been refused.
-        table = _beside(table, _members(audiences[code]).mutate(**{code: ibis.literal(True)}))
+        table = beside(table, _members(audiences[code]).mutate(**{code: ibis.literal(True)}))
         table = table.mutate(**{code: table[code].fill_null(False)})
-    table = _beside(table, _memberships(layout, audiences))
+    table = beside(table, _memberships(layout, audiences))
     there = {name for part in parts for name in part.columns}
     values = [json_text(table[name], types[name]) if name in there else _none() for name in layout.columns]
     values.append(_list_json(table[_MEMBERSHIPS]).fill_null("[]"))
@@ -149,12 +149,6 @@ def _text_json(value: ir.Value) -> ir.StringValue:
 def _list_json(value: ir.Value) -> ir.StringValue:
     of_text = value.type().value_type.is_string()
     return (_to_json_of_texts if of_text else _to_json_of_numbers)(value).cast("string")
-
-
-def _beside(table: ibis.Table, part: ibis.Table) -> ibis.Table:
-    """Left join by person; ``part`` has each person at most once."""
-    renamed = part.rename({f"_{PERSON}": PERSON})
-    return table.left_join(renamed, table[PERSON] == renamed[f"_{PERSON}"]).drop(f"_{PERSON}")
 
 
 def _audience(part: Part) -> ibis.Table:

@@ -65,3 +65,9 @@ def one_person(person: str) -> ibis.Table:
     """(person_id) of that person alone; no row for nobody."""
     table = persons_table()
     return table.filter(table[PERSON] == ibis.literal(person))
+
+
+def beside(table: ibis.Table, part: ibis.Table) -> ibis.Table:
+    """``table`` with the columns of ``part``, which has a person at most once; null where it has none."""
+    renamed = part.rename({f"_{PERSON}": PERSON})
+    return table.left_join(renamed, table[PERSON] == renamed[f"_{PERSON}"]).drop(f"_{PERSON}")

@@ -5,7 +5,7 @@ from datetime import date
 
 import ibis
 
-from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.persons import PERSON, beside
 from valtag_assets.engine.rules import rule_table, segment_table, with_columns
 from valtag_assets.engine.segments import drawn_first, without
 from valtag_assets.engine.session import unbound
@@ -54,8 +54,7 @@ def overlaps(resolved: Resolved) -> ibis.Table:
     wrote it, is, and how many of its members were found."""
     found = found_table(resolved).select(PERSON)
     every = unbound(MEMBERSHIPS, {PERSON: "string", "segment": "string"})
-    marked = found.mutate(_found=ibis.literal(1, "int64")).rename({f"_{PERSON}": PERSON})
-    joined = every.left_join(marked, every[PERSON] == marked[f"_{PERSON}"])
+    joined = beside(every, found.mutate(_found=ibis.literal(1, "int64")))
     return joined.group_by("segment").aggregate(
         members=joined.count(), both=joined["_found"].sum().fill_null(0).cast("int64")
     )

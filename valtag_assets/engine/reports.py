@@ -15,9 +15,15 @@ import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.facts import between
-from valtag_assets.engine.persons import OWNER, PERSON, keyed, persons_table
-from valtag_assets.engine.rfm import score_table
-from valtag_assets.engine.rules import segment_table
+from valtag_assets.engine.persons import OWNER, PERSON, beside, clean_name, keyed, persons_table
+from valtag_assets.engine.rules import (
+    column_inputs,
+    rule_inputs,
+    rule_table,
+    segment_table,
+    segments_name,
+    with_columns,
+)
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.sums import summed, total
 from valtag_assets.engine.tags import category_table
@@ -31,7 +37,7 @@ from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, DataType
 
 _TRUNCATED = {"day": "D", "week": "W", "month": "M"}
 # No code starts with _, so these can't be taken for a tag or field.
-_VALUE, _COUNT, _ALL = "_value_", "_count_", "_all_"
+_VALUE, _COUNT, _ALL, _CHOSEN = "_value_", "_count_", "_all_", "_chosen"
 
 
 def reports_name(report: str) -> str:
@@ -45,11 +51,15 @@ def report_columns(report: ResolvedReport) -> dict[str, DataType]:
     return {ROW: INTEGER, TOTAL: BOOLEAN, **dimensions, **report.measures}
 
 
-def report_inputs(resolved: Resolved, report: ResolvedReport) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The categories and the scores that choose and split the persons."""
-    categories = sorted({resolved.category_of(tag) for tag in report.tags})
-    scores = sorted({code for column in report.scores if (code := resolved.score_of(column)) is not None})
-    return tuple(categories), tuple(scores)
+def report_inputs(resolved: Resolved, report: ResolvedReport) -> dict[str, frozenset[str]]:
+    """Every table the report reads beside the population, and which columns."""
+    found = rule_inputs(resolved, [] if report.where is None else [report.where])
+    tables = {
+        **column_inputs(resolved, report.tags | report.scores),
+        **{clean_name(code): fields for code, fields in report.facts.items()},
+        **{segments_name(code): frozenset[str]() for code in report.segments},
+    }
+    return found | {name: found.get(name, frozenset()) | columns for name, columns in tables.items()}
 
 
 def report_table(report: ResolvedReport, name: str) -> ibis.Table:
@@ -76,27 +86,20 @@ def report_expression(resolved: Resolved, report: ResolvedReport, as_of: date) -
 
 def chosen_persons(resolved: Resolved, report: ResolvedReport, as_of: date) -> ibis.Table:
     """(person_id, the dimensions that are the person's own) of the persons the report is about."""
-    categories, scores = report_inputs(resolved, report)
-    table = persons_table()
-    for part in [
-        *(category_table(resolved, code) for code in categories),
-        *(score_table(resolved.scores[code]) for code in scores),
-    ]:
-        read = [name for name in part.columns if name in report.tags | report.scores]
-        chosen = part.select(**{f"_{PERSON}": part[PERSON]}, **{name: part[name] for name in read})
-        table = table.left_join(chosen, table[PERSON] == chosen[f"_{PERSON}"]).drop(f"_{PERSON}")
+    split = [item.source for item in report.dimensions if item.kind == "tag"]
+    table = with_columns(resolved, persons_table(), split)
     if report.where is not None:
-        table = table.filter(compile_condition(report.where, table, as_of))
+        chosen = rule_table(resolved, {_CHOSEN: report.where}, as_of)
+        table = table.semi_join(chosen.filter(chosen[_CHOSEN]), PERSON)
     for code in report.spec.segments:
         members = segment_table(code).select(PERSON)
         table = table.semi_join(members, PERSON)
     own = []
     for item in report.dimensions:
         if item.kind == "segment":
-            marked = f"_{item.name}"
-            members = segment_table(item.source).select(**{marked: PERSON})
-            table = table.left_join(members, table[PERSON] == members[marked])
-            table = table.mutate(**{item.name: table[marked].notnull()})
+            members = segment_table(item.source).select(PERSON, **{item.name: ibis.literal(True)})
+            table = beside(table, members)
+            table = table.mutate(**{item.name: ibis.coalesce(table[item.name], ibis.literal(False))})
         if item.kind in ("tag", "segment"):
             own.append(item.name)
     return table.select(PERSON, *own)
@@ -139,8 +142,7 @@ def tag_totals(resolved: Resolved, report: ResolvedReport, tags: Mapping[str, st
     for category in sorted({resolved.category_of(tag) for tag in tags.values()}):
         part = category_table(resolved, category)
         own = {f"_{tag}": part[tag] for tag in sorted(set(tags.values())) if resolved.category_of(tag) == category}
-        chosen = part.select(**{f"_{PERSON}": part[PERSON]}, **own)
-        table = table.left_join(chosen, table[PERSON] == chosen[f"_{PERSON}"]).drop(f"_{PERSON}")
+        table = beside(table, part.select(PERSON, **own))
     found = {}
     for code, tag in tags.items():
         value, kind = table[f"_{tag}"], resolved.tags[tag].type

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from valtag_assets.engine.events import compared, event_table, measured
 from valtag_assets.engine.lists import list_table
-from valtag_assets.engine.persons import PERSON, clean_name, persons_table
+from valtag_assets.engine.persons import PERSON, beside, clean_name, persons_table
 from valtag_assets.engine.rfm import score_table, scores_name
 from valtag_assets.engine.sequences import sequence_table
 from valtag_assets.engine.session import unbound
@@ -77,8 +77,7 @@ def with_columns(resolved: Resolved, table: ibis.Table, columns: Iterable[str]) 
     for name, own in column_inputs(resolved, columns).items():
         stage, code = name.split("/")
         part = category_table(resolved, code) if stage == "tags" else score_table(resolved.scores[code])
-        chosen = part.select(**{f"_{PERSON}": part[PERSON]}, **{n: part[n] for n in part.columns if n in own})
-        table = table.left_join(chosen, table[PERSON] == chosen[f"_{PERSON}"]).drop(f"_{PERSON}")
+        table = beside(table, part.select(PERSON, *[name for name in part.columns if name in own]))
     return table
 
 
@@ -144,15 +143,10 @@ def _asked(
     for name, event in columns.events.values():
         by_fact[event.fact][name] = event
     for fact, events in by_fact.items():
-        table = _joined(table, event_table(resolved.sources[fact], events, as_of))
+        table = beside(table, event_table(resolved.sources[fact], events, as_of))
     for name, members in columns.members.values():
-        table = _joined(table, members.mutate(**{name: ibis.literal(True)}))
+        table = beside(table, members.mutate(**{name: ibis.literal(True)}))
     return table, columns
-
-
-def _joined(table: ibis.Table, other: ibis.Table) -> ibis.Table:
-    other = other.rename({f"_{PERSON}": PERSON})
-    return table.left_join(other, table[PERSON] == other[f"_{PERSON}"]).drop(f"_{PERSON}")
 
 
 def _holds(rule: ResolvedRule, table: ibis.Table, columns: _Columns, as_of: date) -> ir.BooleanValue:

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.lists import list_table
-from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.persons import PERSON, beside
 from valtag_assets.engine.rules import HOLDOUT, rule_table, segment_table, with_columns
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.compile import compile_value
@@ -72,8 +72,7 @@ def stages_expression(segment: ResolvedSegment, persons: ibis.Table) -> ibis.Tab
     table = persons
     for number, member in enumerate(barriers(segment)):
         others = list_table(member.code) if member.kind == "list" else segment_table(member.code)
-        marked = others.select(**{f"_{PERSON}": others[PERSON]}).mutate(**{f"_barred{number}": ibis.literal(True)})
-        table = table.left_join(marked, table[PERSON] == marked[f"_{PERSON}"]).drop(f"_{PERSON}")
+        table = beside(table, others.select(PERSON, **{f"_barred{number}": ibis.literal(True)}))
     barred = {name: ibis.coalesce(table[name], ibis.literal(False)) for name in table.columns if name != PERSON}
     sample = segment.spec.sample
     share = sample.share if sample is not None else None

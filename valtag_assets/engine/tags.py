@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from valtag_assets.engine.answers import simple_answer
 from valtag_assets.engine.checkpoints import answers_table, read_state, state_table
 from valtag_assets.engine.facts import fact_columns
-from valtag_assets.engine.persons import OWNER, PERSON, keyed, persons_table
+from valtag_assets.engine.persons import OWNER, PERSON, beside, keyed, persons_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.tiles import Layer, aggregate_of
 from valtag_assets.expression.compile import compile_value
@@ -55,18 +55,18 @@ def category_expression(
     mine = {tag.code for tag in category.tags}
     merged = {tag.code: layer for layer in layers for tag in layer.group.tags if tag.code in mine}
     for layer in {layer.name: layer for layer in merged.values()}.values():
-        table = _with(table, _from_checkpoint(layer, mine, as_of))
+        table = beside(table, _from_checkpoint(layer, mine, as_of))
     for part in _parts(resolved, [tag for tag in category.tags if tag.code not in merged], as_of):
-        table = _with(table, part)
+        table = beside(table, part)
     for code in category.categories:
         read = {name for tag in category.tags for name in tag.tags if resolved.category_of(name) == code}
         if read:
-            table = _with(table, category_table(resolved, code).select(PERSON, *sorted(read)))
+            table = beside(table, category_table(resolved, code).select(PERSON, *sorted(read)))
     kept = _kept(category, previous)
     if kept:
         own = category_table(resolved, category.code).schema()
         before = unbound(PREVIOUS, {PERSON: own[PERSON]} | {code: own[code] for code in kept})
-        table = _with(table, before.rename({f"_{code}": code for code in kept}))
+        table = beside(table, before.rename({f"_{code}": code for code in kept}))
     table = table.mutate(*[_final(table[tag.code], tag, table) for tag in category.tags if tag.kind == "value"])
     for tag in category.tags:
         if tag.kind != "value":
@@ -143,12 +143,6 @@ def _parts(resolved: Resolved, wanted: Sequence[ResolvedTag], as_of: date) -> li
     for code, tags in facts.items():
         found.extend(fact_columns(resolved.sources[code], tags, as_of))
     return found
-
-
-def _with(table: ibis.Table, part: ibis.Table) -> ibis.Table:
-    """Left join by person; ``part`` has each person at most once, so rows neither multiply nor vanish."""
-    renamed = part.rename({f"_{PERSON}": PERSON})
-    return table.left_join(renamed, table[PERSON] == renamed[f"_{PERSON}"]).drop(f"_{PERSON}")
 
 
 def _over_tags(tag: ResolvedTag, table: ibis.Table, as_of: date) -> ir.Value:

@@ -69,7 +69,7 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     segments = resolve_segments(catalog, tags, scope, problems)
     channels = resolve_channels(catalog, scope, problems)
     excluded = exclusions(catalog, scope)
-    reports = resolve_reports(catalog, sources, tags, scope.columns, problems)
+    reports = resolve_reports(catalog, sources, tags, scope, problems)
     placements = resolve_placements(catalog, tags, scope.columns, problems)
     return (
         Resolved(

@@ -5,8 +5,17 @@ from collections.abc import Mapping
 
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolve_tag import read_window
-from valtag_assets.expression.resolved import Counting, ReportColumn, ResolvedReport, ResolvedSource, ResolvedTag
+from valtag_assets.expression.resolved import (
+    Counting,
+    ReportColumn,
+    ResolvedReport,
+    ResolvedSource,
+    ResolvedTag,
+    RuleScope,
+)
+from valtag_assets.expression.rule import ResolvedRule, columns_read, rule_meaning
 from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
@@ -37,10 +46,10 @@ def resolve_reports(
     catalog: Catalog,
     sources: Mapping[str, ResolvedSource],
     tags: Mapping[str, ResolvedTag],
-    scope: Scope,
+    scope: RuleScope,
     problems: list[Problem],
 ) -> dict[str, ResolvedReport]:
-    """Every sound report; ``scope`` holds what is known of a person. Mistakes go to ``problems``."""
+    """Every sound report; ``scope`` holds what a rule may name. Mistakes go to ``problems``."""
     reading = _Reading(catalog, sources, tags, scope)
     found = {}
     for code, entry in catalog.reports.items():
@@ -56,9 +65,10 @@ class _Reading:
         catalog: Catalog,
         sources: Mapping[str, ResolvedSource],
         tags: Mapping[str, ResolvedTag],
-        scope: Scope,
+        scope: RuleScope,
     ) -> None:
-        self.catalog, self.sources, self.tags, self.scope = catalog, sources, tags, scope
+        self.catalog, self.sources, self.tags = catalog, sources, tags
+        self.rules, self.scope = scope, scope.columns
 
     def report(self, entry: Entry[Report], problems: list[Problem]) -> ResolvedReport | None:
         """The report, or None with all its mistakes in ``problems``."""
@@ -78,7 +88,7 @@ class _Reading:
             except _Fault as fault:
                 problems.append(entry.problem(str(fault), *fault.place))
         try:
-            where = _condition(spec.where, self.scope, "where")
+            where = self._rule(entry, problems)
             for number, code in enumerate(spec.segments):
                 self._segment(code, "segments", number)
         except _Fault as fault:
@@ -92,16 +102,16 @@ class _Reading:
         entry: Entry[Report],
         dimensions: list[ReportColumn],
         counted: dict[str, Counting],
-        where: Node | None,
+        where: ResolvedRule | None,
     ) -> ResolvedReport:
         spec = entry.spec
-        read = {item.source for item in dimensions if item.kind == "tag"} | (names_read(where) if where else set())
+        read = {item.source for item in dimensions if item.kind == "tag"} | (columns_read(where) if where else set())
         members = {item.source for item in dimensions if item.kind == "segment"} | set(spec.segments)
         types = {m.code: _type(counted[m.code]) if m.agg is not None else FLOAT for m in spec.measures}
         said = [(item.name, item.kind, item.source) for item in dimensions]
         counts = [(code, *_said(item)) for code, item in counted.items()]
         follow = [(m.code, m.share, m.ratio) for m in spec.measures if m.agg is None]
-        condition = meaning(where) if where else None
+        condition = rule_meaning(where) if where else None
         return ResolvedReport(
             code=spec.code,
             entry=entry,
@@ -115,6 +125,15 @@ class _Reading:
             facts=self._fields(spec, dimensions, counted),
             meaning=repr((said, counts, follow, condition, sorted(spec.segments))),
         )
+
+    def _rule(self, entry: Entry[Report], problems: list[Problem]) -> ResolvedRule | None:
+        if entry.spec.where is None:
+            return None
+
+        def blame(said: str, place: tuple[str | int, ...]) -> None:
+            problems.append(entry.problem(said, *place))
+
+        return resolve_rule(entry.spec.where, self.rules, blame, ("where",))
 
     def _fields(
         self, spec: Report, dimensions: list[ReportColumn], counted: Mapping[str, Counting]

@@ -265,7 +265,7 @@ class ResolvedReport:
     dimensions: tuple[ReportColumn, ...]
     counted: Mapping[str, Counting]
     measures: Mapping[str, DataType]
-    where: Node | None
+    where: ResolvedRule | None
     tags: frozenset[str]
     scores: frozenset[str]
     segments: frozenset[str]

@@ -7,7 +7,6 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.access import report_levels
-from valtag_assets.engine.persons import PERSONS, clean_name
 from valtag_assets.engine.reports import (
     report_columns,
     report_expression,
@@ -15,16 +14,15 @@ from valtag_assets.engine.reports import (
     report_table,
     reports_name,
 )
-from valtag_assets.engine.rfm import scores_name
-from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
-from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import ResolvedReport
+from valtag_assets.expression.rule import rule_meaning
 from valtag_assets.graph.agreement import Reconciling
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.comments import report_comments
 from valtag_assets.graph.gates import Wanted, ask
+from valtag_assets.graph.matches import wanted_by
 from valtag_assets.graph.metadata import describe
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
 from valtag_assets.graph.session import EngineSession
@@ -83,18 +81,8 @@ def _report_asset(setting: Setting, report: ResolvedReport) -> dg.AssetsDefiniti
 def wanted_inputs(setting: Setting, report: ResolvedReport, as_of: date) -> list[Wanted]:
     """Every table the report reads, and those it is compared with: where such a one is refused, the report can't be
     reconciled, and its last good snapshot stays."""
-    resolved = setting.resolved
-    categories, scores = report_inputs(resolved, report)
-    wanted = {PERSONS: Wanted(PERSONS)}
-    for code, fields in report.facts.items():
-        wanted[clean_name(code)] = Wanted(clean_name(code), columns=fields)
-    for code in categories:
-        read = frozenset(tag for tag in report.tags if resolved.category_of(tag) == code)
-        wanted[tags_name(code)] = wanted_tags(setting, code, as_of, read)
-    for code in scores:
-        wanted[scores_name(code)] = Wanted(scores_name(code), as_of, report.scores)
-    for code in sorted(report.segments):
-        wanted[segments_name(code)] = Wanted(segments_name(code), as_of)
+    wants = wanted_by(setting, report_inputs(setting.resolved, report), as_of)
+    wanted = {want.table: want for want in wants}
     # A held tag that is only compared with holds nothing: there is no comparison then.
     for code in Reconciling.of(setting, report).categories:
         wanted.setdefault(tags_name(code), wanted_tags(setting, code, as_of, frozenset()))
@@ -143,7 +131,7 @@ def _meaning(setting: Setting, report: ResolvedReport) -> str:
 
 def _chosen(report: ResolvedReport) -> str | None:
     """Who is counted, as text; None: everybody."""
-    parts = [] if report.where is None else [meaning(report.where)]
+    parts = [] if report.where is None else [rule_meaning(report.where)]
     parts += [f"segment {code}" for code in report.spec.segments]
     return f"```\n{' and '.join(parts)}\n```" if parts else None
 

@@ -7,8 +7,8 @@ from typing import Any
 from valtag_assets.engine.access import report_levels
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.reports import report_columns, report_table, reports_name
-from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import ReportColumn, Resolved, ResolvedReport
+from valtag_assets.expression.rule import rule_meaning
 from valtag_assets.graph.figures import Bars, bars_figure, inline_svg
 from valtag_assets.site.published import Found, Published
 from valtag_assets.site.wording import labelled, number, value_titles
@@ -85,7 +85,7 @@ def _report(published: Published, code: str) -> ReportEntry:
 
 
 def _chosen(report: ResolvedReport) -> str:
-    parts = [] if report.where is None else [meaning(report.where)]
+    parts = [] if report.where is None else [rule_meaning(report.where)]
     parts += [f"segment {code}" for code in report.spec.segments]
     return " and ".join(parts)
 

@@ -7,6 +7,7 @@ from pydantic import field_validator, model_validator
 
 from valtag_assets.spec.block import Block, Code, Title
 from valtag_assets.spec.project import check_owner
+from valtag_assets.spec.segment import Rule
 from valtag_assets.spec.tag import check_windows
 
 Grain = Literal["day", "week", "month"]
@@ -97,8 +98,8 @@ class Report(Block):
     """One report: what it counts, split by what, among whom.
 
     ``fact`` and ``window`` hold for the measures that name none (but ``persons`` without a fact of its own counts
-    everybody, unless a dimension belongs to the fact). ``where`` (a condition over tags and scores) and
-    ``segments`` (members of every one of them) choose the persons.
+    everybody, unless a dimension belongs to the fact). ``where`` (a rule, as segments have) and ``segments`` (members
+    of every one of them) choose the persons.
     """
 
     code: Code
@@ -110,7 +111,7 @@ class Report(Block):
     window: str = "all"
     dimensions: tuple[Dimension, ...]
     measures: tuple[ReportMeasure, ...]
-    where: str | None = None
+    where: Rule | None = None
     segments: tuple[Code, ...] = ()
 
     @field_validator("owner")
