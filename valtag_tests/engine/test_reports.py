@@ -133,6 +133,13 @@ def test_only_the_chosen_persons_count(tmp_path: Path) -> None:
     assert [(row["city"], row["persons"], row["orders"]) for row in found] == [(None, 1, 3), ("上海", 1, 3)]
 
 
+def test_persons_may_be_chosen_by_any_rule(tmp_path: Path) -> None:
+    written = report([{"tag": "city"}], PERSONS_MEASURES[:1], where={"any": ["did_not(orders)", "points > 8"]})
+    found = lines(tmp_path, written, WHO, ORDERS)
+    # b's order lies after the as-of, d has none, a has points.
+    assert [(row["city"], row["persons"]) for row in found] == [(None, 3), ("上海", 2), ("北京", 1)]
+
+
 def test_the_rows_of_a_fact_by_one_of_its_fields_and_by_month(tmp_path: Path) -> None:
     written = report([{"field": "channel"}, {"date": "month"}], FACT_MEASURES, fact="orders")
     found = lines(tmp_path, written, WHO, ORDERS)
