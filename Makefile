@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test lint bench constraints clean
+.PHONY: help demo ui test test-long lint bench constraints clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo $(if $(filter mall,$(CATALOG)),data/landing/mall/raw) ## run a shipped catalog on its data (CATALOG=mall for the other one)
 	@$(BIN)/valtag run --catalog $(CATALOG)
@@ -24,7 +24,11 @@ ui: $(VENV)/.demo ## serve the Dagster UI on this machine (PORT=3000)
 	@$(BIN)/valtag ui --catalog $(CATALOG) --port $(PORT)
 
 test: lint ## run everything CI runs
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadgroup
+
+test-long: lint ## what takes minutes, before a release: shipped catalogs on Spark, a lost worker, many kills and histories
+	VALTAG_KILLS=20 VALTAG_EXAMPLES=100 $(BIN)/pytest -m long
+	VALTAG_KILLS=20 VALTAG_EXAMPLES=100 $(BIN)/pytest valtag_tests/graph/test_kills.py valtag_tests/engine/test_incremental.py valtag_tests/engine/test_rules.py
 
 lint: $(VENV)/.dev ## check style and types
 	$(BIN)/ruff check .

@@ -89,7 +89,7 @@ def resolve_channels(catalog: Catalog, scope: RuleScope, problems: list[Problem]
 def domain_of(tag: ResolvedTag) -> Range | None:
     """What the catalog lets a tag be: its domain, and what it is when there is nothing to compute from."""
     domain, empty = tag.spec.domain, tag.spec.empty
-    if tag.values is not None:
+    if tag.values is not None and tag.type.kind == "text":
         among = frozenset({*tag.values, *([] if empty is None else [str(empty)])})
         return Range(among=among)
     if domain is None or not tag.type.numeric:

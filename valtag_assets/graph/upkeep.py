@@ -14,7 +14,8 @@ from valtag_assets.graph.merging import merged_groups
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import after_deadline
 from valtag_assets.warehouse.snapshot import TableRef
-from valtag_assets.warehouse.vacuum import Vacuumed, vacuum
+from valtag_assets.warehouse.sweeping import touched
+from valtag_assets.warehouse.vacuum import GRACE, Vacuumed, vacuum
 
 VACUUM = "vacuum"
 
@@ -39,7 +40,8 @@ def _vacuum_merging(setting: Setting, *, dry_run: bool) -> dict[Path, int]:
     facts = [TableRef.parse(clean_name(code)) for code in setting.resolved.sources]
     digests = {part.digest for fact in facts for snapshot in warehouse.snapshots(fact) for part in snapshot.parts}
     folders = [files.root.joinpath(*name) for name in unneeded(files, used, digests)]
-    folders += [files.root / MATCHES / name for name in files.names(MATCHES)]
+    old = (setting.clock() - GRACE).timestamp()
+    folders += [folder for name in files.names(MATCHES) if touched(folder := files.root / MATCHES / name) < old]
     sizes = {folder: sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders}
     for folder in () if dry_run else folders:
         shutil.rmtree(folder)

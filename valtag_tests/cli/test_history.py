@@ -23,12 +23,12 @@ tags:
 
 @pytest.fixture
 def corrected(valtag: Valtag, ran: Shop) -> tuple[Shop, list[dict]]:
-    """A catalog whose transactions of one as-of were published, then corrected; and their history."""
+    """A catalog whose orders were published, then corrected twice; and their history."""
     ran.edit("data/orders.csv", "D0005,C004,2025-05-01", "D0005,C004,2025-05-02")
     ran.edit("data/orders.csv", "D0005,", "D9005,")
-    valtag("run", *ran.options, "--as-of", "2025-12-31")
+    valtag("run", *ran.options, "--as-of", "2025-12-31", "-s", "clean/orders")
     ran.edit("data/orders.csv", "香水", "香氛")
-    valtag("run", *ran.options, "--as-of", "2025-12-31")
+    valtag("run", *ran.options, "--as-of", "2025-12-31", "-s", "clean/orders")
     history = valtag("snapshots", "clean/orders", *ran.options, "--json").json
     assert len(history) == 3
     return ran, history

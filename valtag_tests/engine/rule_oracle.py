@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -84,11 +85,13 @@ def happened(event: Row, person: str, world: World) -> bool:
         measure = sum(row[event["sum"]] for row in rows if row[event["sum"]] is not None)
     elif "distinct" in event:
         measure = len({row[event["distinct"]] for row in rows if row[event["distinct"]] is not None})
-    if "at_most" in event:
-        return bool(measure <= event["at_most"])
-    if "exactly" in event:
-        return bool(measure == event["exactly"])
-    return bool(measure >= event.get("at_least", 1))
+    # A number means the digits it is written with, not the nearest float.
+    wanted = {name: Decimal(str(event[name])) for name in ("at_least", "at_most", "exactly") if name in event}
+    if "at_most" in wanted:
+        return bool(measure <= wanted["at_most"])
+    if "exactly" in wanted:
+        return bool(measure == wanted["exactly"])
+    return bool(measure >= wanted.get("at_least", 1))
 
 
 def follows(sequence: Row, person: str, world: World) -> bool:

@@ -138,43 +138,15 @@ def test_a_refused_fact_holds_the_audiences_that_read_it(shop: Shop) -> None:
 
 
 def test_one_statement_answers_for_all_audiences_of_a_run(shop: Shop) -> None:
-    write(shop, *[audience(f"a{number}", f"total_spend > {number}") for number in range(20)])
+    write(shop, *[audience(f"a{number}", f"total_spend > {number}") for number in range(6)])
     shop.run()
     made = list(shop.setting.derived.entries("matches", str(AS_OF)))
     codes = [code for entry in made for code in entry.about["segments"]]
-    assert {f"a{number}" for number in range(20)} <= set(codes)
+    assert {f"a{number}" for number in range(6)} <= set(codes)
     # In whatever order tables came, an audience is worked out a few times at most, not once per audience.
     assert len(made) <= 3
-    full = {code: members(shop, code) for code in ("a0", "a7", "women", "spenders")}
+    full = {code: members(shop, code) for code in ("a0", "a5", "women", "spenders")}
     shop.setting.derived.remove("matches")
     shop.full = True
     shop.run()
     assert {code: members(shop, code) for code in full} == full
-
-
-def test_past_memberships_rebuilt_have_equal_hashes(shop: Shop) -> None:
-    write(
-        shop,
-        audience(
-            "ranked",
-            "did(orders, at most 2 times, within 7d) and not in_list(staff)",
-            order="total_spend desc",
-            caps=[{"per": "city", "at_most": 12}],
-            holdout={"share": 0.2, "seed": 1},
-        ),
-        audience("chain", "sequence(did(orders), did(orders, within 5d))"),
-    )
-    days = [date(2024, 3, day) for day in (8, 9, 10)]
-
-    def hashes() -> list[str]:
-        found = [shop.served(f"segments/{code}", day) for day in days for code in ("ranked", "chain")]
-        return [snapshot.content_hash for snapshot in found if snapshot is not None]
-
-    for day in days:
-        shop.run(day)
-    first = hashes()
-    assert len(first) == 6
-    shop.full = True
-    for day in reversed(days):
-        shop.run(day)
-    assert hashes() == first

@@ -4,6 +4,7 @@ import multiprocessing
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -19,7 +20,17 @@ from valtag_assets.graph.tags import category_plan
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_tests.graph.shop import AS_OF, Shop, customers, orders
 
-DAYS = [AS_OF - timedelta(days=n) for n in (2, 1, 0)]
+TITLE = "title: {zh: 人群, en: Audience}"
+AUDIENCES = {
+    "ranked": "did(orders, at most 2 times, within 7d) and not did(orders, sum(amount) at least 150)",
+    "chain": "sequence(did(orders), did(orders, within 5d))",
+}
+CHOSEN = """
+    order: total_spend desc
+    caps: [{per: order_count, at_most: 12}]
+    holdout: {share: 0.2, seed: 1}
+"""
+DAYS = [AS_OF - timedelta(days=n) for n in (1, 0)]
 DERIVED = ("tags", "scores", "segments")
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["valtag_tests.graph.shop"])
@@ -55,14 +66,11 @@ def test_an_as_of_computed_again_in_another_order_from_shuffled_files_is_the_sam
     for day in DAYS:
         shop.run(day)
 
-    chance = random.Random(20260901)
     rows = orders().sample(frac=1, random_state=7)
     other.write(customers().sample(frac=1, random_state=8), rows.iloc[:20])
     rows.iloc[20:60].to_csv(other.root / "catalog/data/orders_more.csv", index=False)
     rows.iloc[60:].to_csv(other.root / "catalog/data/orders_yet_more.csv", index=False)
-    shuffled = chance.sample(DAYS, len(DAYS))
-    assert shuffled != sorted(shuffled)
-    for day in shuffled:
+    for day in reversed(DAYS):
         other.run(day)
 
     assert len(contents(shop, DAYS)) == 2 + 7 * len(DAYS)
@@ -74,7 +82,7 @@ def make(setting: Setting, day: date, threads: int) -> list[str]:
     resolved = setting.resolved
     plans = [
         lambda: category_plan(setting, resolved.categories["transaction"], day),
-        lambda: segment_plan(setting, resolved.segments["spenders"], day),
+        *(partial(segment_plan, setting, resolved.segments[code], day) for code in ("spenders", *AUDIENCES)),
     ]
     found = []
     with duckdb.connect(config={"threads": threads}) as connection:
@@ -105,7 +113,10 @@ def test_thirty_past_days_rebuilt_in_any_order_have_thirty_equal_hashes(shop: Sh
     rows = orders().sample(frac=1, random_state=3)
     other.write(customers().sample(frac=1, random_state=4), rows.iloc[::2])
     rows.iloc[1::2].to_csv(other.root / "catalog/data/orders_more.csv", index=False)
+    written = [f"  - code: {code}\n    {TITLE}\n    rule: {rule}{CHOSEN}" for code, rule in AUDIENCES.items()]
     for each in (shop, other):
+        path = each.root / "catalog/segments/more.yaml"
+        path.write_text("\n".join(["segments:", *written]), encoding="utf-8")
         each.run(job=INTAKE)
     one, two = shop.setting, other.setting
     in_order = {day: make(one, day, threads=1) for day in days}

@@ -34,11 +34,13 @@ def assert_parity(root: Path, data: Path, folder: Path, as_of: date) -> None:
         ]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("spark")
 def test_the_starter(tmp_path: Path) -> None:
     assert_parity(init_catalog("starter", tmp_path), tmp_path / "data", tmp_path, date(2025, 12, 31))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("spark")
 def test_a_small_mall(tmp_path: Path) -> None:
     generate(tmp_path / "landing/mall", 60, 60, 7)

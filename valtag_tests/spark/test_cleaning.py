@@ -196,6 +196,7 @@ def test_patterns_replace_alike(tmp_path: Path, duck: DuckDBEngine, spark: Spark
     both(duck, spark, tmp_path, source([{"name": "n", "type": "integer"}, *fields]), raw)
 
 
+@pytest.mark.long
 def test_files_that_come_change_and_go_are_restated_alike(
     tmp_path: Path, duck: DuckDBEngine, spark: SparkEngine
 ) -> None:

@@ -62,6 +62,7 @@ def published(warehouse: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.long
 def test_a_job_that_loses_a_worker_ends_with_the_same_rows(
     tmp_path: Path, duck: DuckDBEngine, two_workers: Cluster
 ) -> None:
