@@ -4,6 +4,7 @@ Each comparison of a value with a constant narrows what the value may be, along 
 once. What is reported is certain; what needs more than that (arithmetic over two tags, say) is not looked for.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -58,7 +59,7 @@ class Range:
         if how == "in":
             return replace(found, among=value if self.among is None else self.among & value)
         if whole and how in "<>":
-            value, how = (value // 1 + 1, ">=") if how == ">" else (-(-value // 1) - 1, "<=")
+            value, how = (math.floor(value) + 1, ">=") if how == ">" else (math.ceil(value) - 1, "<=")
         end = (value, how in (">=", "<="))
         if how in (">", ">="):
             better = self.low is None or (value, not end[1]) > (self.low[0], not self.low[1])

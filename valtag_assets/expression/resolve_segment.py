@@ -240,12 +240,11 @@ def _order(found: Mapping[str, ResolvedSegment], problems: list[Problem]) -> lis
         problems.append(found[chain[0]].entry.problem(message, "rule"))
         return list(found)
     ordered: dict[str, None] = {}
-
-    def place(code: str) -> None:
-        for below in sorted(found[code].segments & found.keys() - ordered.keys()):
-            place(below)
-        ordered.setdefault(code)
-
-    for code in found:
-        place(code)
+    waiting = list(reversed(found))
+    while waiting:
+        below = sorted(found[waiting[-1]].segments & found.keys() - ordered.keys(), reverse=True)
+        if below:
+            waiting += below
+        else:
+            ordered.setdefault(waiting.pop())
     return list(ordered)
