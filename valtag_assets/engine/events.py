@@ -20,7 +20,6 @@ from valtag_assets.expression.rule import Event
 from valtag_assets.spec.event import Dates
 from valtag_assets.spec.types import DataType
 
-
 _EXACT = Context(prec=80)  # more digits than any amount and any number of a rule have
 
 

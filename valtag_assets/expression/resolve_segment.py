@@ -23,8 +23,10 @@ from valtag_assets.expression.rule import (
     Condition,
     Joined,
     Member,
+    ResolvedRule,
     columns_read,
     facts_read,
+    leaves,
     members_read,
     rule_meaning,
 )
@@ -32,6 +34,10 @@ from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.spec.catalog import Catalog, Entry
 from valtag_assets.spec.problem import Problem, did_you_mean
 from valtag_assets.spec.segment import Rule, Segment
+from valtag_assets.spec.types import TEXT
+
+# An engine plans a statement of so many in seconds; of ten times as many, in minutes.
+MOST_CONDITIONS = 2000
 
 
 def rule_scope(
@@ -57,10 +63,7 @@ def resolve_segments(
     problems: list[Problem],
 ) -> dict[str, ResolvedSegment]:
     """Every audience of the catalog, each after those it is made of. Mistakes go to ``problems``."""
-    domains = {code: domain for code, tag in tags.items() if (domain := domain_of(tag)) is not None}
-    found = {
-        code: _segment(catalog, entry, tags, scope, domains, problems) for code, entry in catalog.segments.items()
-    }
+    found = {code: _segment(catalog, entry, tags, scope, problems) for code, entry in catalog.segments.items()}
     problems.extend(_exclusion_faults(catalog, scope))
     excluded = exclusions(catalog, scope)
     found = {code: _with_exclusions(excluded, found, segment) for code, segment in found.items()}
@@ -86,10 +89,19 @@ def resolve_channels(catalog: Catalog, scope: RuleScope, problems: list[Problem]
     return found
 
 
-def domain_of(tag: ResolvedTag) -> Range | None:
+def refusals(rule: ResolvedRule, tags: Mapping[str, ResolvedTag]) -> list[str]:
+    """Why a rule is refused although every part of it is sound: it is too large, or can never hold."""
+    many = sum(1 for _ in leaves(rule))
+    if many > MOST_CONDITIONS:
+        return [f"has {many:,} conditions, more than {MOST_CONDITIONS:,}: write in (…), or upload a list of persons"]
+    found = {code: _domain_of(tags[code]) for code in columns_read(rule) if code in tags}
+    return never_holds(rule, {code: domain for code, domain in found.items() if domain is not None})
+
+
+def _domain_of(tag: ResolvedTag) -> Range | None:
     """What the catalog lets a tag be: its domain, and what it is when there is nothing to compute from."""
     domain, empty = tag.spec.domain, tag.spec.empty
-    if tag.values is not None:
+    if tag.values is not None and tag.type == TEXT:
         among = frozenset({*tag.values, *([] if empty is None else [str(empty)])})
         return Range(among=among)
     if domain is None or not tag.type.numeric:
@@ -107,14 +119,13 @@ def _segment(
     entry: Entry[Segment],
     tags: Mapping[str, ResolvedTag],
     scope: RuleScope,
-    domains: Mapping[str, Range],
     problems: list[Problem],
 ) -> ResolvedSegment:
     spec = entry.spec
     faults: list[Problem] = []
     rule = resolve_rule(spec.rule, scope, lambda said, place: faults.append(entry.problem(said, *place)), ("rule",))
     if not faults:
-        faults.extend(entry.problem(said, "rule") for said in never_holds(rule, domains))
+        faults.extend(entry.problem(said, "rule") for said in refusals(rule, tags))
     order = tuple(_orders(entry, scope, faults))
     caps = [cap.per for cap in spec.caps]
     for number, name in enumerate(caps):
@@ -240,7 +251,7 @@ def _order(found: Mapping[str, ResolvedSegment], problems: list[Problem]) -> lis
         problems.append(found[chain[0]].entry.problem(message, "rule"))
         return list(found)
     ordered: dict[str, None] = {}
-    waiting = list(reversed(found))
+    waiting = list(found)[::-1]
     while waiting:
         below = sorted(found[waiting[-1]].segments & found.keys() - ordered.keys(), reverse=True)
         if below:
