@@ -11,6 +11,7 @@ from valtag_assets.expression.never import Range, never_holds
 from valtag_assets.expression.parse import parse
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolved import (
+    PERSON,
     Ordered,
     ResolvedChannel,
     ResolvedScore,
@@ -123,6 +124,8 @@ def _segment(
 ) -> ResolvedSegment:
     spec = entry.spec
     faults: list[Problem] = []
+    if spec.code == PERSON:
+        faults.append(entry.problem(f"'{PERSON}' is the key of every audience: give this one another code", "code"))
     rule = resolve_rule(spec.rule, scope, lambda said, place: faults.append(entry.problem(said, *place)), ("rule",))
     if not faults:
         faults.extend(entry.problem(said, "rule") for said in refusals(rule, tags))
@@ -216,9 +219,12 @@ def exclusions(catalog: Catalog, scope: RuleScope) -> tuple[Member, ...]:
 def _with_exclusions(
     members: tuple[Member, ...], found: Mapping[str, ResolvedSegment], segment: ResolvedSegment
 ) -> ResolvedSegment:
-    """``segment`` with the project's exclusions, unless it is one of them or one of them is made of it."""
+    """``segment`` with the project's exclusions; without the segments among them if it is one of these, or if one
+    of these is made of it."""
     segments = [member.code for member in members if member.kind == "segment"]
-    if not members or segment.code in _below(found, segments):
+    if segment.code in _below(found, segments):
+        segments, members = [], tuple(member for member in members if member.kind == "list")
+    if not members:
         return segment
     return replace(
         segment,

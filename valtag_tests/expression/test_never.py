@@ -275,6 +275,12 @@ def test_a_chain_of_thousands_of_audiences_is_resolved(tmp_path: Path) -> None:
     assert problems(tmp_path, *rules, "age > 3") == []
 
 
+def test_an_audience_is_not_called_like_the_key_of_all(tmp_path: Path) -> None:
+    one = {"code": "person_id", "title": {"zh": "人", "en": "Person"}, "rule": "age > 3"}
+    (found,) = kit.problems(tmp_path, {**FILES, "segments/s.yaml": {"segments": [one]}})
+    assert found.startswith("segments/s.yaml:2: segments[person_id].code")
+
+
 @pytest.mark.parametrize(
     "more",
     [
