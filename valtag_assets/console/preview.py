@@ -17,9 +17,8 @@ from valtag_assets.engine.access import column_levels, may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.rules import column_inputs, rule_inputs
-from valtag_assets.expression.never import never_holds
 from valtag_assets.expression.resolve_rule import resolve_rule
-from valtag_assets.expression.resolve_segment import domain_of
+from valtag_assets.expression.resolve_segment import refusals
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.rule import ResolvedRule, columns_read
 from valtag_assets.expression.rule_text import read_rule, rule_data, spelt_out, write_rule
@@ -72,8 +71,7 @@ def rule_of(resolved: Resolved, text: str) -> tuple[Rule, ResolvedRule]:
         raise Mistake(f"{text}: {error}") from error
     rule = resolve_rule(written, resolved.rules, lambda said, _: faults.append(said))
     if not faults:
-        domains = {code: domain for code, tag in resolved.tags.items() if (domain := domain_of(tag)) is not None}
-        faults = never_holds(rule, domains)
+        faults = refusals(rule, resolved.tags)
     if faults:
         raise Mistake("\n".join(faults))
     return written, rule

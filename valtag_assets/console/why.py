@@ -1,7 +1,8 @@
 """``valtag segment why``: why a person is in an audience, or is not."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import count
@@ -88,7 +89,7 @@ def find_why(setting: Setting, person: str, code: str, as_of: date | None, role:
     numbered = list(leaves(segment.rule))
     holds = [row[f"_leaf{number}"] for number in range(len(numbered))]
     costs = [_distance(leaf, row, number) for number, leaf in enumerate(numbered)]
-    change = nearest_change(segment.rule, holds, costs)
+    change = nearest_change(segment.rule, holds, costs, list(map(_subject, numbered)))
     return Why(
         person=person,
         segment=code,
@@ -194,6 +195,11 @@ def _plain(value: Any) -> str:
     return "empty" if value is None else str(value)
 
 
+def _subject(leaf: ResolvedRule) -> str:
+    """The same for conditions that turn together: one said twice, and having done a thing and not having done it."""
+    return rule_meaning(replace(leaf, absent=False) if isinstance(leaf, Did) else leaf)
+
+
 def _distance(leaf: ResolvedRule, row: Mapping[str, Any], number: int) -> float:
     """How far the value is from the constant it is compared with, from 0 to 1; 1 where that can't be said."""
     pairs: list[tuple[Any, Any]] = []
@@ -204,7 +210,9 @@ def _distance(leaf: ResolvedRule, row: Mapping[str, Any], number: int) -> float:
     found = [
         abs(Decimal(str(seen)) - Decimal(str(wanted)))
         for seen, wanted in pairs
-        if isinstance(seen, int | float | Decimal) and isinstance(wanted, int | float | Decimal)
+        if isinstance(seen, int | float | Decimal)
+        and isinstance(wanted, int | float | Decimal)
+        and math.isfinite(seen)
     ]
     return float(min(found) / (1 + min(found))) if found else 1.0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import ibis
 import ibis.expr.types as ir
@@ -20,17 +20,24 @@ from valtag_assets.expression.rule import Event
 from valtag_assets.spec.event import Dates
 from valtag_assets.spec.types import DataType
 
+_EXACT = Context(prec=80)  # more digits than any amount and any number of a rule have
+
 
 def dates_span(dates: Dates, as_of: date) -> Span:
     """The local dates that ``dates`` means, seen from ``as_of``; nothing after it counts."""
     first, last = dates.first, dates.last
     if isinstance(first, int):
-        first = as_of - timedelta(days=first - 1)
+        first = _back(as_of, first - 1)
     elif isinstance(first, str):
         first = as_of.replace(day=1) if first == "month" else as_of.replace(month=1, day=1)
     if isinstance(last, int):
-        last = as_of - timedelta(days=last)
+        last = _back(as_of, last)
     return Span(first, as_of if last is None else min(last, as_of))
+
+
+def _back(day: date, days: int) -> date:
+    """So many days earlier, or the first date there is."""
+    return day - min(timedelta(days=days), day - date.min)
 
 
 def event_table(source: ResolvedSource, events: Mapping[str, Event], as_of: date) -> ibis.Table:
@@ -88,8 +95,13 @@ def compared(measure: ir.Value, event: Event) -> ir.BooleanValue:
     value: int | Decimal = event.value
     if kind.kind == "decimal":
         exact = Decimal(value)
-        unit = Decimal(1).scaleb(-(kind.scale or 0))
-        value = exact.quantize(unit, ROUND_CEILING if event.comparison == "at_least" else ROUND_FLOOR)
+        assert kind.precision is not None and kind.scale is not None
+        unit = Decimal(1).scaleb(-kind.scale)
+        rounding = ROUND_CEILING if event.comparison == "at_least" else ROUND_FLOOR
+        value = exact.quantize(unit, rounding, _EXACT)
+        if abs(value) >= 10 ** (kind.precision - kind.scale):
+            # Beyond every sum there can be.
+            return ibis.literal((value < 0) == (event.comparison == "at_least") and event.comparison != "exactly")
         if event.comparison == "exactly" and value != exact:
             return ibis.literal(False)  # no sum has so many decimals
     wanted = constant(value, kind)

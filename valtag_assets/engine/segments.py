@@ -121,10 +121,11 @@ def drawn_first(table: ibis.Table, seed: int, how_many: int) -> ibis.Table:
 def _order(table: ibis.Table, order: Sequence[Ordered], as_of: date) -> list[ir.Value]:
     """Who comes first: by each step, those without a value last; then by the person's id."""
     found: list[ir.Value] = []
-    for step in order:
-        value = compile_value(step.node, table, as_of)
+    for number, step in enumerate(order):
+        # Named, since two steps may order by the same.
+        value = compile_value(step.node, table, as_of).name(f"_by{number}")
         # Said in a column of its own: engines differ in where they put nulls.
-        found += [value.isnull(), value.desc() if step.descending else value.asc()]
+        found += [value.isnull().name(f"_none{number}"), value.desc() if step.descending else value.asc()]
     return [*found, table[PERSON].asc()]
 
 

@@ -1,9 +1,14 @@
 """The nearest change that would turn a rule's answer: the fewest conditions that would have to come out otherwise."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from valtag_assets.expression.rule import Joined, ResolvedRule
+
+# So many sets of conditions that hang together are tried: about a second.
+_TRIED = 20_000
 
 
 @dataclass(frozen=True)
@@ -14,14 +19,31 @@ class Change:
     to: bool
 
 
-def nearest_change(rule: ResolvedRule, holds: Sequence[bool], costs: Sequence[float]) -> tuple[Change, ...]:
+def nearest_change(
+    rule: ResolvedRule, holds: Sequence[bool], costs: Sequence[float], subjects: Sequence[Hashable] | None = None
+) -> tuple[Change, ...]:
     """What would have to change for ``rule`` to answer the opposite; of equally few changes the cheapest.
 
     ``holds`` and ``costs`` are in the order of ``leaves``; a cost says how far a condition is from its opposite,
-    from 0 (at once) to 1.
+    from 0 (at once) to 1. Leaves of one of ``subjects`` turn together (None: each by itself); then a change is
+    named once, and there is none where no change of a few would do.
     """
     leaves = zip(range(len(holds)), holds, costs, strict=True)
-    return _ways(rule, leaves)[not answer(rule, holds)][1]
+    if subjects is None or len(set(subjects)) == len(holds):
+        return _ways(rule, leaves)[not answer(rule, holds)][1]
+    first: dict[Hashable, int] = {}
+    for number, subject in enumerate(subjects):
+        first.setdefault(subject, number)
+    for many in range(1, len(first) + 1):
+        if math.comb(len(first), many) > _TRIED:
+            break
+        ways = sorted(combinations(first.items(), many), key=lambda way: sum(costs[number] for _, number in way))
+        for way in ways:
+            turned = {subject for subject, _ in way}
+            changed = [held != (subject in turned) for held, subject in zip(holds, subjects, strict=True)]
+            if answer(rule, changed) != answer(rule, holds):
+                return tuple(Change(number, not holds[number]) for _, number in way)
+    return ()
 
 
 Way = tuple[float, tuple[Change, ...]]

@@ -4,6 +4,7 @@ Each comparison of a value with a constant narrows what the value may be, along 
 once. What is reported is certain; what needs more than that (arithmetic over two tags, say) is not looked for.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -58,7 +59,7 @@ class Range:
         if how == "in":
             return replace(found, among=value if self.among is None else self.among & value)
         if whole and how in "<>":
-            value, how = (value // 1 + 1, ">=") if how == ">" else (-(-value // 1) - 1, "<=")
+            value, how = (math.floor(value) + 1, ">=") if how == ">" else (math.ceil(value) - 1, "<=")
         end = (value, how in (">=", "<="))
         if how in (">", ">="):
             better = self.low is None or (value, not end[1]) > (self.low[0], not self.low[1])
@@ -68,16 +69,18 @@ class Range:
 
 
 Known = Mapping[str, Range]
+# What can't be, one sentence each, and whether it is because of a tag's domain alone.
+Found = dict[str, bool]
 
 
 def never_holds(rule: ResolvedRule, domains: Known) -> list[str]:
     """What in ``rule`` can never hold, one sentence each. ``domains`` are the ranges of tags by code."""
-    found: list[str] = []
-    _checked(rule, {code: domains[code] for code in domains}, found)
-    return list(dict.fromkeys(found))
+    found: Found = {}
+    _checked(rule, domains, found)
+    return list(found)
 
 
-def _checked(rule: ResolvedRule, known: Known, found: list[str]) -> Known | None:
+def _checked(rule: ResolvedRule, known: Known, found: Found) -> Known | None:
     """``known`` and what ``rule`` adds to it; None if both can't be."""
     if isinstance(rule, Joined) and rule.how == "all":
         now: Known | None = _opposed(rule, known, found)
@@ -85,8 +88,12 @@ def _checked(rule: ResolvedRule, known: Known, found: list[str]) -> Known | None
             now = None if now is None else _checked(part, now, found)
         return now
     if isinstance(rule, Joined) and rule.how in ("any", "at_least"):
-        possible = [_checked(part, known, found) is not None for part in rule.rules]
-        return known if sum(possible) >= max(rule.least, 1) else None
+        below: Found = {}
+        possible = sum(_checked(part, known, below) is not None for part in rule.rules)
+        enough = possible >= max(rule.least, 1)
+        # A part may fail where another does not; but a value no tag can have is a mistake wherever it stands.
+        found.update((said, outside) for said, outside in below.items() if outside or not enough)
+        return known if enough else None
     if isinstance(rule, Condition):
         return _after(list(comparisons(rule.node)), meaning(rule.node), known, found)
     if isinstance(rule, Did):
@@ -98,7 +105,7 @@ def _checked(rule: ResolvedRule, known: Known, found: list[str]) -> Known | None
     return known
 
 
-def _opposed(rule: Joined, known: Known, found: list[str]) -> Known | None:
+def _opposed(rule: Joined, known: Known, found: Found) -> Known | None:
     """Refuse what must hold and must not hold at once."""
     held = {rule_meaning(part) for part in rule.rules}
     barred = {
@@ -108,11 +115,11 @@ def _opposed(rule: Joined, known: Known, found: list[str]) -> Known | None:
         for item in part.rules
     }
     both = sorted(held & barred)
-    found.extend(f"'{text}' must hold and must not hold: remove one of the two" for text in both)
+    found.update({f"'{text}' must hold and must not hold: remove one of the two": False for text in both})
     return None if both else known
 
 
-def _after(comparisons: list[tuple[str, str, Any, bool]], text: str, known: Known, found: list[str]) -> Known | None:
+def _after(comparisons: list[tuple[str, str, Any, bool]], text: str, known: Known, found: Found) -> Known | None:
     now = dict(known)
     for key, how, value, whole in comparisons:
         before = now.get(key, Range())
@@ -123,13 +130,15 @@ def _after(comparisons: list[tuple[str, str, Any, bool]], text: str, known: Know
         except TypeError:
             continue  # of types that are compared in another way (a timestamp with a day)
         if impossible:
-            found.append(_sentence(key, text, before))
+            found[_sentence(key, text, before)] = not before.because
             return None
         now[key] = replace(after, because=(*before.because, text) if text not in before.because else before.because)
     return now
 
 
 def _sentence(key: str, text: str, before: Range) -> str:
+    if before.because == (text,):
+        return f"'{text}' never holds: no value is both"
     if before.because:
         others = "' and '".join(before.because)
         return f"'{text}' never holds together with '{others}': change one of them, or join them by any"

@@ -11,6 +11,7 @@ from valtag_assets.expression.never import Range, never_holds
 from valtag_assets.expression.parse import parse
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolved import (
+    PERSON,
     Ordered,
     ResolvedChannel,
     ResolvedScore,
@@ -23,8 +24,10 @@ from valtag_assets.expression.rule import (
     Condition,
     Joined,
     Member,
+    ResolvedRule,
     columns_read,
     facts_read,
+    leaves,
     members_read,
     rule_meaning,
 )
@@ -32,6 +35,10 @@ from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.spec.catalog import Catalog, Entry
 from valtag_assets.spec.problem import Problem, did_you_mean
 from valtag_assets.spec.segment import Rule, Segment
+from valtag_assets.spec.types import TEXT
+
+# An engine plans a statement of so many in seconds; of ten times as many, in minutes.
+MOST_CONDITIONS = 2000
 
 
 def rule_scope(
@@ -57,10 +64,7 @@ def resolve_segments(
     problems: list[Problem],
 ) -> dict[str, ResolvedSegment]:
     """Every audience of the catalog, each after those it is made of. Mistakes go to ``problems``."""
-    domains = {code: domain for code, tag in tags.items() if (domain := domain_of(tag)) is not None}
-    found = {
-        code: _segment(catalog, entry, tags, scope, domains, problems) for code, entry in catalog.segments.items()
-    }
+    found = {code: _segment(catalog, entry, tags, scope, problems) for code, entry in catalog.segments.items()}
     problems.extend(_exclusion_faults(catalog, scope))
     excluded = exclusions(catalog, scope)
     found = {code: _with_exclusions(excluded, found, segment) for code, segment in found.items()}
@@ -86,10 +90,19 @@ def resolve_channels(catalog: Catalog, scope: RuleScope, problems: list[Problem]
     return found
 
 
-def domain_of(tag: ResolvedTag) -> Range | None:
+def refusals(rule: ResolvedRule, tags: Mapping[str, ResolvedTag]) -> list[str]:
+    """Why a rule is refused although every part of it is sound: it is too large, or can never hold."""
+    many = sum(1 for _ in leaves(rule))
+    if many > MOST_CONDITIONS:
+        return [f"has {many:,} conditions, more than {MOST_CONDITIONS:,}: write in (…), or upload a list of persons"]
+    found = {code: _domain_of(tags[code]) for code in columns_read(rule) if code in tags}
+    return never_holds(rule, {code: domain for code, domain in found.items() if domain is not None})
+
+
+def _domain_of(tag: ResolvedTag) -> Range | None:
     """What the catalog lets a tag be: its domain, and what it is when there is nothing to compute from."""
     domain, empty = tag.spec.domain, tag.spec.empty
-    if tag.values is not None and tag.type.kind == "text":
+    if tag.values is not None and tag.type == TEXT:
         among = frozenset({*tag.values, *([] if empty is None else [str(empty)])})
         return Range(among=among)
     if domain is None or not tag.type.numeric:
@@ -107,14 +120,15 @@ def _segment(
     entry: Entry[Segment],
     tags: Mapping[str, ResolvedTag],
     scope: RuleScope,
-    domains: Mapping[str, Range],
     problems: list[Problem],
 ) -> ResolvedSegment:
     spec = entry.spec
     faults: list[Problem] = []
+    if spec.code == PERSON:
+        faults.append(entry.problem(f"'{PERSON}' is the key of every audience: give this one another code", "code"))
     rule = resolve_rule(spec.rule, scope, lambda said, place: faults.append(entry.problem(said, *place)), ("rule",))
     if not faults:
-        faults.extend(entry.problem(said, "rule") for said in never_holds(rule, domains))
+        faults.extend(entry.problem(said, "rule") for said in refusals(rule, tags))
     order = tuple(_orders(entry, scope, faults))
     caps = [cap.per for cap in spec.caps]
     for number, name in enumerate(caps):
@@ -205,9 +219,12 @@ def exclusions(catalog: Catalog, scope: RuleScope) -> tuple[Member, ...]:
 def _with_exclusions(
     members: tuple[Member, ...], found: Mapping[str, ResolvedSegment], segment: ResolvedSegment
 ) -> ResolvedSegment:
-    """``segment`` with the project's exclusions, unless it is one of them or one of them is made of it."""
+    """``segment`` with the project's exclusions; without the segments among them if it is one of these, or if one
+    of these is made of it."""
     segments = [member.code for member in members if member.kind == "segment"]
-    if not members or segment.code in _below(found, segments):
+    if segment.code in _below(found, segments):
+        segments, members = [], tuple(member for member in members if member.kind == "list")
+    if not members:
         return segment
     return replace(
         segment,
@@ -240,12 +257,11 @@ def _order(found: Mapping[str, ResolvedSegment], problems: list[Problem]) -> lis
         problems.append(found[chain[0]].entry.problem(message, "rule"))
         return list(found)
     ordered: dict[str, None] = {}
-
-    def place(code: str) -> None:
-        for below in sorted(found[code].segments & found.keys() - ordered.keys()):
-            place(below)
-        ordered.setdefault(code)
-
-    for code in found:
-        place(code)
+    waiting = list(found)[::-1]
+    while waiting:
+        below = sorted(found[waiting[-1]].segments & found.keys() - ordered.keys(), reverse=True)
+        if below:
+            waiting += below
+        else:
+            ordered.setdefault(waiting.pop())
     return list(ordered)

@@ -148,12 +148,17 @@ def rule_meaning(rule: ResolvedRule) -> str:
     return f"sequence({', '.join([*stages, *_dates_clause(rule.dates)])})"
 
 
+def plain(number: int | float | Decimal) -> str:
+    """A number without exponent, as a rule's text has it."""
+    return format(Decimal(str(number)), "f")
+
+
 def _event_clauses(event: Event) -> Iterator[str]:
     yield event.fact
     if (event.measure, event.comparison, event.value) != ("times", "at_least", 1):
         of = "" if event.of is None else f"{event.measure}({meaning(event.of)}) "
         times = " times" if event.of is None else ""
-        yield f"{of}{event.comparison.replace('_', ' ')} {event.value}{times}"
+        yield f"{of}{event.comparison.replace('_', ' ')} {plain(event.value)}{times}"
     yield from _dates_clause(event.dates)
     if event.where is not None:
         yield f"where {meaning(event.where)}"

@@ -14,6 +14,7 @@ from typing import Any
 
 from valtag_assets.expression.errors import ExpressionError
 from valtag_assets.expression.reading import MAX_NESTING, take_out_literals
+from valtag_assets.expression.rule import plain
 from valtag_assets.spec.block import validated
 from valtag_assets.spec.event import COMPARISONS, PERIODS, Event, Period, StepEvent
 from valtag_assets.spec.segment import BRANCHES, Rule
@@ -21,7 +22,7 @@ from valtag_assets.spec.segment import BRANCHES, Rule
 WORDS = ("all", "any", "none", "at_least", "did", "did_not", "sequence", "in_segment", "in_list")
 _TOKEN = re.compile(r"[^\W\d]\w*|'\d+'|\d[\w.]*|[(),]|\S")
 _BOUND = re.compile(
-    r"(?:(sum|distinct)\s*\((.*)\)\s*)?(at least|at most|exactly)\s+(-?[\d.]+)(?:\s+times?)?", re.DOTALL
+    r"(?:(sum|distinct)\s*\((.*)\)\s*)?(at least|at most|exactly)\s+(-?\d{1,18}(?:\.\d+)?)(?:\s+times?)?", re.DOTALL
 )
 
 
@@ -148,7 +149,7 @@ class _Reader:
             data: dict[str, Any] = {word: tuple(self._rule_in(*part) for part in parts)}
         elif word == "at_least":
             count = self._slice(*parts[0])
-            if not count.isdigit():
+            if not (count.isdecimal() and len(count) < 10):
                 raise self._error("at_least(n, …) begins with how many of the conditions must hold:", parts[0][0])
             data = {"at_least": int(count), "of": tuple(self._rule_in(*part) for part in parts[1:])}
         elif word in ("in_segment", "in_list"):
@@ -224,7 +225,7 @@ class _Reader:
             known = "at least 3 times, sum(amount) at most 100, distinct(brand) exactly 2, within 30d, where …"
             raise self._error(f"a clause is one of: {known}; not", at)
         measure, of, comparison, number = found.groups()
-        value: int | float = int(number) if re.fullmatch(r"-?\d+", number) else float(number)
+        value: int | float = float(number) if "." in number else int(number)
         data: dict[str, Any] = {comparison.replace(" ", "_"): value}
         return data if measure is None else {**data, measure: of.strip()}
 
@@ -250,7 +251,11 @@ class _Reader:
         """Where each opening parenthesis closes."""
         waiting: list[int] = []
         found: dict[int, int] = {}
+        negations = 0
         for at, token in enumerate(self._tokens):
+            negations = negations + 1 if token.word == "not" else 0
+            if len(waiting) + negations > MAX_NESTING:
+                raise self._error(f"nested more than {MAX_NESTING} deep: make segments of its parts:", at)
             if token.text == "(":
                 waiting.append(at)
                 if len(waiting) > MAX_NESTING:
@@ -329,7 +334,7 @@ def _bound_text(event: Event) -> list[str]:
     if given is None:
         return []
     of = "" if event.of is None else f"{event.measure}({event.of}) "
-    return [f"{of}{given.replace('_', ' ')} {event.value}{' times' if event.measure == 'times' else ''}"]
+    return [f"{of}{given.replace('_', ' ')} {plain(event.value)}{' times' if event.measure == 'times' else ''}"]
 
 
 def _period_text(period: Period) -> list[str]:

@@ -6,7 +6,7 @@ finds none makes one for every audience whose inputs are there.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from valtag_assets.engine.segments import matches_expression
 from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolved import ResolvedSegment
 from valtag_assets.expression.rule import ResolvedRule, columns_read, members_read, rule_meaning
-from valtag_assets.graph.gates import Gate, Wanted, ask
+from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.tags import wanted_tags
 from valtag_assets.warehouse.derived import Derived
-from valtag_assets.warehouse.snapshot import TableRef
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 FOLDER = "matches"
 FILE = "matches.parquet"
@@ -51,24 +51,29 @@ def segment_tables(setting: Setting, segment: ResolvedSegment) -> dict[str, froz
 
 
 def find_matches(
-    setting: Setting, engine: Engine, segment: ResolvedSegment, as_of: date, among: Collection[str] | None
+    setting: Setting,
+    engine: Engine,
+    segment: ResolvedSegment,
+    as_of: date,
+    among: Collection[str] | None,
+    inputs: Mapping[str, Snapshot],
 ) -> Path | None:
     """The file of ``matches_table`` with the audience's column; None where working out its rule alone is right.
 
     ``among``: the audiences of this run (None: all). An audience made of other audiences is worked out alone,
-    when those are published.
+    when those are published. ``inputs``: the snapshots the audience is made from, whatever is published meanwhile.
     """
     if setting.full or _rests_on_others(segment):
         return None
-    own = _key(setting, segment, as_of)
+    own = _key(setting, segment.rule, as_of, inputs)
     folder = (FOLDER, str(as_of))
     for entry in setting.derived.entries(*folder):
         if entry.about["segments"].get(segment.code) == own:
             return entry.file(FILE)
-    peers = _peers(setting, as_of, among)
-    if segment.code not in peers or len(peers) == 1:
+    served, peers = _peers(setting, as_of, among)
+    if peers.get(segment.code) != own or len(peers) == 1:
         return None
-    return _make(setting, engine, as_of, peers, folder).file(FILE)
+    return _make(setting, engine, as_of, peers, served, folder).file(FILE)
 
 
 def all_memberships(setting: Setting, engine: Engine, as_of: date) -> Path | None:
@@ -95,35 +100,46 @@ def _rests_on_others(segment: ResolvedSegment) -> bool:
     return bool(members_read(segment.rule, "segment"))
 
 
-def _rule_gate(setting: Setting, rule: ResolvedRule, as_of: date) -> Gate:
-    return ask(setting.warehouse, wanted_by(setting, rule_inputs(setting.resolved, [rule]), as_of))
+def _key(setting: Setting, rule: ResolvedRule, as_of: date, inputs: Mapping[str, Snapshot]) -> str:
+    """The rule and those of ``inputs`` it reads."""
+    read = (PERSONS, *rule_inputs(setting.resolved, [rule]))
+    hashes = sorted((name, inputs[name].content_hash) for name in read)
+    return hashlib.sha256(repr((rule_meaning(rule), as_of, hashes)).encode()).hexdigest()
 
 
-def _key(setting: Setting, segment: ResolvedSegment, as_of: date) -> str | None:
-    """The rule and its inputs as they are served now; None while it must not be computed."""
-    gate = _rule_gate(setting, segment.rule, as_of)
-    if not gate.open:
-        return None
-    ids = sorted((name, snapshot.content_hash) for name, snapshot in gate.snapshots.items())
-    return hashlib.sha256(repr((rule_meaning(segment.rule), as_of, ids)).encode()).hexdigest()
+def _peers(
+    setting: Setting, as_of: date, among: Collection[str] | None
+) -> tuple[dict[str, Snapshot], dict[str, str]]:
+    """What is served now, and the audiences that can be worked out together from it, each with its key.
 
-
-def _peers(setting: Setting, as_of: date, among: Collection[str] | None) -> dict[str, str]:
-    """The audiences that can be worked out together now, each with its key."""
+    Everything is asked for once: what another run publishes meanwhile must not be mixed in.
+    """
+    rules = {
+        code: segment.rule
+        for code, segment in setting.resolved.segments.items()
+        if not _rests_on_others(segment) and (among is None or code in among)
+    }
+    gate = ask(setting.warehouse, wanted_by(setting, rule_inputs(setting.resolved, rules.values()), as_of))
+    served = dict(gate.snapshots)
     found = {}
-    for code, segment in setting.resolved.segments.items():
-        if not _rests_on_others(segment) and (among is None or code in among):
-            key = _key(setting, segment, as_of)
-            if key is not None:
-                found[code] = key
-    return found
+    for code, rule in rules.items():
+        read = rule_inputs(setting.resolved, [rule])
+        sound = all(name in served and not columns & served[name].held for name, columns in read.items())
+        if sound and PERSONS in served:
+            found[code] = _key(setting, rule, as_of, served)
+    return served, found
 
 
-def _make(setting: Setting, engine: Engine, as_of: date, keys: dict[str, str], folder: tuple[str, str]) -> Derived:
+def _make(
+    setting: Setting,
+    engine: Engine,
+    as_of: date,
+    keys: dict[str, str],
+    served: Mapping[str, Snapshot],
+    folder: tuple[str, str],
+) -> Derived:
     segments = [setting.resolved.segments[code] for code in keys]
-    inputs = rule_inputs(setting.resolved, [segment.rule for segment in segments])
-    gate = ask(setting.warehouse, wanted_by(setting, {name: frozenset() for name in inputs}, as_of))
-    files = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
+    files = {name: snapshot.files for name, snapshot in served.items()}
 
     def fill(into: Path) -> dict[str, object]:
         engine.write(matches_expression(setting.resolved, segments, as_of), files, into / FILE)

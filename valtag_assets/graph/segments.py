@@ -121,7 +121,7 @@ def segment_plan(
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
         target = into / "part-0.parquet"
         alone = segment_expression(resolved, segment, as_of)
-        matches = find_matches(setting, engine, segment, as_of, among)
+        matches = find_matches(setting, engine, segment, as_of, among, gate.snapshots)
         if matches is None:
             engine.write(alone, inputs, target)
         else:

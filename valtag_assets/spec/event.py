@@ -3,15 +3,16 @@
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 
 from valtag_assets.spec.block import Block, Code
 
 Measure = Literal["times", "sum", "distinct"]
 Comparison = Literal["at_least", "at_most", "exactly"]
-Number = int | float
+# Engines count in 64 bits; amounts have 18 digits before the point.
+_LIMIT = 10**18
 
 _DAYS = re.compile(r"([1-9]\d{0,4})d")
 _ENDS = {"mtd": "month", "ytd": "year"}
@@ -42,6 +43,16 @@ def read_end(written: Any) -> date | int:
         return date.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"'{text}' is neither days (30d) nor a date (2024-01-31)") from error
+
+
+def _number(written: Any) -> Any:
+    """A plain number; ValueError for what no engine can compare with (also yes and no, .inf, .nan)."""
+    if isinstance(written, bool) or not isinstance(written, int | float) or not abs(written) < _LIMIT:
+        raise ValueError(f"{str(written)[:40]} is no number of less than 19 digits")
+    return written
+
+
+Number = Annotated[int | float, BeforeValidator(_number)]
 
 
 class Period(Block):
@@ -88,6 +99,8 @@ class Period(Block):
             return Dates(first=int(found[1]))
         if self.before is not None:
             end = read_end(self.before)
+            if end == date.min:
+                raise ValueError(f"before {end}: there is no date before it")
             return Dates(last=end if isinstance(end, int) else date.fromordinal(end.toordinal() - 1))
         if self.between is not None:
             first, last = map(read_end, self.between)

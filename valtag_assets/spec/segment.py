@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from valtag_assets.spec.block import Block, Code, Title
 from valtag_assets.spec.event import Event, Sequence
 
+_MOST = 10**9  # persons; every engine takes such a limit
 BRANCHES = ("all", "any", "none", "of")
 
 
@@ -68,7 +69,7 @@ class Cap(Block):
     """At most so many members for each value of ``per``, the first by the segment's ``order``."""
 
     per: Code
-    at_most: int = Field(ge=1)
+    at_most: int = Field(ge=1, le=_MOST)
 
 
 class Sample(Block):
@@ -78,7 +79,7 @@ class Sample(Block):
     """
 
     share: float | None = Field(default=None, gt=0, le=1)
-    count: int | None = Field(default=None, ge=1)
+    count: int | None = Field(default=None, ge=1, le=_MOST)
     seed: int
 
     @model_validator(mode="after")
@@ -112,10 +113,10 @@ class Size(Block):
     both are below ``jump_from`` persons, any change is fine.
     """
 
-    min: int = Field(default=0, ge=0)
-    max: int | None = Field(default=None, ge=1)
-    jump: float = Field(default=3.0, ge=0)
-    jump_from: int = Field(default=100, ge=0)
+    min: int = Field(default=0, ge=0, le=_MOST)
+    max: int | None = Field(default=None, ge=1, le=_MOST)
+    jump: float = Field(default=3.0, ge=0, le=_MOST)
+    jump_from: int = Field(default=100, ge=0, le=_MOST)
 
     @field_validator("jump")
     @classmethod
@@ -123,6 +124,12 @@ class Size(Block):
         if 0 < jump <= 1:
             raise ValueError(f"jump {jump}: a factor above 1, or 0 for none")
         return jump
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "Size":
+        if self.max is not None and self.min > self.max:
+            raise ValueError(f"no size is at least {self.min} and at most {self.max}")
+        return self
 
 
 class Segment(Block):
@@ -140,7 +147,7 @@ class Segment(Block):
     used_for: tuple[str, ...] = ()
     rule: Rule
     order: tuple[str, ...] = ()
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=_MOST)
     caps: tuple[Cap, ...] = ()
     sample: Sample | None = None
     holdout: Holdout | None = None

@@ -39,3 +39,22 @@ def test_the_nearest_change_turns_the_answer_and_none_with_fewer_conditions_does
     assert turned(tuple(change.leaf for change in found))
     assert all(change.to != holds[change.leaf] for change in found)
     assert not any(turned(which) for many in range(len(found)) for which in combinations(range(size), many))
+
+
+@given(TREES, st.data())
+def test_conditions_that_turn_together_are_turned_together(rule: ResolvedRule, data: st.DataObject) -> None:
+    size = len(list(leaves(rule)))
+    subjects = data.draw(st.lists(st.integers(0, 2), min_size=size, max_size=size))
+    known = data.draw(st.lists(st.booleans(), min_size=3, max_size=3))
+    holds = [known[subject] for subject in subjects]
+    found = nearest_change(rule, holds, [0.5] * size, subjects)
+
+    def turned(which: tuple[int, ...]) -> bool:
+        changed = [held != (subject in which) for held, subject in zip(holds, subjects, strict=True)]
+        return answer(rule, changed) != answer(rule, holds)
+
+    ways = [which for many in range(1, 4) for which in combinations(sorted(set(subjects)), many) if turned(which)]
+    assert bool(found) == bool(ways)
+    if found:
+        assert turned(tuple(subjects[change.leaf] for change in found))
+        assert len(found) == len(ways[0])

@@ -79,3 +79,9 @@ def test_a_text_is_read_as_the_tree_it_stands_for(text: str, data: object) -> No
 def test_what_is_no_rule_is_refused_with_its_place(text: str, said: str) -> None:
     with pytest.raises(ExpressionError, match=re.escape(said)):
         read_rule(text)
+
+
+@pytest.mark.parametrize("number", [0.00001, -0.00001, 1e16, 123456789012345678, 0.1, 5])
+def test_a_number_of_any_size_is_written_as_it_is_read(number: float) -> None:
+    rule = Rule.model_validate({"did": {"fact": "orders", "sum": "amount", "at_least": number}})
+    assert read_rule(write_rule(rule)) == rule
