@@ -79,3 +79,13 @@ def test_a_text_is_read_as_the_tree_it_stands_for(text: str, data: object) -> No
 def test_what_is_no_rule_is_refused_with_its_place(text: str, said: str) -> None:
     with pytest.raises(ExpressionError, match=re.escape(said)):
         read_rule(text)
+
+
+def test_the_words_of_a_period_are_the_same_in_yaml() -> None:
+    for ends in (["60d", "30d"], ["2024-01-01", "2024-01-31"], ["90d", "2024-01-31"]):
+        words = Rule.model_validate({"did": {"fact": "orders", "between": " and ".join(ends)}})
+        assert words == Rule.model_validate({"did": {"fact": "orders", "between": ends}})
+        assert read_rule(write_rule(words)) == words
+    for wrong in ("60d", "60d and 30d and 10d", ["60d"], 60):
+        with pytest.raises(ValueError, match="between has two ends: 60d and 30d"):
+            Rule.model_validate({"did": {"fact": "orders", "between": wrong}})
