@@ -100,14 +100,14 @@ def run(
 def plan(catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json: Json = False) -> None:
     """Say what a run would compute and why, and which audiences a catalog change touches; computes nothing."""
     from valtag_assets.console.plan_view import print_plan
-    from valtag_assets.graph.as_of import choose_as_of
+    from valtag_assets.graph.as_of import choose_as_of, is_guess
 
     setting = open_setting(catalog, data)
     planned = _quiet("graph.planning").plan_run(setting, as_of or choose_as_of(setting))
     if as_json:
         print_json(planned.to_json())
     else:
-        print_plan(screen(), planned)
+        print_plan(screen(), planned, guessed=as_of is None and is_guess(setting))
 
 
 @app.command()

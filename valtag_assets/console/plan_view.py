@@ -14,12 +14,18 @@ from valtag_assets.graph.setting import Setting
 _FEW = 8
 
 
-def print_plan(console: Console, planned: Any) -> None:
-    """A ``graph.planning.Planned``: the tables that would be computed, then what that means for others."""
+def print_plan(console: Console, planned: Any, *, guessed: bool = False) -> None:
+    """A ``graph.planning.Planned``: the tables that would be computed, then what that means for others.
+
+    ``guessed``: a run would choose another as-of, once it has read the facts.
+    """
+    if guessed:
+        console.print("as-of: the last complete date of the facts, which a first run has yet to read")
     rows = [[step.table, "; ".join(step.why), tag_words(step.tags)] for step in planned.computed]
     kept = len(planned.steps) - len(rows)
     if rows:
-        console.print(table(f"Plan 计划, as-of {planned.as_of}", ["!table", "why", "tags"], rows))
+        title = "Plan 计划" if guessed else f"Plan 计划, as-of {planned.as_of}"
+        console.print(table(title, ["!table", "why", "tags"], rows))
     console.print(f"{len(rows)} of {len(planned.steps)} tables would be computed, {kept} kept", markup=False)
     _print_rest(console, planned)
 

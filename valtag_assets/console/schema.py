@@ -94,7 +94,13 @@ def _segment(keys: dict[str, Any], block: dict[str, Any]) -> None:
 def _event(keys: dict[str, Any], block: dict[str, Any]) -> None:
     if "same" in keys:
         keys["same"] = {"anyOf": [keys["same"], {"type": "string"}]}
+    _period(keys, block)
     _or_text(keys, block)
+
+
+def _period(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    if "between" in keys:
+        keys["between"] = {"anyOf": [*keys["between"]["anyOf"], {"type": "string"}]}
 
 
 def _rule(keys: dict[str, Any], block: dict[str, Any]) -> None:
@@ -124,5 +130,6 @@ _SHORT_FORMS = {
     "Segment": _segment,
     "Event": _event,
     "StepEvent": _event,
+    "Sequence": _period,
     "Project": _project,
 }

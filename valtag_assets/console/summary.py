@@ -13,6 +13,7 @@ from valtag_assets.expression.resolved import ResolvedCategory, ResolvedReport, 
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.report import Ran
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import TIMELESS
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
@@ -199,7 +200,7 @@ class _Summing:
     def _served(self, table: str) -> Snapshot | None:
         """The snapshot of this as-of, or of a table without one; None when the run did not get there."""
         ref = TableRef.parse(table)
-        as_of = None if ref.stage in ("clean", "identity", "quarantine") else self.ran.as_of
+        as_of = None if ref.stage in TIMELESS else self.ran.as_of
         return self.setting.warehouse.current(ref, as_of)
 
     def _good(self, table: str) -> Snapshot | None:
@@ -211,7 +212,7 @@ class _Summing:
         if snapshot is not None:
             return snapshot.verdicts
         ref = TableRef.parse(table)
-        as_of = None if ref.stage in ("clean", "identity") else self.ran.as_of
+        as_of = None if ref.stage in TIMELESS else self.ran.as_of
         attempt = self.setting.warehouse.last_attempt(ref, as_of) if table in self.outcomes else None
         return attempt.verdicts if attempt is not None else ()
 

@@ -44,7 +44,8 @@ class Seen:
 @dataclass(frozen=True)
 class Why:
     """A person and an audience. ``stopped``: why the person is not in although the rule holds; ``change``: the
-    nearest change that would turn the rule's answer; ``notes``: what else to know."""
+    nearest change that would turn the rule's answer, all of it together, none for who is kept out; ``notes``: what
+    else to know."""
 
     person: str
     segment: str
@@ -89,7 +90,9 @@ def find_why(setting: Setting, person: str, code: str, as_of: date | None, role:
     numbered = list(leaves(segment.rule))
     holds = [row[f"_leaf{number}"] for number in range(len(numbered))]
     costs = [_distance(leaf, row, number) for number, leaf in enumerate(numbered)]
-    change = nearest_change(segment.rule, holds, costs, list(map(_subject, numbered)))
+    # Who is kept out although the rule holds would not come in by another answer of the rule.
+    kept_out = row["_rule"] and not row["_member"]
+    change = () if kept_out else nearest_change(segment.rule, holds, costs, list(map(_subject, numbered)))
     return Why(
         person=person,
         segment=code,
@@ -268,7 +271,7 @@ def print_why(console: Console, found: Why) -> None:
     console.print(table("", ["condition 条件", "result 结果", "seen 所见"], rows))
     for line in found.stopped:
         console.print(Text(f"the rule holds, but {found.person} {line}", style="yellow"), soft_wrap=True)
-    for line in found.change:
-        console.print(Text(f"nearest change 最近的改变: {line}"), soft_wrap=True)
+    for number, line in enumerate(found.change):
+        console.print(Text(f"{'and 并且' if number else 'nearest change 最近的改变'}: {line}"), soft_wrap=True)
     for line in found.notes:
         console.print(Text(line, style="yellow"), soft_wrap=True)

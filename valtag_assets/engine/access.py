@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.persons import PERSON, STRANGER_COLUMNS, STRANGERS
+from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.expression.resolved import Resolved, ResolvedReport, ResolvedSource
 from valtag_assets.expression.rule import fields_read
 from valtag_assets.spec.block import ACCESS_LEVELS, Access
@@ -38,6 +39,11 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
     elif table.stage in ("clean", "merged") and table.name in resolved.sources:
         known |= field_levels(resolved, resolved.sources[table.name])
         known |= dict.fromkeys(("_file", "_row", "_into_file", "_into_row"), "internal")
+    elif table.stage == "segments" and table.name in resolved.segments:
+        known[HOLDOUT] = "internal"
+    elif table.key == STRANGERS:
+        # How many rows and keys each fact has of nobody: numbers, no keys.
+        known |= dict.fromkeys(STRANGER_COLUMNS, "internal")
     elif table.stage == "spread":
         known |= dict.fromkeys(("file", "field", "rows"), "internal")
     elif table.stage == "scores" and table.name in resolved.scores:

@@ -12,9 +12,11 @@ from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import PERSON, Resolved, ResolvedSource
+from valtag_assets.spec.types import INTEGER, TEXT
 
 PERSONS = "identity/persons"
 STRANGERS = "identity/strangers"
+STRANGER_COLUMNS = {"source": TEXT, "rows": INTEGER, "strangers": INTEGER, "keys": INTEGER}
 # The person of a clean row. Not ``person_id``: a source may have a field of that name. No code starts with _.
 OWNER = "_person"
 

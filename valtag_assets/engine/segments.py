@@ -18,6 +18,7 @@ from valtag_assets.spec.segment import Cap, Sample
 
 _DRAWN = "_drawn"
 _PLACE = "_place"
+_HELD_OUT = "holdout"
 # The first eight hexadecimal digits of a digest decide a draw: shares are met to 2**-32.
 _DIGITS = 8
 MATCHES = "matches"
@@ -54,8 +55,11 @@ def segment_expression(
         if spec.limit is not None:
             table = table.order_by(_order(table, segment.order, as_of)).limit(spec.limit)
         table = table.select(PERSON)
-    holdout = ibis.literal(False) if spec.holdout is None else _drawn(table, spec.holdout.seed, spec.holdout.share)
-    return table.mutate(**{HOLDOUT: holdout}).order_by(PERSON)
+    held_out = ibis.literal(False)
+    if spec.holdout is not None:
+        # A draw of its own: with the sample's, an audience sampled by the same seed would hold out its first members.
+        held_out = _drawn(table, f"{_HELD_OUT}:{spec.holdout.seed}", spec.holdout.share)
+    return table.mutate(**{HOLDOUT: held_out}).order_by(PERSON)
 
 
 def without(table: ibis.Table, members: Iterable[Member]) -> ibis.Table:
@@ -93,12 +97,12 @@ def changes_expression(segment: str, previous: str = "previous") -> ibis.Table:
     return entries.aggregate(entries=entries.count()).cross_join(exits.aggregate(exits=exits.count()))
 
 
-def _digest(table: ibis.Table, seed: int) -> ir.StringValue:
+def _digest(table: ibis.Table, seed: int | str) -> ir.StringValue:
     """A number between 0 and 1 for each person, the same for ever, as hexadecimal text."""
     return (ibis.literal(f"{seed}:") + table[PERSON]).hexdigest("md5")
 
 
-def _drawn(table: ibis.Table, seed: int, share: float) -> ir.BooleanValue:
+def _drawn(table: ibis.Table, seed: int | str, share: float) -> ir.BooleanValue:
     threshold = round(share * 16**_DIGITS)
     if threshold >= 16**_DIGITS:
         return ibis.literal(True)

@@ -37,6 +37,12 @@ def choose_as_of(setting: Setting) -> date:
     return last_complete_date(_last_events(setting), complete_after, setting.last_as_of())
 
 
+def is_guess(setting: Setting) -> bool:
+    """Whether ``choose_as_of`` has only the calendar to go by: there are facts, and none was read yet."""
+    facts = any(source.spec.kind == "fact" for source in setting.resolved.sources.values())
+    return facts and next(_last_events(setting), None) is None
+
+
 def _last_events(setting: Setting) -> Iterator[LastEvent]:
     for code, source in setting.resolved.sources.items():
         if source.spec.kind == "fact" and source.spec.time is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.engine.lists import lists_name
 from valtag_assets.engine.persons import PERSONS, STRANGERS, clean_name
 from valtag_assets.engine.reports import reports_name
 from valtag_assets.engine.rfm import scores_name
@@ -50,6 +51,9 @@ def served_tables(setting: Setting) -> Iterator[tuple[str, str]]:
     yield PERSONS, "on_change"
     if any(source.spec.kind == "fact" for source in resolved.sources.values()):
         yield STRANGERS, "on_change"
+    for code, source in resolved.sources.items():
+        if source.spec.kind == "list":
+            yield lists_name(code), "on_change"
     for code in resolved.categories:
         refresh = refresh_of(setting, code)
         yield tags_name(code), _policy(refresh.schedule, refresh.deadline, refresh.max_age)

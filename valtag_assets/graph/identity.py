@@ -5,7 +5,15 @@ from pathlib import Path
 import dagster as dg
 import ibis
 
-from valtag_assets.engine.persons import PERSON, PERSONS, STRANGERS, clean_name, population, strangers
+from valtag_assets.engine.persons import (
+    PERSON,
+    PERSONS,
+    STRANGER_COLUMNS,
+    STRANGERS,
+    clean_name,
+    population,
+    strangers,
+)
 from valtag_assets.engine.session import Engine
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Wanted, ask
@@ -15,11 +23,10 @@ from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.quality.plan import population_expectations, stranger_expectations
-from valtag_assets.spec.types import INTEGER, TEXT
+from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import TableRef
 
 GROUP = "3_identity"
-STRANGER_COLUMNS = {"source": TEXT, "rows": INTEGER, "strangers": INTEGER, "keys": INTEGER}
 
 
 def identity_assets(setting: Setting) -> list[dg.AssetsDefinition]:

@@ -22,6 +22,10 @@ def as_of_partitions(setting: Setting) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=project.start.isoformat(), timezone=project.timezone)
 
 
+# Tables of these stages hold for every as-of.
+TIMELESS = ("clean", "quarantine", "identity", "lists")
+
+
 def is_partitioned(refresh: Refresh) -> bool:
     """Daily categories are partitioned by as-of; the others hold the newest as-of they were asked for."""
     return refresh.schedule == "daily"

@@ -137,7 +137,7 @@ def unmatched_verdict(resolved: Resolved, source: ResolvedSource, ids: int, unma
         "expected": 0,
         "sample": [],
     }
-    return Verdict("unmatched", None, "warn", unmatched == 0, "nothing", ids, unmatched, detail)
+    return Verdict("unmatched", None, "warn", unmatched == 0, "nothing", unmatched, ids, detail)
 
 
 def _tag_expectations(

@@ -12,8 +12,6 @@ from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
 
-_TIMELESS = ("clean", "identity", "lists")
-
 
 @dataclass(frozen=True)
 class Found:

@@ -15,6 +15,7 @@ Comparison = Literal["at_least", "at_most", "exactly"]
 _LIMIT = 10**18
 
 _DAYS = re.compile(r"([1-9]\d{0,4})d")
+_AND = re.compile(r"\s+and\s+", re.IGNORECASE)
 _ENDS = {"mtd": "month", "ytd": "year"}
 COMPARISONS: tuple[Comparison, ...] = ("at_least", "at_most", "exactly")
 PERIODS = ("within", "before", "between", "since")
@@ -59,8 +60,8 @@ class Period(Block):
     """Which dates count: one of ``within``, ``before``, ``between``, ``since``, or none of them for ever.
 
     within 30d: the last 30 dates, the as-of included (also mtd, ytd). before 30d: more than 30 dates ago, older
-    than ``within 30d``. between [60d, 30d]: within 60d and before 30d. With dates: before 2024-01-01 leaves that
-    day out, between [2024-01-01, 2024-01-31] has both, since 2024-01-01 has it.
+    than ``within 30d``. between 60d and 30d, or [60d, 30d]: within 60d and before 30d. With dates: before 2024-01-01
+    leaves that day out, between 2024-01-01 and 2024-01-31 has both, since 2024-01-01 has it.
     """
 
     within: str | None = None
@@ -68,16 +69,23 @@ class Period(Block):
     between: tuple[str | date, str | date] | None = None
     since: date | None = None
 
-    @field_validator("before", "between", mode="before")
+    @field_validator("before", mode="before")
     @classmethod
     def _plain(cls, written: Any) -> Any:
         """Dates as dates, however they were written, so that equal periods are equal."""
-        if isinstance(written, list | tuple):
-            return [cls._plain(item) for item in written]
         try:
             return date.fromisoformat(written) if isinstance(written, str) else written
         except ValueError:
             return written.strip()
+
+    @field_validator("between", mode="before")
+    @classmethod
+    def _two_ends(cls, written: Any) -> Any:
+        """A list of two ends, or the words of the text form."""
+        ends = _AND.split(written.strip()) if isinstance(written, str) else written
+        if not isinstance(ends, list | tuple) or len(ends) != 2:
+            raise ValueError("between has two ends: 60d and 30d, or [2024-01-01, 2024-01-31]")
+        return [cls._plain(end) for end in ends]
 
     @model_validator(mode="after")
     def _one_period(self) -> "Period":

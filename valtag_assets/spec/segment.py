@@ -92,7 +92,8 @@ class Sample(Block):
 class Holdout(Block):
     """A share of the members that stays untouched, so that an effect can be measured; marked ``is_holdout``.
 
-    Audiences of one seed have the same persons in their holdouts.
+    Audiences of one seed have the same persons in their holdouts. The draw is another one than that of a
+    ``sample`` with the same seed.
     """
 
     share: float = Field(gt=0, lt=1)

@@ -75,4 +75,5 @@ def parse_type(text: str) -> DataType:
     if kind in SCALAR_KINDS and inside is None:
         return DataType(kind)  # type: ignore[arg-type]
     allowed = "text, integer, decimal(p,s), float, boolean, date, timestamp, list(text), list(integer)"
-    raise ValueError(f"unknown type '{text}'; types are {allowed}")
+    quotes = '; inside { } write it in quotes: type: "decimal(18,2)"' if text.startswith("decimal(") else ""
+    raise ValueError(f"unknown type '{text}'; types are {allowed}{quotes}")

@@ -160,3 +160,9 @@ def test_two_runs_at_once_are_refused(valtag: Valtag, ran: Shop) -> None:
         said = valtag("run", *ran.options)
     assert said.code == 1
     assert "another valtag run of shop is at work" in said.err
+
+
+def test_a_plan_before_the_first_run_names_no_date(valtag: Valtag, shop: Shop, served: Shop) -> None:
+    assert "a first run has yet to read" in valtag("plan", *shop.options).out
+    assert "as-of 2025-01-31" in valtag("plan", *shop.options, "--as-of", "2025-01-31").out
+    assert "yet to read" not in valtag("plan", *served.options).out

@@ -106,3 +106,12 @@ def test_a_changed_rule_is_not_explained_by_the_old_membership(valtag: Valtag, r
     ran.edit("segments/audiences.yaml", "order_count = 0", "order_count <= 0")
     found = valtag("segment", "why", "C001", "never_bought", *ran.options)
     assert found.code == 1 and "has changed since" in found.err
+
+
+def test_who_is_kept_out_of_an_audience_whose_rule_holds_is_told_of_no_change(valtag: Valtag, ran: Shop) -> None:
+    ran.edit("segments/audiences.yaml", "en: High value}", "en: High value}\n    limit: 1")
+    assert valtag("run", *ran.options).code == 0
+    valued = sorted(tags_of(ran).query("spend_tier == 'high'")["person_id"])
+    found = valtag("segment", "why", valued[-1], "high_value", *ran.options, "--json").json
+    assert found["rule_holds"] and not found["member"] and found["stopped"]
+    assert found["change"] == []

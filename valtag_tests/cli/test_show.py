@@ -105,3 +105,34 @@ def test_what_is_not_there_is_named(valtag: Valtag, served: Shop, shop: Shop) ->
     assert said.code == 1 and "did you mean 'steward'?" in said.err
     said = valtag("show", "tags/transaction", *shop.options)
     assert said.code == 1 and "run valtag run first" in said.err
+
+
+STAFF = """
+source: staff
+title: {zh: 员工, en: Staff}
+kind: list
+read: {path: data/staff.csv}
+person: number
+fields: [{name: number, type: text, required: true}]
+"""
+HALF = """
+  - code: half
+    title: {zh: 半数, en: Half}
+    rule: not in_list(staff)
+    holdout: {share: 0.5, seed: 1}
+"""
+
+
+def test_who_is_held_out_strangers_and_unknown_ids_of_a_list_are_told(valtag: Valtag, ran: Shop) -> None:
+    (ran.catalog / "sources/staff.yaml").write_text(STAFF, encoding="utf-8")
+    (ran.catalog / "data/staff.csv").write_text("number\nC001\nnobody\n", encoding="utf-8")
+    with (ran.catalog / "segments/audiences.yaml").open("a", encoding="utf-8") as file:
+        file.write(HALF)
+    said = valtag("run", *ran.options)
+    assert "lists/staff: unmatched: 1 of 2" in said.out
+    assert "lists/staff: warned: unmatched" in valtag("status", *ran.options).out
+    held_out = valtag("show", "segments/half", *ran.options, "--json").json
+    assert held_out["masked"] == []
+    assert {row["is_holdout"] for row in held_out["rows"]} == {True, False}
+    strangers = valtag("show", "identity/strangers", *ran.options, "--json").json
+    assert strangers["masked"] == [] and strangers["rows"][0]["source"] == "orders"

@@ -174,7 +174,7 @@ def test_caps_take_the_first_of_each_value_and_of_those_without_one(tmp_path: Pa
     assert [person for person, _ in found] == sorted(wanted)
 
 
-def drawn(seed: int, person: str) -> float:
+def drawn(seed: int | str, person: str) -> float:
     return int(hashlib.md5(f"{seed}:{person}".encode()).hexdigest()[:8], 16) / 16**8
 
 
@@ -196,10 +196,18 @@ def test_the_same_persons_are_held_out_whoever_else_is_in(tmp_path: Path) -> Non
     found = chosen(tmp_path / "a", CROWD, holdout={"share": 0.2, "seed": 3})
     assert len(found) == len(CROWD)
     assert {person for person, out in found if out} == {
-        row["person_id"] for row in CROWD if drawn(3, row["person_id"]) < 0.2
+        row["person_id"] for row in CROWD if drawn("holdout:3", row["person_id"]) < 0.2
     }
     fewer = chosen(tmp_path / "b", CROWD[50:120], holdout={"share": 0.2, "seed": 3})
     assert {person for person, out in fewer if out} == {p for p, out in found if out and "p050" <= p < "p120"}
+
+
+def test_the_holdout_of_a_sample_is_its_share_whatever_the_seeds(tmp_path: Path) -> None:
+    crowd = [{**CROWD[0], "person_id": f"p{number:04d}"} for number in range(2000)]
+    for name, sample in {"share": {"share": 0.2, "seed": 7}, "count": {"count": 400, "seed": 7}}.items():
+        found = chosen(tmp_path / name, crowd, sample=sample, holdout={"share": 0.2, "seed": 7})
+        assert 300 < len(found) < 500
+        assert 0.1 < sum(out for _, out in found) / len(found) < 0.3
 
 
 def write_members(path: Path, persons: list[str]) -> Path:

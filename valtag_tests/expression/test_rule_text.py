@@ -85,3 +85,13 @@ def test_what_is_no_rule_is_refused_with_its_place(text: str, said: str) -> None
 def test_a_number_of_any_size_is_written_as_it_is_read(number: float) -> None:
     rule = Rule.model_validate({"did": {"fact": "orders", "sum": "amount", "at_least": number}})
     assert read_rule(write_rule(rule)) == rule
+
+
+def test_the_words_of_a_period_are_the_same_in_yaml() -> None:
+    for ends in (["60d", "30d"], ["2024-01-01", "2024-01-31"], ["90d", "2024-01-31"]):
+        words = Rule.model_validate({"did": {"fact": "orders", "between": " and ".join(ends)}})
+        assert words == Rule.model_validate({"did": {"fact": "orders", "between": ends}})
+        assert read_rule(write_rule(words)) == words
+    for wrong in ("60d", "60d and 30d and 10d", ["60d"], 60):
+        with pytest.raises(ValueError, match="between has two ends: 60d and 30d"):
+            Rule.model_validate({"did": {"fact": "orders", "between": wrong}})

@@ -142,7 +142,8 @@ def test_an_audience_is_what_its_query_of_the_truth_gives(
 def test_the_held_out_are_those_whose_digest_says_so(mall: Published) -> None:
     members = mall.rows("segments/spring_top")
     draws = [
-        int(hashlib.md5(f"2026:{person}".encode()).hexdigest()[:8], 16) / 16**8 for person in members["person_id"]
+        int(hashlib.md5(f"holdout:2026:{person}".encode()).hexdigest()[:8], 16) / 16**8
+        for person in members["person_id"]
     ]
     assert list(members["is_holdout"]) == [draw < 0.1 for draw in draws]
     assert 0 < members["is_holdout"].sum() < len(members) / 3

@@ -66,6 +66,7 @@ def test_audiences_of_facts_lists_and_other_audiences_are_published(shop: Shop) 
     assert listed is not None and (listed.rows, listed.metrics["ids"], listed.metrics["unmatched"]) == (2, 3, 1)
     (warning,) = [verdict for verdict in listed.verdicts if verdict.check == "unmatched"]
     assert not warning.passed and warning.severity == "warn"
+    assert (warning.unexpected, warning.evaluated) == (1, 3)
 
 
 def test_exclusions_apply_to_every_audience_but_themselves(shop: Shop) -> None:

@@ -207,3 +207,8 @@ def test_a_constant_is_read_as_its_type(written: Any, kind: str, expected: Any) 
 def test_a_constant_that_does_not_fit_is_refused(written: Any, kind: str) -> None:
     with pytest.raises(ValueError, match="is no "):
         read_constant(written, parse_type(kind))
+
+
+def test_a_type_cut_at_its_comma_says_to_quote_it() -> None:
+    with pytest.raises(ValueError, match=r'in quotes: type: "decimal\(18,2\)"'):
+        parse_type("decimal(18")
