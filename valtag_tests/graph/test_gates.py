@@ -36,72 +36,67 @@ def test_sound_tables_publish_everything(shop: Shop) -> None:
     assert len(shop.rows("tags/transaction")) == 60
 
 
-def test_a_refused_source_keeps_the_last_good_tags_and_stops_what_reads_them(shop: Shop) -> None:
-    shop.run()
-    before = shop.served("tags/transaction")
-    shop.write(order_rows=poisoned_orders())
+def test_a_refused_source_keeps_the_last_good_tags_and_stops_what_reads_them(ran: Shop) -> None:
+    before = ran.served("tags/transaction")
+    ran.write(order_rows=poisoned_orders())
 
-    outcomes = shop.run()
+    outcomes = ran.run()
 
     assert outcomes["clean/orders"] == "refused"
-    assert "quarantined" in shop.reason("clean/orders")
+    assert "quarantined" in ran.reason("clean/orders")
     for table in ("tags/transaction", "scores/rfm", "segments/spenders", "segments/recent", "segments/quiet_women"):
         assert outcomes.get(table) in ("refused", None), table
     assert outcomes["segments/women"] in ("published", "reused")
     assert outcomes["segments/shanghai"] in ("published", "reused")
-    assert shop.served("tags/transaction") == before
+    assert ran.served("tags/transaction") == before
 
 
-def test_a_refused_source_stops_its_readers_in_later_runs_too(shop: Shop) -> None:
-    shop.run()
-    shop.write(order_rows=poisoned_orders())
-    shop.run()
+def test_a_refused_source_stops_its_readers_in_later_runs_too(ran: Shop) -> None:
+    ran.write(order_rows=poisoned_orders())
+    ran.run()
 
-    outcomes = shop.run(job=DERIVE)
+    outcomes = ran.run(job=DERIVE)
 
     assert outcomes["tags/transaction"] == "refused"
-    assert "clean/orders was refused" in shop.reason("tags/transaction")
+    assert "clean/orders was refused" in ran.reason("tags/transaction")
     assert "segments/spenders" not in outcomes or outcomes["segments/spenders"] == "refused"
     assert outcomes["segments/women"] == "reused"
 
 
-def test_one_run_of_everything_lets_attribute_audiences_go_on(shop: Shop) -> None:
-    shop.run()
-    shop.write(order_rows=poisoned_orders(), customer_rows=customers().assign(性别="女"))
+def test_one_run_of_everything_lets_attribute_audiences_go_on(ran: Shop) -> None:
+    ran.write(order_rows=poisoned_orders(), customer_rows=customers().assign(性别="女"))
 
-    outcomes = shop.run(job=REFRESH)
+    outcomes = ran.run(job=REFRESH)
 
     assert outcomes["clean/orders"] == "refused"
     assert outcomes["segments/women"] == "published"
-    assert len(shop.rows("segments/women")) == 60
+    assert len(ran.rows("segments/women")) == 60
     assert outcomes.get("segments/spenders") in (None, "refused")
 
 
-def test_a_tag_whose_level_jumps_is_held_and_so_are_its_readers_only(shop: Shop) -> None:
-    shop.run()
-    spenders = shop.served("segments/spenders")
-    shop.write(order_rows=inflated_orders())
+def test_a_tag_whose_level_jumps_is_held_and_so_are_its_readers_only(ran: Shop) -> None:
+    spenders = ran.served("segments/spenders")
+    ran.write(order_rows=inflated_orders())
 
-    outcomes = shop.run()
+    outcomes = ran.run()
 
     assert outcomes["tags/transaction"] == "published"
-    held = shop.served("tags/transaction")
+    held = ran.served("tags/transaction")
     assert held is not None
     assert held.held == {"total_spend", "total_spend_3d"}
     assert outcomes["segments/spenders"] == "refused"
     assert outcomes["scores/rfm"] == "refused"
-    assert "total_spend" in shop.reason("segments/spenders")
+    assert "total_spend" in ran.reason("segments/spenders")
     assert outcomes["segments/quiet_women"] in ("published", "reused")
-    assert shop.served("segments/spenders") == spenders
+    assert ran.served("segments/spenders") == spenders
 
 
-def test_a_poisoned_city_holds_exactly_the_segments_reading_city(shop: Shop) -> None:
-    shop.run()
-    shop.write(customer_rows=poisoned_cities())
+def test_a_poisoned_city_holds_exactly_the_segments_reading_city(ran: Shop) -> None:
+    ran.write(customer_rows=poisoned_cities())
 
-    outcomes = shop.run()
+    outcomes = ran.run()
 
-    held = shop.served("tags/attribute")
+    held = ran.served("tags/attribute")
     assert held is not None
     assert held.held == {"city"}
     assert outcomes["segments/shanghai"] == "refused"
@@ -121,67 +116,60 @@ def test_a_warning_holds_nothing(shop: Shop) -> None:
     assert set(outcomes.values()) == {"published"}
 
 
-def test_repaired_data_release_everything_without_manual_steps(shop: Shop) -> None:
-    shop.run()
-    shop.write(order_rows=poisoned_orders(), customer_rows=poisoned_cities())
-    shop.run()
-    shop.write()
+def test_repaired_data_release_everything_without_manual_steps(ran: Shop) -> None:
+    ran.write(order_rows=poisoned_orders(), customer_rows=poisoned_cities())
+    ran.run()
+    ran.write()
 
-    outcomes = shop.run()
+    outcomes = ran.run()
 
     assert set(outcomes.values()) <= {"published", "reused"}
-    assert shop.setting.warehouse.blocked(shop.served("tags/transaction").table, None) is None  # type: ignore[union-attr]
+    assert ran.setting.warehouse.blocked(ran.served("tags/transaction").table, None) is None  # type: ignore[union-attr]
 
 
-def test_nothing_is_recomputed_when_nothing_changed(shop: Shop) -> None:
-    shop.run()
-    assert set(shop.run().values()) == {"reused"}
+def test_nothing_is_recomputed_when_nothing_changed(ran: Shop) -> None:
+    assert set(ran.run().values()) == {"reused"}
 
 
-def test_rewording_the_catalog_recomputes_nothing(shop: Shop) -> None:
-    shop.run()
-    shop.files = {**FILES, "tags/attribute.yaml": FILES["tags/attribute.yaml"].replace("Gender", "Sex")}
-    shop.write()
-    assert set(shop.run().values()) == {"reused"}
+def test_rewording_the_catalog_recomputes_nothing(ran: Shop) -> None:
+    ran.files = {**FILES, "tags/attribute.yaml": FILES["tags/attribute.yaml"].replace("Gender", "Sex")}
+    ran.write()
+    assert set(ran.run().values()) == {"reused"}
 
 
-def test_a_changed_rule_recomputes_what_it_touches(shop: Shop) -> None:
-    shop.run()
+def test_a_changed_rule_recomputes_what_it_touches(ran: Shop) -> None:
     changed = FILES["segments/audiences.yaml"].replace("total_spend > 100", "total_spend > 10")
-    shop.files = {**FILES, "segments/audiences.yaml": changed}
-    shop.write()
-    outcomes = shop.run()
+    ran.files = {**FILES, "segments/audiences.yaml": changed}
+    ran.write()
+    outcomes = ran.run()
     assert [table for table, outcome in outcomes.items() if outcome == "published"] == ["segments/spenders"]
 
 
-def test_a_missing_source_file_is_refused_by_name_and_the_rest_goes_on(shop: Shop) -> None:
-    shop.run()
-    (shop.root / "catalog/data/orders.csv").unlink()
+def test_a_missing_source_file_is_refused_by_name_and_the_rest_goes_on(ran: Shop) -> None:
+    (ran.root / "catalog/data/orders.csv").unlink()
 
-    outcomes = shop.run()
+    outcomes = ran.run()
 
     assert outcomes["clean/orders"] == "refused"
-    assert "orders*.csv" in shop.reason("clean/orders")
+    assert "orders*.csv" in ran.reason("clean/orders")
     assert outcomes["tags/transaction"] == "refused"
     assert outcomes["segments/women"] == "reused"
 
 
-def test_a_vanished_column_is_refused_by_name(shop: Shop) -> None:
-    shop.run()
-    shop.write(customer_rows=customers().rename(columns={"城市": "City"}))
+def test_a_vanished_column_is_refused_by_name(ran: Shop) -> None:
+    ran.write(customer_rows=customers().rename(columns={"城市": "City"}))
 
-    outcomes = shop.run()
+    outcomes = ran.run()
 
     assert outcomes["clean/customers"] == "failed"
-    assert "城市" in shop.reason("clean/customers")
+    assert "城市" in ran.reason("clean/customers")
 
 
-def test_an_emptied_table_is_refused(shop: Shop) -> None:
-    shop.run()
-    shop.write(order_rows=orders().iloc[:0])
-    outcomes = shop.run()
+def test_an_emptied_table_is_refused(ran: Shop) -> None:
+    ran.write(order_rows=orders().iloc[:0])
+    outcomes = ran.run()
     assert outcomes["clean/orders"] == "refused"
-    assert "rows" in shop.reason("clean/orders")
+    assert "rows" in ran.reason("clean/orders")
 
 
 def test_the_gate_says_in_dagster_which_input_is_at_fault(shop: Shop) -> None:
@@ -200,27 +188,25 @@ def test_the_gate_says_in_dagster_which_input_is_at_fault(shop: Shop) -> None:
     assert sample
 
 
-def test_the_daily_job_leaves_on_demand_categories_alone_and_reads_their_newest(shop: Shop) -> None:
-    shop.run()
+def test_the_daily_job_leaves_on_demand_categories_alone_and_reads_their_newest(ran: Shop) -> None:
     next_day = AS_OF + timedelta(days=1)
 
-    outcomes = shop.run(next_day, job=DAILY)
+    outcomes = ran.run(next_day, job=DAILY)
 
     assert "tags/attribute" not in outcomes
     assert outcomes["segments/quiet_women"] == "published"
-    quiet = shop.served("segments/quiet_women", next_day)
-    attribute = shop.served("tags/attribute", AS_OF)
+    quiet = ran.served("segments/quiet_women", next_day)
+    attribute = ran.served("tags/attribute", AS_OF)
     assert quiet is not None
     assert attribute is not None
     assert quiet.inputs["tags/attribute"] == attribute.id
 
 
-def test_what_rests_on_a_refused_table_is_stale_in_the_health_table(shop: Shop) -> None:
-    shop.run()
-    shop.write(order_rows=poisoned_orders())
-    shop.run(job=INTAKE)
+def test_what_rests_on_a_refused_table_is_stale_in_the_health_table(ran: Shop) -> None:
+    ran.write(order_rows=poisoned_orders())
+    ran.run(job=INTAKE)
 
-    states = {row.table: row for row in table_health(shop.setting)}
+    states = {row.table: row for row in table_health(ran.setting)}
 
     assert states["clean/orders"].state == "refused, last good served"
     for table in ("tags/transaction", "scores/rfm", "segments/spenders", "segments/quiet_women"):
@@ -283,15 +269,14 @@ def test_a_held_tag_holds_every_tag_that_rests_on_it_in_any_category(shop: Shop)
     assert outcomes["segments/buyers"] in ("published", "reused")
 
 
-def test_a_held_level_is_never_what_the_repaired_one_is_measured_by(shop: Shop) -> None:
-    shop.run()
-    shop.write(order_rows=inflated_orders())
-    assert shop.run()["segments/spenders"] == "refused"
-    shop.write()
+def test_a_held_level_is_never_what_the_repaired_one_is_measured_by(ran: Shop) -> None:
+    ran.write(order_rows=inflated_orders())
+    assert ran.run()["segments/spenders"] == "refused"
+    ran.write()
 
-    outcomes = shop.run()
+    outcomes = ran.run()
 
-    repaired = shop.served("tags/transaction")
+    repaired = ran.served("tags/transaction")
     assert repaired is not None
     assert repaired.held == frozenset()
     assert outcomes["segments/spenders"] in ("published", "reused")
