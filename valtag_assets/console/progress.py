@@ -72,6 +72,7 @@ def table_titles(resolved: Resolved) -> dict[str, Title]:
     found = {f"clean/{code}": source.spec.title for code, source in resolved.sources.items()}
     found[PERSONS] = resolved.catalog.project.persons.title
     found[STRANGERS] = Title(zh="总体之外的行", en="Rows of strangers")
+    found |= {f"lists/{code}": source.spec.title for code, source in resolved.sources.items()}
     found |= {f"tags/{code}": entry.spec.title for code, entry in resolved.catalog.categories.items()}
     found |= {f"scores/{code}": score.spec.title for code, score in resolved.scores.items()}
     found |= {f"segments/{code}": segment.spec.title for code, segment in resolved.segments.items()}

@@ -95,6 +95,7 @@ def written(entry: Entry[Any], key: str, *more: str) -> str:
 
 
 def _outline(node: Any, depth: int) -> Iterator[str]:
+    """The lines of a block of YAML."""
     indent = "  " * depth
     if isinstance(node, Mapping):
         for key, value in node.items():
@@ -105,9 +106,8 @@ def _outline(node: Any, depth: int) -> Iterator[str]:
                 yield f"{indent}{key}: {value}"
     elif isinstance(node, list):
         for item in node:
-            if isinstance(item, Mapping | list):
-                yield from _outline(item, depth)
-            else:
-                yield f"{indent}{item}"
+            first, *rest = _outline(item, 0)
+            yield f"{indent}- {first}"
+            yield from (f"{indent}  {line}" for line in rest)
     else:
         yield f"{indent}{node}"

@@ -122,7 +122,7 @@ def test_values_of_a_dimension_not_for_everybody_are_in_the_table_alone(shop: Sh
 
 def test_an_audience_shows_its_rule_and_what_else_says_who_is_in_it(page: str) -> None:
     assert "<pre>total_spend &gt; 100\nlimit: 17</pre>" in page
-    assert "<pre>all:\n  gender = &#39;female&#39;\n  order_count_3d = 0</pre>" in page
+    assert "<pre>all:\n  - gender = &#39;female&#39;\n  - order_count_3d = 0</pre>" in page
 
 
 def test_nobody_is_named(shop: Shop, page: str) -> None:
