@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from valtag_assets.expression.resolved import ResolvedCategory, ResolvedTag
-from valtag_assets.graph.figures import BLUE, MOST_BARS, RED, history_figure, quantiles, svg, tidy
+from valtag_assets.graph.figures import BLUE, MOST_BARS, RED, quantiles, svg, tidy
 from valtag_assets.spec.score import Rfm
 from valtag_assets.warehouse.snapshot import Snapshot
 
@@ -95,11 +95,6 @@ def rfm_heat_map(rfm: Rfm, cells: Sequence[dict[str, Any]], currency: str) -> dg
 
 def _sum(cells: Sequence[dict[str, Any]], r: int, f: int, what: str) -> Any:
     return sum(cell[what] for cell in cells if cell["r"] == r and cell["f"] == f)
-
-
-def size_history(snapshots: Sequence[Snapshot]) -> dg.MetadataValue:
-    """Size of an audience per as-of; of several snapshots of one as-of, the newest."""
-    return _as_image(history_figure(snapshots), "size history")
 
 
 def _as_image(figure: Figure, alt: str) -> dg.MetadataValue:
