@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Person, Role
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
 
 
 def explain(
-    person: Annotated[str, typer.Argument(help="The person's id.")],
+    person: Person,
     tag: Annotated[str, typer.Argument(help="A tag, or a column of a score.")],
     catalog: Catalog = None,
     as_of: AsOf = None,

@@ -16,6 +16,14 @@ def local_date(text: str) -> date:
         raise typer.BadParameter(f"'{text}' is no date; write it as 2024-01-31") from error
 
 
+def whole_text(text: str) -> str:
+    """``text``, unless it holds what no text in a table can: NUL, or bytes that are no UTF-8."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise typer.BadParameter("it holds a character that no text has (NUL, or bytes that are no UTF-8)")
+    return text
+
+
+Person = Annotated[str, typer.Argument(parser=whole_text, metavar="PERSON", help="A person's id.")]
 Catalog = Annotated[
     str | None,
     typer.Option(

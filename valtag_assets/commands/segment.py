@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Person, Role
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
 
@@ -50,7 +50,7 @@ def rule(
 
 @segment_app.command()
 def why(
-    person: Annotated[str, typer.Argument(help="A person's id.")],
+    person: Person,
     segment: Annotated[str, typer.Argument(help="A saved audience.")],
     catalog: Catalog = None,
     as_of: AsOf = None,

@@ -32,6 +32,9 @@ def exit_code_of(error: BaseException) -> Exit:
     if isinstance(error, WarehouseError):
         _say(str(error))
         return Exit.FAULT
+    if isinstance(error, NotADirectoryError | IsADirectoryError | FileExistsError | PermissionError):
+        _say(f"can't use {error.filename}: {error.strerror}")
+        return Exit.FAULT
     _say(f"internal fault: {type(error).__name__}: {error}\nthe trace is in {_log(error)}")
     return Exit.FAULT
 
@@ -45,11 +48,15 @@ def log_faults(ran: Ran, log: Path) -> None:
 
 
 def _say(text: str) -> None:
-    screen(errors=True).print(Text(text, style="red"), soft_wrap=True)
+    # What was typed may hold bytes that are no UTF-8.
+    readable = text.encode("utf-8", "backslashreplace").decode()
+    screen(errors=True).print(Text(readable, style="red"), soft_wrap=True)
 
 
 def _log(error: BaseException) -> Path:
     """The trace in a file of its own: the data folder may be the very thing that failed."""
-    with tempfile.NamedTemporaryFile("w", prefix="valtag-", suffix=".log", delete=False, encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="valtag-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as file:
         file.writelines(traceback.format_exception(error))
     return Path(file.name)

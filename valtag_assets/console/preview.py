@@ -14,9 +14,10 @@ from rich.text import Text
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine import preview
 from valtag_assets.engine.access import column_levels, may_read, role_level
-from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.duckdb import open_duckdb, told
 from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.rules import column_inputs, rule_inputs
+from valtag_assets.engine.session import EngineError
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolve_segment import refusals
 from valtag_assets.expression.resolved import Resolved
@@ -25,6 +26,7 @@ from valtag_assets.expression.rule_text import read_rule, rule_data, spelt_out, 
 from valtag_assets.graph.gates import ask
 from valtag_assets.graph.matches import all_memberships, wanted_by
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import refuse_as_of
 from valtag_assets.spec.masking import MASK, mask_key
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.segment import Rule
@@ -88,11 +90,14 @@ def newest_as_of(setting: Setting) -> date:
 
 
 def preview_rule(setting: Setting, text: str, as_of: date | None, role: str | None) -> Preview:
-    """Evaluate ``text`` over what is published for ``as_of``. Raises Mistake, also when an input is held."""
+    """Evaluate ``text`` over what is published for ``as_of``. Raises Mistake, also when an input is held
+    or a run for that date would be refused (one that is not over has not all of its rows)."""
     resolved = setting.resolved
     written, rule = rule_of(resolved, text)
     level = role_level(resolved, role)
     as_of = as_of or newest_as_of(setting)
+    if refused := refuse_as_of(setting, as_of):
+        raise Mistake(f"this rule can't be answered: {refused}")
     rules: list[ResolvedRule] = [rule, *(channel.reachable for channel in resolved.channels.values())]
     rules += resolved.exclusions
     gate = ask(setting.warehouse, wanted_by(setting, rule_inputs(resolved, rules), as_of))
@@ -100,15 +105,10 @@ def preview_rule(setting: Setting, text: str, as_of: date | None, role: str | No
         raise Mistake("this rule can't be answered: " + "; ".join(gate.faults))
     inputs = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
     started = time.monotonic()
-    with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        file = Path(folder) / "found.parquet"
-        engine.write(preview.found_expression(resolved, rule, as_of), inputs, file)
-        found = {**inputs, preview.FOUND: [file]}
-        counted = engine.fetch(preview.counts(resolved), found).to_pylist()[0]
-        shown = engine.fetch(preview.examples(resolved, rule, EXAMPLES), found).to_pylist()
-        saved = all_memberships(setting, engine, as_of)
-        overlap = {**found, preview.MEMBERSHIPS: [saved]} if saved is not None else None
-        rows = engine.fetch(preview.overlaps(resolved), overlap).to_pylist() if overlap is not None else []
+    try:
+        counted, shown, rows = _answers(setting, rule, as_of, inputs)
+    except EngineError as error:
+        raise Mistake(f"this rule can't be computed: {error}") from error
     levels = _levels(resolved, rule)
     masked = sorted(name for name, own in levels.items() if not may_read(level, own))
     return Preview(
@@ -123,6 +123,23 @@ def preview_rule(setting: Setting, text: str, as_of: date | None, role: str | No
         masked=masked,
         milliseconds=round(1000 * (time.monotonic() - started)),
     )
+
+
+def _answers(
+    setting: Setting, rule: ResolvedRule, as_of: date, inputs: Mapping[str, Sequence[Path]]
+) -> tuple[dict[str, int], list[dict[str, Any]], list[dict[str, Any]]]:
+    """The row of ``counts``, those of ``examples`` and of ``overlaps``. EngineError where the engine has none."""
+    resolved = setting.resolved
+    with told(), open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
+        file = Path(folder) / "found.parquet"
+        engine.write(preview.found_expression(resolved, rule, as_of), inputs, file)
+        found = {**inputs, preview.FOUND: [file]}
+        counted = engine.fetch(preview.counts(resolved), found).to_pylist()[0]
+        shown = engine.fetch(preview.examples(resolved, rule, EXAMPLES), found).to_pylist()
+        saved = all_memberships(setting, engine, as_of)
+        overlap = {**found, preview.MEMBERSHIPS: [saved]} if saved is not None else None
+        rows = engine.fetch(preview.overlaps(resolved), overlap).to_pylist() if overlap is not None else []
+    return counted, shown, rows
 
 
 def _levels(resolved: Resolved, rule: ResolvedRule) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import ibis
 import pyarrow as pa
 from duckdb import ColumnExpression, ConstantExpression, StarExpression
 
-from valtag_assets.engine.session import Inputs, compile_sql, part_name
+from valtag_assets.engine.session import EngineError, Inputs, compile_sql, part_name
 from valtag_assets.spec.types import DataType, parse_type
 from valtag_assets.warehouse.quoting import quote
 
@@ -77,6 +77,15 @@ def open_duckdb(spill: Path | None = None) -> Iterator[DuckDBEngine]:
     """An engine on its own in-memory database, closed at the end."""
     with duckdb.connect(":memory:") as connection:
         yield DuckDBEngine(connection, spill)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """DuckDB's own errors as EngineError: a rule may ask for what can't be computed (a product too large, say)."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise EngineError(str(error)) from error
 
 
 def data_type(text: str) -> DataType:

@@ -209,6 +209,8 @@ def _literal(text: str, start: int) -> tuple[str, int]:
     value: list[str] = []
     at = start + 1
     while at < len(text):
+        if text[at] == "\0" or "\ud800" <= text[at] <= "\udfff":
+            raise ExpressionError(f"the character U+{ord(text[at]):04X} is in no text", at)
         if text[at] not in closers:
             value.append(text[at])
             at += 1

@@ -43,6 +43,12 @@ def test_a_preview_counts_what_a_rule_finds_and_names_nobody(valtag: Valtag, ser
         ("city = '上海'; drop table persons", "one expression only"),
         ("city = 'x'' or 1=1 --'", ""),
         ("", "is empty"),
+        ("at_least(²,age > 3,age > 4)", "begins with how many"),
+        ("did(orders, at least 1.2.3 times)", "a clause is one of"),
+        ("age > 1000000000000000000000000000000.5 and age < 3", "never holds"),
+        ("contains(city, '\0')", "is in no text"),
+        ("contains(city, '\ud800')", "is in no text"),
+        ("age * 9223372036854775807 > 1", "can't be computed"),
     ],
 )
 def test_a_rule_that_is_none_is_code_1_with_what_is_wrong(valtag: Valtag, served: Shop, rule: str, said: str) -> None:
@@ -85,6 +91,8 @@ def test_why_somebody_is_in_an_audience_or_not(valtag: Valtag, served: Shop) -> 
     ("person", "segment", "said"),
     [
         ("nobody'; --", "high_value", "is nobody"),
+        ("C001\0", "high_value", "a character that no text has"),
+        ("\ud800", "high_value", "a character that no text has"),
         ("C001", "high_valu", "did you mean 'high_value'?"),
     ],
 )
@@ -100,6 +108,11 @@ def test_an_as_of_that_was_never_published_is_code_1(valtag: Valtag, served: Sho
     assert found.code == 1 and "never published" in found.err
     asked = valtag("segment", "preview", "age > 3", *served.options, "--as-of", "2001-01-01")
     assert asked.code == 1 and "can't be answered" in asked.err
+
+
+def test_a_date_that_is_not_over_has_no_preview(valtag: Valtag, served: Shop) -> None:
+    asked = valtag("segment", "preview", "did_not(orders)", *served.options, "--as-of", "9999-12-31")
+    assert asked.code == 1 and "is not over" in asked.err
 
 
 def test_a_changed_rule_is_not_explained_by_the_old_membership(valtag: Valtag, ran: Shop) -> None:
