@@ -105,19 +105,10 @@ def preview_rule(setting: Setting, text: str, as_of: date | None, role: str | No
         raise Mistake("this rule can't be answered: " + "; ".join(gate.faults))
     inputs = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
     started = time.monotonic()
-    with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        file = Path(folder) / "found.parquet"
-        try:
-            with told():
-                engine.write(preview.found_expression(resolved, rule, as_of), inputs, file)
-        except EngineError as error:
-            raise Mistake(f"this rule can't be computed: {error}") from error
-        found = {**inputs, preview.FOUND: [file]}
-        counted = engine.fetch(preview.counts(resolved), found).to_pylist()[0]
-        shown = engine.fetch(preview.examples(resolved, rule, EXAMPLES), found).to_pylist()
-        saved = all_memberships(setting, engine, as_of)
-        overlap = {**found, preview.MEMBERSHIPS: [saved]} if saved is not None else None
-        rows = engine.fetch(preview.overlaps(resolved), overlap).to_pylist() if overlap is not None else []
+    try:
+        counted, shown, rows = _answers(setting, rule, as_of, inputs)
+    except EngineError as error:
+        raise Mistake(f"this rule can't be computed: {error}") from error
     levels = _levels(resolved, rule)
     masked = sorted(name for name, own in levels.items() if not may_read(level, own))
     return Preview(
@@ -132,6 +123,23 @@ def preview_rule(setting: Setting, text: str, as_of: date | None, role: str | No
         masked=masked,
         milliseconds=round(1000 * (time.monotonic() - started)),
     )
+
+
+def _answers(
+    setting: Setting, rule: ResolvedRule, as_of: date, inputs: Mapping[str, Sequence[Path]]
+) -> tuple[dict[str, int], list[dict[str, Any]], list[dict[str, Any]]]:
+    """The row of ``counts``, those of ``examples`` and of ``overlaps``. EngineError where the engine has none."""
+    resolved = setting.resolved
+    with told(), open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
+        file = Path(folder) / "found.parquet"
+        engine.write(preview.found_expression(resolved, rule, as_of), inputs, file)
+        found = {**inputs, preview.FOUND: [file]}
+        counted = engine.fetch(preview.counts(resolved), found).to_pylist()[0]
+        shown = engine.fetch(preview.examples(resolved, rule, EXAMPLES), found).to_pylist()
+        saved = all_memberships(setting, engine, as_of)
+        overlap = {**found, preview.MEMBERSHIPS: [saved]} if saved is not None else None
+        rows = engine.fetch(preview.overlaps(resolved), overlap).to_pylist() if overlap is not None else []
+    return counted, shown, rows
 
 
 def _levels(resolved: Resolved, rule: ResolvedRule) -> dict[str, Any]:

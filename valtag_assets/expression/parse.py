@@ -162,8 +162,8 @@ class _Builder:
                 raise ExpressionError(f"{written} is too large")
             return Literal(value, FLOAT)
         if match["fraction"] is None:
-            if int(written) > _LARGEST_INTEGER:
-                raise ExpressionError(f"{written} is too large for an integer ({_LARGEST_INTEGER})")
+            if len(written.lstrip("0")) > 19 or int(written) > _LARGEST_INTEGER:
+                raise ExpressionError(f"{written[:40]} is too large for an integer ({_LARGEST_INTEGER})")
             return Literal(int(written), INTEGER)
         scale = len(match["fraction"]) - 1
         precision = max(len(match["whole"].lstrip("0")) + scale, 1)

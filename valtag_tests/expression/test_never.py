@@ -255,6 +255,7 @@ def test_a_range_is_impossible_exactly_when_no_whole_number_fits(comparisons: li
         ({"did": {"fact": "orders", "at_least": True}}, "less than 19 digits"),
         ({"did": {"fact": "orders", "sum": "amount", "at_least": float("inf")}}, "less than 19 digits"),
         ({"did": {"fact": "orders", "sum": "amount", "at_most": float("nan")}}, "less than 19 digits"),
+        (f"age > {'9' * 5000}", "too large for an integer"),
         ("did(orders, before 0001-01-01)", "there is no date before it"),
         ("not " * 300 + "did(orders)", "nested more than 30 deep"),
         (" or ".join(["did(orders)"] * 2001), "has 2,001 conditions, more than 2,000"),
