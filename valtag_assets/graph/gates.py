@@ -17,13 +17,15 @@ from valtag_assets.warehouse.store import Warehouse
 class Wanted:
     """One input: its table, the as-of it must have (None: independent of time), the columns that are read.
 
-    ``or_before``: the newest earlier as-of will do (categories that are computed on demand).
+    ``or_before``: the newest earlier as-of will do (categories that are computed on demand). ``made_from``: a table
+    without as-of of which this one is only the matched keys; its refusal is this one's, which was not even tried.
     """
 
     table: str
     as_of: date | None = None
     columns: frozenset[str] = frozenset()
     or_before: bool = False
+    made_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ def ask(warehouse: Warehouse, wanted: Sequence[Wanted]) -> Gate:
     held: set[str] = set()
     for want in wanted:
         table = TableRef.parse(want.table)
-        blocked = warehouse.blocked(table, want.as_of)
+        refused, blocked = want.table, warehouse.blocked(table, want.as_of)
+        if blocked is None and want.made_from is not None:
+            refused, blocked = want.made_from, warehouse.blocked(TableRef.parse(want.made_from), None)
         snapshot = warehouse.current(table, want.as_of)
         if snapshot is None and want.or_before:
             snapshot = warehouse.latest(table, on_or_before=want.as_of)
         if blocked is not None:
-            faults.append(f"{want.table} was {blocked.outcome}: {blocked.reason}")
+            faults.append(f"{refused} was {blocked.outcome}: {blocked.reason}")
             continue
         if snapshot is None:
             when = f" {'at or before' if want.or_before else 'for'} {want.as_of}" if want.as_of else ""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 
-from valtag_assets.engine.persons import PERSONS
+from valtag_assets.engine.persons import PERSONS, clean_name
 from valtag_assets.engine.preview import memberships_expression
 from valtag_assets.engine.rules import column_inputs, rule_inputs, segments_name
 from valtag_assets.engine.segments import matches_expression
@@ -34,8 +34,10 @@ def wanted_by(setting: Setting, inputs: dict[str, frozenset[str]], as_of: date) 
         stage, code = name.split("/")
         if stage == "tags":
             found.append(wanted_tags(setting, code, as_of, columns))
+        elif stage == "lists":
+            found.append(Wanted(name, made_from=clean_name(code)))
         else:
-            found.append(Wanted(name, None if stage in ("clean", "lists") else as_of, columns))
+            found.append(Wanted(name, None if stage == "clean" else as_of, columns))
     return found
 
 

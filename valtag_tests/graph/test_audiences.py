@@ -1,6 +1,6 @@
 """Audiences made of facts, lists and other audiences, as the graph publishes and holds them."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -152,3 +152,24 @@ def test_one_statement_answers_for_all_audiences_of_a_run(shop: Shop) -> None:
     shop.full = True
     shop.run()
     assert {code: members(shop, code) for code in full} == full
+
+
+def test_a_list_that_can_not_be_read_holds_the_audiences_that_read_it_or_leave_it_out(shop: Shop) -> None:
+    write(
+        shop,
+        audience("others", "not in_list(staff)"),
+        audience("ladies", "gender = 'female'"),
+        project=PROJECT + "exclusions: {lists: [staff]}\n",
+    )
+    shop.run()
+    staff = shop.root / "catalog/data/staff.csv"
+    good = staff.read_text()
+    staff.write_text(good.replace("工号", "编号"))
+    before = AS_OF - timedelta(days=1)
+    outcomes = shop.run(before)
+    assert outcomes["clean/staff"] == "failed"
+    assert {outcomes["segments/others"], outcomes["segments/ladies"]} == {"refused"}
+    assert "clean/staff was failed" in shop.reason("segments/ladies")
+    staff.write_text(good)
+    outcomes = shop.run(before)
+    assert {outcomes["segments/others"], outcomes["segments/ladies"]} == {"published"}
