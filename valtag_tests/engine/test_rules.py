@@ -262,3 +262,25 @@ def test_an_absence_is_judged_when_its_days_are_over(tmp_path: Path, resolved: R
         for day in (date(2024, 3, 2), date(2024, 3, 3), date(2024, 3, 4))
     ]
     assert on_time == [False, True, True]
+
+
+@pytest.mark.parametrize("as_of", [date(1, 1, 1), date(100, 2, 28), AS_OF])
+def test_a_window_longer_than_the_calendar_begins_with_its_first_date(
+    tmp_path: Path, resolved: Resolved, as_of: date
+) -> None:
+    visits = [{"member": "a", "visited_on": date(1, 1, 1), "brand": "x", "label": None}]
+    rules = ["did(visits, within 99999d)", "did(visits, before 99999d)"]
+    found = evaluated(tmp_path, resolved, rules, replace(world_of([], visits), as_of=as_of))
+    assert found[0]["rule_0"] == (as_of < date(200, 1, 1))
+
+
+@pytest.mark.parametrize(("at_least", "holds_for"), [(10**17, []), (-(10**17), ["a", "b", "nobody", "陈"])])
+def test_a_sum_is_compared_with_what_no_sum_can_be(
+    tmp_path: Path, resolved: Resolved, at_least: int, holds_for: list[str]
+) -> None:
+    orders = [{"member": "a", "paid_at": datetime(2024, 2, 10), "amount": Decimal("9.99"), "ratio": 0.5}]
+    text = "round(ratio, 15) * 1.00000000000000000000001"
+    data = {"did": {"fact": "orders", "sum": "amount", "at_least": at_least}}
+    found = evaluated(tmp_path, resolved, [data, {"did": {**data["did"], "sum": text}}], world_of(orders, []))
+    for rule in ("rule_0", "rule_1"):
+        assert [person for person, row in zip(sorted(PERSONS_OF_TEST), found, strict=True) if row[rule]] == holds_for

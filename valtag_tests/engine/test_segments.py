@@ -165,6 +165,13 @@ def test_a_limit_takes_the_first_by_the_order_unknown_values_last(tmp_path: Path
     assert everybody == sorted(row["person_id"] for row in CROWD)
 
 
+def test_two_steps_of_an_order_may_look_at_the_same(tmp_path: Path) -> None:
+    order = ["age is null desc", "age desc", "age asc"]
+    found = [person for person, _ in chosen(tmp_path, CROWD, order=order, limit=100)]
+    unknown_first = sorted(by_age(CROWD), key=lambda person: CROWD[int(person[1:])]["age"] is not None)
+    assert found == sorted(unknown_first[:100])
+
+
 def test_caps_take_the_first_of_each_value_and_of_those_without_one(tmp_path: Path) -> None:
     found = chosen(tmp_path, CROWD, order="age desc", caps=[{"per": "city", "at_most": 7}], limit=20)
     kept = [

@@ -1,11 +1,14 @@
 """Audiences made of facts, lists and other audiences, as the graph publishes and holds them."""
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.graph.segments import segment_plan
 from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.graph.shop import AS_OF, PROJECT, Shop, customers, orders
 
@@ -173,3 +176,21 @@ def test_a_list_that_can_not_be_read_holds_the_audiences_that_read_it_or_leave_i
     staff.write_text(good)
     outcomes = shop.run(before)
     assert {outcomes["segments/others"], outcomes["segments/ladies"]} == {"published"}
+
+
+def test_an_audience_is_made_from_the_snapshots_it_records_whatever_is_published_meanwhile(
+    shop: Shop, tmp_path: Path
+) -> None:
+    write(shop, audience("buyers", "did(orders, within 3d)"), audience("others", "did(orders, within 2d)"))
+    shop.run()
+    before = members(shop, "buyers")
+    setting = shop.setting
+    plan = segment_plan(setting, setting.resolved.segments["buyers"], AS_OF)
+    few = orders()
+    shop.write(order_rows=few[few["customer_id"].isin(sorted(set(few["customer_id"]))[5:])])
+    shop.run()
+    assert members(shop, "buyers") < before
+    (tmp_path / "late").mkdir()
+    with open_duckdb() as engine:
+        plan.write(engine, tmp_path / "late")
+    assert set(pd.read_parquet(tmp_path / "late")["person_id"]) == before
