@@ -33,7 +33,7 @@ def exit_code_of(error: BaseException) -> Exit:
         _say(str(error))
         return Exit.FAULT
     if isinstance(error, NotADirectoryError | IsADirectoryError | FileExistsError | PermissionError):
-        _say(f"can't use {error.filename}: {error.strerror}")
+        _say(f"can't use {error.filename}: {error.strerror}\nthe trace is in {_log(error)}")
         return Exit.FAULT
     _say(f"internal fault: {type(error).__name__}: {error}\nthe trace is in {_log(error)}")
     return Exit.FAULT
