@@ -52,91 +52,91 @@ def everybody() -> set[str]:
     return set(customers()["顾客号"])
 
 
-def test_audiences_of_facts_lists_and_other_audiences_are_published(shop: Shop) -> None:
+def test_audiences_of_facts_lists_and_other_audiences_are_published(ran: Shop) -> None:
     write(
-        shop,
+        ran,
         audience("lapsed", "did_not(orders, within 3d)"),
         audience("staff_too", "in_list(staff)"),
         audience("others", "not in_segment(lapsed) and not in_list(staff)"),
     )
-    outcomes = shop.run()
+    outcomes = ran.run()
     assert outcomes["lists/staff"] == "published"
     lapsed = everybody() - buyers(3)
-    assert members(shop, "lapsed") == lapsed
-    assert members(shop, "staff_too") == {"C001", "C002"}
-    assert members(shop, "others") == everybody() - lapsed - {"C001", "C002"}
-    listed = shop.served("lists/staff", None)
+    assert members(ran, "lapsed") == lapsed
+    assert members(ran, "staff_too") == {"C001", "C002"}
+    assert members(ran, "others") == everybody() - lapsed - {"C001", "C002"}
+    listed = ran.served("lists/staff", None)
     assert listed is not None and (listed.rows, listed.metrics["ids"], listed.metrics["unmatched"]) == (2, 3, 1)
     (warning,) = [verdict for verdict in listed.verdicts if verdict.check == "unmatched"]
     assert not warning.passed and warning.severity == "warn"
     assert (warning.unexpected, warning.evaluated) == (1, 3)
 
 
-def test_exclusions_apply_to_every_audience_but_themselves(shop: Shop) -> None:
+def test_exclusions_apply_to_every_audience_but_themselves(ran: Shop) -> None:
     write(
-        shop,
+        ran,
         audience("barred", "city = '成都' and in_segment(deeper)"),
         audience("deeper", "gender = 'female'"),
         project=PROJECT + "exclusions: {lists: [staff], segments: [barred]}\n",
     )
-    shop.run()
+    ran.run()
     table = customers()
     female = set(table[table["性别"] == "女"]["顾客号"]) - {"C001", "C002"}
     barred = female & set(table[table["城市"] == "成都"]["顾客号"])
     # A list is in no audience; of these two the barred are made.
-    assert members(shop, "deeper") == female
-    assert members(shop, "barred") == barred
-    assert members(shop, "women") == female - barred
+    assert members(ran, "deeper") == female
+    assert members(ran, "barred") == barred
+    assert members(ran, "women") == female - barred
 
 
-def test_a_waterfall_puts_everybody_into_one_audience_of_its_set(shop: Shop) -> None:
+def test_a_waterfall_puts_everybody_into_one_audience_of_its_set(ran: Shop) -> None:
     write(
-        shop,
+        ran,
         audience("third", "true", waterfall={"set": "spring", "priority": 3}),
         audience("second", "gender = 'female'", waterfall={"set": "spring", "priority": 2}),
         audience(
             "first", "city = '上海'", limit=5, order="total_spend desc", waterfall={"set": "spring", "priority": 1}
         ),
     )
-    shop.run()
-    first, second, third = (members(shop, code) for code in ("first", "second", "third"))
+    ran.run()
+    first, second, third = (members(ran, code) for code in ("first", "second", "third"))
     table = customers()
     assert len(first) == 5 and first <= set(table[table["城市"] == "上海"]["顾客号"])
     assert second == set(table[table["性别"] == "女"]["顾客号"]) - first
     assert third == everybody() - first - second
 
 
-def test_a_membership_that_jumps_is_held_and_the_last_good_one_stays(shop: Shop) -> None:
+def test_a_membership_that_jumps_is_held_and_the_last_good_one_stays(ran: Shop) -> None:
     small = {"jump": 1.5, "jump_from": 5}
     write(
-        shop,
+        ran,
         audience("recent_buyers", "did(orders, within 3d)", size=small),
         audience("rest", "not in_segment(recent_buyers)"),
     )
     yesterday = date(2024, 3, 9)
-    shop.run(yesterday)
-    before = members(shop, "recent_buyers", yesterday)
+    ran.run(yesterday)
+    before = members(ran, "recent_buyers", yesterday)
     rows = orders()
     lost = rows[pd.to_datetime(rows["ordered_at"]).dt.date < date(2024, 3, 8)].head(len(rows))
     few = rows[rows["customer_id"].isin(sorted(before)[: len(before) // 3])]
-    shop.write(order_rows=pd.concat([lost, few]).drop_duplicates("order_id"))
-    outcomes = shop.run()
+    ran.write(order_rows=pd.concat([lost, few]).drop_duplicates("order_id"))
+    outcomes = ran.run()
     assert outcomes["segments/recent_buyers"] == "refused"
     assert "segments/rest" not in outcomes  # not even tried
-    assert shop.served("segments/recent_buyers") is None
-    assert members(shop, "recent_buyers", yesterday) == before
-    attempt = shop.setting.warehouse.blocked(TableRef("segments", "recent_buyers"), AS_OF)
+    assert ran.served("segments/recent_buyers") is None
+    assert members(ran, "recent_buyers", yesterday) == before
+    attempt = ran.setting.warehouse.blocked(TableRef("segments", "recent_buyers"), AS_OF)
     assert attempt is not None and "size" in str(attempt.reason)
     # The rule itself may change what it finds: then there is nothing to compare with.
-    write(shop, audience("recent_buyers", "did(orders, within 2d)", size=small), audience("rest", "true"))
-    assert shop.run()["segments/recent_buyers"] == "published"
+    write(ran, audience("recent_buyers", "did(orders, within 2d)", size=small), audience("rest", "true"))
+    assert ran.run()["segments/recent_buyers"] == "published"
 
 
-def test_a_refused_fact_holds_the_audiences_that_read_it(shop: Shop) -> None:
-    write(shop, audience("lapsed", "did_not(orders, within 3d)"))
-    shop.run()
-    shop.write(order_rows=orders().head(2))
-    outcomes = shop.run()
+def test_a_refused_fact_holds_the_audiences_that_read_it(ran: Shop) -> None:
+    write(ran, audience("lapsed", "did_not(orders, within 3d)"))
+    ran.run()
+    ran.write(order_rows=orders().head(2))
+    outcomes = ran.run()
     assert outcomes["clean/orders"] == "refused"
     assert outcomes["segments/lapsed"] == "refused"
     assert outcomes["segments/women"] in ("reused", "published")
@@ -157,24 +157,24 @@ def test_one_statement_answers_for_all_audiences_of_a_run(shop: Shop) -> None:
     assert {code: members(shop, code) for code in full} == full
 
 
-def test_a_list_that_can_not_be_read_holds_the_audiences_that_read_it_or_leave_it_out(shop: Shop) -> None:
+def test_a_list_that_can_not_be_read_holds_the_audiences_that_read_it_or_leave_it_out(ran: Shop) -> None:
     write(
-        shop,
+        ran,
         audience("others", "not in_list(staff)"),
         audience("ladies", "gender = 'female'"),
         project=PROJECT + "exclusions: {lists: [staff]}\n",
     )
-    shop.run()
-    staff = shop.root / "catalog/data/staff.csv"
+    ran.run()
+    staff = ran.root / "catalog/data/staff.csv"
     good = staff.read_text()
     staff.write_text(good.replace("工号", "编号"))
     before = AS_OF - timedelta(days=1)
-    outcomes = shop.run(before)
+    outcomes = ran.run(before)
     assert outcomes["clean/staff"] == "failed"
     assert {outcomes["segments/others"], outcomes["segments/ladies"]} == {"refused"}
-    assert "clean/staff was failed" in shop.reason("segments/ladies")
+    assert "clean/staff was failed" in ran.reason("segments/ladies")
     staff.write_text(good)
-    outcomes = shop.run(before)
+    outcomes = ran.run(before)
     assert {outcomes["segments/others"], outcomes["segments/ladies"]} == {"published"}
 
 

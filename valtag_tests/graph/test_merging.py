@@ -45,33 +45,29 @@ def test_a_daily_category_of_masters_alone_has_nothing_to_merge_and_is_told_to_d
     assert "tags__attribute" in told
 
 
-def test_without_tiles_and_checkpoints_the_same_table_is_made(shop: Shop) -> None:
-    shop.write()
-    shop.run()
-    first = shop.served(TAGS)
+def test_without_tiles_and_checkpoints_the_same_table_is_made(ran: Shop) -> None:
+    first = ran.served(TAGS)
     for stage in ("tiles", "checkpoints"):
-        shutil.rmtree(shop.root / "data/warehouse/shop" / stage)
-    shop.full = True
-    shop.run()
-    assert not entries(shop, "tiles"), "a full run reads the clean rows alone"
-    shop.full = False
-    shop.run(AS_OF - timedelta(days=1))
-    shop.run()
-    again = shop.served(TAGS)
+        shutil.rmtree(ran.root / "data/warehouse/shop" / stage)
+    ran.full = True
+    ran.run()
+    assert not entries(ran, "tiles"), "a full run reads the clean rows alone"
+    ran.full = False
+    ran.run(AS_OF - timedelta(days=1))
+    ran.run()
+    again = ran.served(TAGS)
     assert first is not None and again is not None
     assert again.content_hash == first.content_hash
 
 
-def test_a_vacuum_removes_tiles_of_tags_and_rows_that_are_no_more(shop: Shop) -> None:
-    shop.write()
-    shop.run()
-    kept = entries(shop, "tiles")
-    assert run_vacuum(shop.setting).removed == ()
-    left = shop.root / "data/warehouse/shop/tiles/orders.rows.000000000000/columns"
+def test_a_vacuum_removes_tiles_of_tags_and_rows_that_are_no_more(ran: Shop) -> None:
+    kept = entries(ran, "tiles")
+    assert run_vacuum(ran.setting).removed == ()
+    left = ran.root / "data/warehouse/shop/tiles/orders.rows.000000000000/columns"
     left.mkdir(parents=True)
     (left / "about.json").write_text('{"files": {}, "ids": ["count_x"], "recipe": 1}')
-    dry = run_vacuum(shop.setting, dry_run=True)
+    dry = run_vacuum(ran.setting, dry_run=True)
     assert dry.removed == (left.parent,) and left.exists()
-    done = run_vacuum(shop.setting)
+    done = run_vacuum(ran.setting)
     assert done.removed_bytes > 0 and not left.exists()
-    assert entries(shop, "tiles") == kept
+    assert entries(ran, "tiles") == kept

@@ -32,13 +32,11 @@ def test_before_the_first_run_everything_is_computed_and_nothing_is_called_a_cha
     assert why(plan, "clean/orders") == "never published"
 
 
-def test_after_a_run_nothing_would_be_computed_and_planning_writes_nothing(shop: Shop) -> None:
-    shop.write()
-    shop.run()
-    before = sorted(path for path in (shop.root / "data").rglob("*"))
-    plan = planned(shop)
+def test_after_a_run_nothing_would_be_computed_and_planning_writes_nothing(ran: Shop) -> None:
+    before = sorted(path for path in (ran.root / "data").rglob("*"))
+    plan = planned(ran)
     assert plan.computed == []
-    assert sorted(path for path in (shop.root / "data").rglob("*")) == before
+    assert sorted(path for path in (ran.root / "data").rglob("*")) == before
 
 
 def test_a_new_day_computes_what_depends_on_the_day(shop: Shop) -> None:
@@ -54,11 +52,9 @@ def test_a_new_day_computes_what_depends_on_the_day(shop: Shop) -> None:
     assert why(plan, "tags/transaction") == f"not yet published for {AS_OF}"
 
 
-def test_a_changed_tag_names_its_tiles_and_the_audiences_it_touches(shop: Shop) -> None:
-    shop.write()
-    shop.run()
-    edit(shop, "tags/transaction.yaml", "agg: sum, of: amount}", "agg: sum, of: amount, where: amount > 20}")
-    plan = planned(shop)
+def test_a_changed_tag_names_its_tiles_and_the_audiences_it_touches(ran: Shop) -> None:
+    edit(ran, "tags/transaction.yaml", "agg: sum, of: amount}", "agg: sum, of: amount, where: amount > 20}")
+    plan = planned(ran)
     assert plan.catalog_changed
     step = next(step for step in plan.steps if step.table == "tags/transaction")
     assert set(step.tags.changed) == {"total_spend", "total_spend_3d"}
@@ -69,45 +65,37 @@ def test_a_changed_tag_names_its_tiles_and_the_audiences_it_touches(shop: Shop) 
     assert "rests on tags/transaction" in why(plan, "scores/rfm")
 
 
-def test_what_was_planned_is_what_is_done(shop: Shop) -> None:
-    shop.write()
-    shop.run()
-    edit(shop, "segments/audiences.yaml", "total_spend > 100", "total_spend > 90")
-    plan = planned(shop)
+def test_what_was_planned_is_what_is_done(ran: Shop) -> None:
+    edit(ran, "segments/audiences.yaml", "total_spend > 100", "total_spend > 90")
+    plan = planned(ran)
     assert [step.table for step in plan.computed] == ["segments/spenders"]
-    done = shop.run()
+    done = ran.run()
     assert {table for table, outcome in done.items() if outcome == "published"} == {"segments/spenders"}
 
 
-def test_rewording_a_title_changes_nothing(shop: Shop) -> None:
-    shop.write()
-    shop.run()
-    edit(shop, "tags/transaction.yaml", "累计消费金额", "消费总额")
-    assert planned(shop).computed == []
+def test_rewording_a_title_changes_nothing(ran: Shop) -> None:
+    edit(ran, "tags/transaction.yaml", "累计消费金额", "消费总额")
+    assert planned(ran).computed == []
 
 
-def test_new_rows_compute_what_rests_on_them(shop: Shop) -> None:
-    shop.write()
-    shop.run()
+def test_new_rows_compute_what_rests_on_them(ran: Shop) -> None:
     rows = orders()
     rows.loc[0, "amount"] = "55.55"
-    shop.write(order_rows=rows)
-    plan = planned(shop)
+    ran.write(order_rows=rows)
+    plan = planned(ran)
     assert why(plan, "clean/orders") == "its inputs have changed"
     assert actions(plan)["tags/attribute"] == "keep"
     assert actions(plan)["segments/women"] == "keep"
     assert actions(plan)["segments/spenders"] == "compute"
 
 
-def test_a_full_run_computes_everything_again_to_equal_content(shop: Shop) -> None:
-    shop.write()
-    shop.run()
-    before = hashes(shop)
-    shop.full = True
-    assert {step.action for step in planned(shop).steps} == {"compute"}
-    done = shop.run()
+def test_a_full_run_computes_everything_again_to_equal_content(ran: Shop) -> None:
+    before = hashes(ran)
+    ran.full = True
+    assert {step.action for step in planned(ran).steps} == {"compute"}
+    done = ran.run()
     assert set(done.values()) == {"published"}
-    assert hashes(shop) == before
+    assert hashes(ran) == before
 
 
 def hashes(shop: Shop) -> dict[str, str]:
