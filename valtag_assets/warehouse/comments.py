@@ -18,7 +18,7 @@ COMMENTS = "comments.json"
 def keep(folder: Path, said: Mapping[str, Any]) -> bool:
     """Keep ``said`` ({"table": text, "columns": {name: text}}) in the table's ``folder``; whether it is new.
 
-    WarehouseError if it can't be written.
+    One writer at a time: the caller holds the table's lock. WarehouseError if it can't be written.
     """
     if kept(folder) == said:
         return False

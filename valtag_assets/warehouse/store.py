@@ -270,7 +270,10 @@ class Warehouse:
 
     def describe(self, table: TableRef, said: Mapping[str, Any]) -> bool:
         """Keep for the views what a table and its columns mean; whether that is new, and they are to be rebuilt."""
-        return comments.keep(self.folder(table), said)
+        if comments.kept(self.folder(table)) == said:
+            return False
+        with self.locked(table):
+            return comments.keep(self.folder(table), said)
 
     def described(self, table: TableRef) -> Mapping[str, Any]:
         return comments.kept(self.folder(table))

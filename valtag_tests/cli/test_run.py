@@ -140,6 +140,7 @@ def test_a_killed_run_leaves_the_warehouse_sound_and_the_next_one_works(valtag: 
         assert instance.get_runs(filters=dg.RunsFilter(statuses=under_way)) == []
 
 
+@pytest.mark.long
 def test_an_interrupted_run_ends_with_a_word_and_the_next_one_works(valtag: Valtag, shop: Shop) -> None:
     command = [sys.executable, "-c", "import sys; from valtag_assets.cli import main; sys.exit(main())", "run"]
     child = subprocess.Popen([*command, *shop.options], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

@@ -209,7 +209,12 @@ def computed(folder: Path, category: str, source: str, as_of: date, rows: Any, p
 
 
 @pytest.mark.parametrize(
-    ("category", "as_of"), [*(("everything", as_of) for as_of in AS_OFS), ("filtered", AS_OFS[0])]
+    ("category", "as_of"),
+    [
+        ("everything", AS_OFS[0]),
+        ("filtered", AS_OFS[0]),
+        *(pytest.param("everything", as_of, marks=pytest.mark.long) for as_of in AS_OFS[1:]),
+    ],
 )
 def test_every_aggregation_in_every_window_equals_plain_python(category: str, as_of: date) -> None:
     where = WHERE[category][1]

@@ -39,6 +39,7 @@ def valtag(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_tables_of_one_catalog_are_computed_here_and_on_the_cluster(tmp_path: Path, two_workers: Cluster) -> None:
     root = init_catalog("mixed", tmp_path)
     only = ("--catalog", str(root), "--select", "+tags/transaction", "--data")
