@@ -1,0 +1,210 @@
+"""Models of when customers order: fitted to counts, and what they predict of each customer.
+
+All predictions take arrays (or numbers) that broadcast; times are in the unit of the fit. What is costly depends on
+few numbers (mostly x and T), so it is computed once for each distinct combination: callers need not collapse rows.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from valtag_assets.models import bgnbd
+from valtag_assets.models.counts import Array, Counts
+from valtag_assets.models.distinct import distinct
+from valtag_assets.models.optimum import Likelihood, Optimum, highest
+
+PARAMETERS = {
+    "mbg_nbd": ("r", "alpha", "a", "b"),
+    "bg_nbd": ("r", "alpha", "a", "b"),
+}
+MODELS = tuple(PARAMETERS)
+
+
+class Family(Protocol):
+    """What a model knows of a customer. ``phases``: the states a living customer may be in, mostly one."""
+
+    @property
+    def phases(self) -> int: ...
+    def states(self, x: Array, t_x: Array, T: Array) -> Array: ...
+    def mean(self, x: Array, T: Array, horizon: Array) -> Array: ...
+    def tail(self, x: Array, T: Array, horizon: Array, n: Array) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A model with its parameters. ``errors``: standard errors of the logarithms of the parameters."""
+
+    model: str
+    parameters: dict[str, float]
+    log_likelihood: float
+    customers: float
+    converged: bool
+    evaluations: int
+    message: str
+    errors: dict[str, float] = field(default_factory=dict)
+
+    def faults(self) -> list[str]:
+        """Why the fit must not be served; nothing where it may."""
+        found = []
+        if not self.converged:
+            found.append(f"not converged: {self.message}")
+        numbers = [*self.parameters.values(), self.log_likelihood]
+        if not all(map(math.isfinite, numbers)) or min(self.parameters.values()) <= 0:
+            found.append("a parameter or the log-likelihood is not a finite number")
+        return found
+
+    def warnings(self) -> list[str]:
+        """What to know of a fit that may be served."""
+        found = []
+        loose = [name for name, error in self.errors.items() if not error < 1]
+        if loose:
+            found.append(f"poorly determined by the data: {', '.join(loose)} (standard error of the logarithm ≥ 1)")
+        if "a" in self.parameters and (
+            self.parameters["a"] < 0.05 or self.parameters["a"] + self.parameters["b"] > 50
+        ):
+            found.append("no dropout: hardly any customer leaves, or all do alike (a < 0.05 or a + b > 50)")
+        return found
+
+
+def given(model: str, **parameters: float) -> Fit:
+    """A model with parameters from elsewhere, as published ones."""
+    expected = PARAMETERS[model]
+    if set(parameters) != set(expected):
+        raise ValueError(f"{model} has the parameters {', '.join(expected)}")
+    return Fit(model, dict(parameters), math.nan, math.nan, True, 0, "given")
+
+
+def fit(model: str, counts: Counts) -> Fit:
+    """Maximum likelihood. Odd data give a fit that says so (``faults``); only an unknown model raises ValueError."""
+    if model not in MODELS:
+        raise ValueError(f"no model {model!r}; there are {', '.join(MODELS)}")
+    shortage = _shortage(counts)
+    if shortage:
+        nothing = dict.fromkeys(PARAMETERS[model], math.nan)
+        return Fit(model, nothing, math.nan, counts.customers, False, 0, shortage)
+    unit = float(np.average(counts.T, weights=counts.weight))
+    starts = _starts(counts, unit)
+    found = highest(likelihood(model, counts.scaled(unit)), starts)
+    return _fitted(model, counts, unit, found)
+
+
+def _shortage(counts: Counts) -> str:
+    if not counts.customers:
+        return "no customers"
+    if not counts.weight @ counts.T:
+        return "no time was observed after the first orders"
+    if not counts.weight @ counts.x:
+        return "no customer ordered twice"
+    return ""
+
+
+def _starts(counts: Counts, unit: float) -> list[list[float]]:
+    """Start values with the mean rate of the data, in units of the mean time."""
+    rate = float(np.clip(counts.weight @ counts.x / (counts.weight @ (counts.T / unit)), 1e-3, 1e3))
+    return [[0.7, 0.5 / rate, 0.8, 2.5], [2.0, 2.0 / rate, 0.2, 2.0], [0.2, 0.1 / rate, 1.5, 1.5]]
+
+
+def _fitted(model: str, counts: Counts, unit: float, found: Optimum) -> Fit:
+    names = PARAMETERS[model]
+    values = np.exp(found.at)
+    values[[number for number, name in enumerate(names) if name in TIMES]] *= unit
+    value, _ = likelihood(model, counts)(np.log(values))
+    errors = found.errors / math.sqrt(counts.customers)
+    return Fit(
+        model,
+        dict(zip(names, values.tolist(), strict=True)),
+        value * counts.customers,
+        counts.customers,
+        found.converged,
+        found.evaluations,
+        found.message,
+        dict(zip(names, errors.tolist(), strict=True)),
+    )
+
+
+TIMES = ("alpha", "beta")
+"""The parameters that are times."""
+
+
+def likelihood(model: str, counts: Counts) -> Likelihood:
+    """The mean log-likelihood of a customer by the logarithms of the model's parameters."""
+    return bgnbd.likelihood(counts, shift=int(model != "bg_nbd"))
+
+
+def family(fit: Fit) -> Family:
+    values = fit.parameters
+    return bgnbd.BetaGeometric(
+        values["r"], values["alpha"], values["a"], values["b"], shift=int(fit.model != "bg_nbd")
+    )
+
+
+def p_alive(fit: Fit, x: Any, t_x: Any, T: Any) -> Array:
+    """P(the customer will ever be able to order again). It cannot be observed, and depends on the model."""
+    x, t_x, T = _arrays(x, t_x, T)
+    return family(fit).states(x.ravel(), t_x.ravel(), T.ravel()).sum(axis=0).reshape(x.shape)
+
+
+def p_order(fit: Fit, x: Any, t_x: Any, T: Any, horizon: Any) -> Array:
+    """P(at least one order in (T, T + horizon])."""
+    one = np.ones(1)
+    return _expected(fit, (x, t_x, T, horizon), lambda model, x, T, until: model.tail(x, T, until, one))
+
+
+def expected_orders(fit: Fit, x: Any, t_x: Any, T: Any, horizon: Any) -> Array:
+    """E[orders in (T, T + horizon]]."""
+    return _expected(fit, (x, t_x, T, horizon), lambda model, x, T, until: model.mean(x, T, until))
+
+
+def discounted_orders(fit: Fit, x: Any, t_x: Any, T: Any, horizon: float, rate: float, step: float) -> Array:
+    """Present value, in orders, of the orders in (T, T + horizon].
+
+    Orders of a step count at its end: sum over steps k = 1, 2, … of E[orders in step k] / (1 + rate)^(k step), where
+    ``rate`` is the discount per time unit; a last, shorter step counts at the horizon. Raises ValueError where the
+    horizon is negative, the step not positive or the rate -1 or less.
+    """
+    if horizon < 0 or step <= 0 or rate <= -1:
+        raise ValueError(f"cannot discount by {rate} over {horizon} in steps of {step}")
+    whole = np.arange(1, math.floor(horizon / step * (1 + 1e-12)) + 1) * step
+    ends = np.append(whole, horizon) if not len(whole) or whole[-1] < horizon * (1 - 1e-9) else whole
+    factors = (1 + rate) ** -ends
+    # Each cumulative mean counts with the loss of value between its own end and the next.
+    factors[:-1] -= factors[1:]
+
+    def discounted(model: Family, x: Array, T: Array, _: Array) -> Array:
+        cumulative = model.mean(np.tile(x, len(ends)), np.tile(T, len(ends)), np.repeat(ends, len(x)))
+        return np.einsum("pek,e->pk", cumulative.reshape(model.phases, len(ends), len(x)), factors)
+
+    return _expected(fit, (x, t_x, T, 0.0), discounted)
+
+
+def expected_purchases(fit: Fit, t: Any) -> Array:
+    """E[X(t)]: repeat orders of a new customer in the time t since the first order."""
+    return expected_orders(fit, 0.0, 0.0, 0.0, t)
+
+
+def pmf(fit: Fit, n_max: int, t: float) -> Array:
+    """P(X(t) = n) of a new customer for n = 0, …, n_max - 1."""
+    at_least = np.ones(n_max + 1)
+    n, nothing = np.arange(1.0, n_max + 1), np.zeros(n_max)
+    model = family(fit)
+    alive = model.states(nothing[:1], nothing[:1], nothing[:1])
+    at_least[1:] = (alive * model.tail(nothing, nothing, np.full(n_max, float(t)), n)).sum(axis=0)
+    return np.maximum(at_least[:-1] - at_least[1:], 0)
+
+
+def _arrays(*values: Any) -> list[Array]:
+    return [np.asarray(value, dtype=np.float64) for value in np.broadcast_arrays(*values)]
+
+
+def _expected(
+    fit: Fit, given: tuple[Any, Any, Any, Any], of: Callable[[Family, Array, Array, Array], Array]
+) -> Array:
+    """The mean over the states of a customer of what depends on the state and on (x, T, horizon) only."""
+    x, t_x, T, horizon = _arrays(*given)
+    model = family(fit)
+    (lone_x, lone_T, lone_horizon), number = distinct(x.ravel(), T.ravel(), horizon.ravel())
+    value = of(model, lone_x, lone_T, lone_horizon)[:, number]
+    return np.einsum("pk,pk->k", model.states(x.ravel(), t_x.ravel(), T.ravel()), value).reshape(x.shape)

@@ -1,0 +1,105 @@
+"""The Gamma-Gamma model of what customers spend in an order.
+
+Source: Fader and Hardie (2013), The Gamma-Gamma model of monetary value. The value of an order is Gamma(p, ν), and
+ν ~ Gamma(q, γ) differs between customers; it does not depend on how often they order.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import digamma, gammaln
+
+from valtag_assets.models.counts import Array
+from valtag_assets.models.optimum import Likelihood, highest
+
+_NAMES = ("p", "q", "gamma")
+
+
+@dataclass(frozen=True)
+class SpendFit:
+    """``gamma`` is in the unit of value. ``errors``: standard errors of the logarithms of the parameters."""
+
+    p: float
+    q: float
+    gamma: float
+    log_likelihood: float
+    customers: float
+    converged: bool
+    message: str
+    evaluations: int = 0
+    errors: dict[str, float] = field(default_factory=dict)
+
+    def faults(self) -> list[str]:
+        """Why the fit must not be served; nothing where it may."""
+        found = [] if self.converged else [f"not converged: {self.message}"]
+        if not all(map(math.isfinite, (self.p, self.q, self.gamma, self.log_likelihood))):
+            found.append("a parameter or the log-likelihood is not a finite number")
+        if self.q <= 1:
+            found.append(f"q = {self.q:.3g} is not above 1: the mean value of an order would be infinite")
+        return found
+
+    def warnings(self) -> list[str]:
+        """What to know of a fit that may be served."""
+        loose = [name for name, error in self.errors.items() if not error < 1]
+        return [f"poorly determined by the data: {', '.join(loose)} (standard error ≥ 1)"] if loose else []
+
+
+def fit_spend(n: Any, mean: Any, weight: Any) -> SpendFit:
+    """Maximum likelihood from customers with n ≥ 1 orders of the mean value ``mean`` > 0; a row stands for ``weight``
+    customers. Odd data give a fit that says so; wrong shapes, numbers or values raise ValueError."""
+    n, mean, weight = (np.asarray(values, dtype=np.float64) for values in (n, mean, weight))
+    if n.ndim != 1 or not n.shape == mean.shape == weight.shape:
+        raise ValueError("n, mean and weight are arrays of one length")
+    for name, values, least in (("n", n, 1), ("mean", mean, np.nextafter(0, 1)), ("weight", weight, 0)):
+        if not (np.isfinite(values) & (values >= least)).all():
+            raise ValueError(f"{name} is not finite or too small")
+    customers = float(weight.sum())
+    if not customers:
+        return SpendFit(math.nan, math.nan, math.nan, math.nan, 0.0, False, "no customers")
+    unit = float(np.average(mean, weights=weight))
+    found = highest(spend_likelihood(n, mean / unit, weight), [(3.0, 3.0, 1.0), (1.0, 2.0, 1.0), (10.0, 2.0, 0.1)])
+    p, q, gamma = np.exp(found.at).tolist()
+    value, _ = spend_likelihood(n, mean, weight)(np.log([p, q, gamma * unit]))
+    errors = dict(zip(_NAMES, (found.errors / math.sqrt(customers)).tolist(), strict=True))
+    return SpendFit(
+        p, q, gamma * unit, value * customers, customers, found.converged, found.message, found.evaluations, errors
+    )
+
+
+def spend_likelihood(n: Array, mean: Array, weight: Array) -> Likelihood:
+    """Mean log-likelihood of a customer, and its gradient, at the logarithms of (p, q, gamma)."""
+    weight = weight / weight.sum()
+    counts, inverse = np.unique(n, return_inverse=True)
+    per_n = np.bincount(inverse, weights=weight, minlength=len(counts))
+    spent = n * mean
+    log_spent = float((weight * n) @ np.log(spent))
+    log_mean = float(weight @ np.log(mean))
+    weighted_n = weight * n
+
+    def at(logs: Array) -> tuple[float, Array]:
+        p, q, gamma = np.exp(logs)
+        log_whole = np.log(gamma + spent)
+        plain, by_n = float(weight @ log_whole), float(weighted_n @ log_whole)
+        inside = p * counts
+        value = per_n @ (gammaln(inside + q) - gammaln(inside)) - gammaln(q) + q * np.log(gamma)
+        value += p * log_spent - log_mean - p * by_n - q * plain
+        d_p = (per_n * counts) @ (digamma(inside + q) - digamma(inside)) + log_spent - by_n
+        d_q = per_n @ digamma(inside + q) - digamma(q) + np.log(gamma) - plain
+        whole = 1 / (gamma + spent)
+        d_gamma = q / gamma - p * float(weighted_n @ whole) - q * float(weight @ whole)
+        return float(value), np.array([p * d_p, q * d_q, gamma * d_gamma])
+
+    return at
+
+
+def expected_spend(fit: SpendFit, n: Any, mean: Any) -> Array:
+    """E[value of an order | n orders of the mean value ``mean``]; the population mean for n = 0.
+
+    p (gamma + n mean) / (p n + q - 1); infinite where p n + q is 1 or less.
+    """
+    n, mean = (np.asarray(values, dtype=np.float64) for values in (n, mean))
+    known = np.where(n > 0, n * np.where(n > 0, mean, 0), 0)
+    below = fit.p * n + fit.q - 1
+    return np.where(below > 0, fit.p * (fit.gamma + known) / np.where(below > 0, below, 1), np.inf)
