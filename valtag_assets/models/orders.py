@@ -11,14 +11,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from valtag_assets.models import bgnbd
+from valtag_assets.models import bgnbd, pareto
 from valtag_assets.models.counts import Array, Counts
 from valtag_assets.models.distinct import distinct
 from valtag_assets.models.optimum import Likelihood, Optimum, highest
+from valtag_assets.models.regularity import constant, most_likely
 
 PARAMETERS = {
     "mbg_nbd": ("r", "alpha", "a", "b"),
     "bg_nbd": ("r", "alpha", "a", "b"),
+    "pareto_nbd": ("r", "alpha", "s", "beta"),
+    "mbg_cnbd_k": ("r", "alpha", "a", "b", "k"),
 }
 MODELS = tuple(PARAMETERS)
 
@@ -86,9 +89,13 @@ def fit(model: str, counts: Counts) -> Fit:
         nothing = dict.fromkeys(PARAMETERS[model], math.nan)
         return Fit(model, nothing, math.nan, counts.customers, False, 0, shortage)
     unit = float(np.average(counts.T, weights=counts.weight))
-    starts = _starts(counts, unit)
-    found = highest(likelihood(model, counts.scaled(unit)), starts)
-    return _fitted(model, counts, unit, found)
+    scaled = counts.scaled(unit)
+
+    def fitted(k: int) -> Optimum:
+        return highest(likelihood(model, scaled, k), _starts(model, scaled, k))
+
+    k, found = most_likely(scaled, fitted) if model == "mbg_cnbd_k" else (1, fitted(1))
+    return _fitted(model, counts, unit, k, found)
 
 
 def _shortage(counts: Counts) -> str:
@@ -101,27 +108,32 @@ def _shortage(counts: Counts) -> str:
     return ""
 
 
-def _starts(counts: Counts, unit: float) -> list[list[float]]:
-    """Start values with the mean rate of the data, in units of the mean time."""
-    rate = float(np.clip(counts.weight @ counts.x / (counts.weight @ (counts.T / unit)), 1e-3, 1e3))
+def _starts(model: str, counts: Counts, k: int) -> list[list[float]]:
+    """Start values with the mean rate of the data."""
+    rate = k * float(np.clip(counts.weight @ counts.x / (counts.weight @ counts.T), 1e-3, 1e3))
+    if model == "pareto_nbd":
+        return [[0.7, 0.5 / rate, 0.7, 0.5], [2.0, 2.0 / rate, 0.3, 1.0], [0.2, 0.1 / rate, 1.5, 2.0]]
     return [[0.7, 0.5 / rate, 0.8, 2.5], [2.0, 2.0 / rate, 0.2, 2.0], [0.2, 0.1 / rate, 1.5, 1.5]]
 
 
-def _fitted(model: str, counts: Counts, unit: float, found: Optimum) -> Fit:
-    names = PARAMETERS[model]
+def _fitted(model: str, counts: Counts, unit: float, k: int, found: Optimum) -> Fit:
+    names = [name for name in PARAMETERS[model] if name != "k"]
     values = np.exp(found.at)
-    values[[number for number, name in enumerate(names) if name in TIMES]] *= unit
-    value, _ = likelihood(model, counts)(np.log(values))
-    errors = found.errors / math.sqrt(counts.customers)
+    values[[name in TIMES for name in names]] *= unit
+    value, _ = likelihood(model, counts, k)(np.log(values))
+    if k > 1:
+        value += constant(counts, k)
+    errors = (found.errors / math.sqrt(counts.customers)).tolist()
+    parameters = dict(zip(names, values.tolist(), strict=True))
     return Fit(
         model,
-        dict(zip(names, values.tolist(), strict=True)),
+        {**parameters, "k": float(k)} if model == "mbg_cnbd_k" else parameters,
         value * counts.customers,
         counts.customers,
         found.converged,
         found.evaluations,
         found.message,
-        dict(zip(names, errors.tolist(), strict=True)),
+        dict(zip(names, errors, strict=True)),
     )
 
 
@@ -129,16 +141,20 @@ TIMES = ("alpha", "beta")
 """The parameters that are times."""
 
 
-def likelihood(model: str, counts: Counts) -> Likelihood:
-    """The mean log-likelihood of a customer by the logarithms of the model's parameters."""
-    return bgnbd.likelihood(counts, shift=int(model != "bg_nbd"))
+def likelihood(model: str, counts: Counts, k: int = 1) -> Likelihood:
+    """The mean log-likelihood of a customer by the logarithms of the model's parameters, without k."""
+    if model == "pareto_nbd":
+        return pareto.likelihood(counts)
+    return bgnbd.likelihood(counts, shift=int(model != "bg_nbd"), k=k)
 
 
 def family(fit: Fit) -> Family:
-    values = fit.parameters
-    return bgnbd.BetaGeometric(
-        values["r"], values["alpha"], values["a"], values["b"], shift=int(fit.model != "bg_nbd")
-    )
+    """The model at the parameters of the fit."""
+    values = dict(fit.parameters)
+    if fit.model == "pareto_nbd":
+        return pareto.Pareto(**values)
+    k = int(values.pop("k", 1))
+    return bgnbd.BetaGeometric(**values, shift=int(fit.model != "bg_nbd"), k=k)
 
 
 def p_alive(fit: Fit, x: Any, t_x: Any, T: Any) -> Array:
