@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from valtag_assets.console.explain_ltv import ltv_proof, ltv_words
 from valtag_assets.console.explain_rows import Looking, Tables, row_of_master, rows_of_fact
 from valtag_assets.console.explanation import Check, Explanation, Proof
 from valtag_assets.console.history import find_snapshot
@@ -20,11 +21,12 @@ from valtag_assets.engine import explain as rests
 from valtag_assets.engine.access import MASK, column_levels, may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, persons_table
-from valtag_assets.engine.rfm import LETTERS, limits_expression, rfm_expression, score_table
+from valtag_assets.engine.rfm import LETTERS, limits_expression, rfm_expression
+from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Inputs
 from valtag_assets.engine.tags import PREVIOUS, category_table, tags_name
 from valtag_assets.expression.lineage import meaning
-from valtag_assets.expression.resolved import ResolvedScore, ResolvedTag, code_version
+from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedScore, ResolvedTag, code_version
 from valtag_assets.graph.gates import in_words
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.block import Access
@@ -284,6 +286,9 @@ class _Explaining:
         resolved, engine = self.setting.resolved, self.looking.engine
         assert snapshot.as_of is not None
         score = resolved.scores[snapshot.table.name]
+        if isinstance(score, ResolvedLtv):
+            return self._ltv(score, code, snapshot, value, deep)
+        assert isinstance(score, ResolvedRfm)
         reads = sorted(score.tags)
         served = {name: self._category(snapshot, name) for name in sorted({resolved.category_of(t) for t in reads})}
         inputs: Inputs = {found.table.key: found.files for found in served.values()}
@@ -295,6 +300,24 @@ class _Explaining:
         below = self._below()
         tags = [below.found(t, served[resolved.category_of(t)], deep - 1) for t in reads] if deep > 0 else []
         return replace(self._bare(code, snapshot, value, Proof(found == value, found)), how=how, tags=tags)
+
+    def _ltv(self, score: ResolvedLtv, code: str, snapshot: Snapshot, value: Any, deep: int) -> Explanation:
+        resolved, as_of = self.setting.resolved, snapshot.as_of
+        assert as_of is not None
+        inputs: Inputs = {clean_name(fact): self._input(snapshot, clean_name(fact)).files for fact in score.facts}
+        inputs = {**inputs, PERSONS: [self._one(snapshot)]}
+        how, again = ltv_words(resolved, score, as_of, snapshot.metrics, self.looking.engine, inputs)
+        if value is None:
+            proof = Proof(not again, None)
+        else:
+            proof = ltv_proof(value, code.removeprefix(f"{score.code}_"), again)
+        below, tags = self._below(), []
+        for name in sorted(score.tags) if deep > 0 else []:
+            table = TableRef("tags", resolved.category_of(name))
+            served = self.setting.warehouse.latest(table, on_or_before=as_of)
+            if served is not None and all(served.inputs.get(key, id) == id for key, id in snapshot.inputs.items()):
+                tags.append(below.found(name, served, deep - 1))
+        return replace(self._bare(code, snapshot, value, proof), how=how, tags=tags)
 
 
 def definition(tag: ResolvedTag) -> str:
@@ -318,12 +341,17 @@ def _definition(tag: ResolvedTag | None, score: ResolvedScore | None) -> str:
     if tag is not None:
         return definition(tag)
     assert score is not None
+    if isinstance(score, ResolvedLtv):
+        ltv = score.spec
+        back = f" less {ltv.refunds}" if ltv.refunds else ""
+        return f"value of future orders ({ltv.orders}, {ltv.spend}{back}); candidates {', '.join(ltv.models)}"
+    assert isinstance(score, ResolvedRfm)
     rfm = score.spec
     where = "" if score.where is None else f", where {meaning(score.where)}"
     return f"RFM of {rfm.recency}, {rfm.frequency}, {rfm.monetary}{where}; {rfm.bins} bins"
 
 
-def score_words(score: ResolvedScore, limits: dict[str, Any]) -> list[str]:
+def score_words(score: ResolvedRfm, limits: dict[str, Any]) -> list[str]:
     """The edges and thresholds the score used, computed from the tags it was made of."""
     rfm, found = score.spec, []
     for name in MEASURES:

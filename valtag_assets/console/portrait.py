@@ -15,8 +15,8 @@ from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.portrait import Column, Comparison, Difference, Histogram, Portrait, compare, portrait
 from valtag_assets.engine.portrait import histogram as spread
-from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.rules import segments_name
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.resolved import Resolved

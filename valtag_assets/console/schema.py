@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.spec.block import Block
+from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.project import AccessRules, Project
 from valtag_assets.spec.report import ReportFile
@@ -25,6 +26,7 @@ FILES: dict[str, tuple[type[Block], str]] = {
     "source": (Source, "sources/*.yaml"),
     "tags": (Category, "tags/*.yaml"),
     "score": (Rfm, "scores/*.yaml"),
+    "ltv": (Ltv, "scores/ltv*.yaml"),
     "segments": (SegmentFile, "segments/*.yaml"),
     "reports": (ReportFile, "reports/*.yaml"),
     "placement": (Placement, "placements/*.yaml"),

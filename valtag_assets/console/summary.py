@@ -9,7 +9,13 @@ from typing import Any
 
 from valtag_assets.console.exits import Exit
 from valtag_assets.engine.rfm import Group, tier_groups
-from valtag_assets.expression.resolved import ResolvedCategory, ResolvedReport, ResolvedScore, ResolvedSegment
+from valtag_assets.expression.resolved import (
+    ResolvedCategory,
+    ResolvedReport,
+    ResolvedRfm,
+    ResolvedScore,
+    ResolvedSegment,
+)
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.report import Ran
 from valtag_assets.graph.setting import Setting
@@ -245,7 +251,7 @@ class _Summing:
     def _score(self, score: ResolvedScore) -> ScoreTiers:
         snapshot = self._good(f"scores/{score.code}")
         cells = snapshot.metrics.get("cells", []) if snapshot else []
-        tiers = tuple(tier_groups(score.spec, cells)) if cells else ()
+        tiers = tuple(tier_groups(score.spec, cells)) if cells and isinstance(score, ResolvedRfm) else ()
         return ScoreTiers(score.code, score.spec.title, self._state(f"scores/{score.code}"), tiers)
 
     def _segment(self, segment: ResolvedSegment) -> SegmentSize:

@@ -2,7 +2,6 @@
 
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.block import Title
-from valtag_assets.spec.score import COLUMN_TITLES, QUADRANTS
 
 
 def column_title(resolved: Resolved, code: str) -> Title:
@@ -11,7 +10,8 @@ def column_title(resolved: Resolved, code: str) -> Title:
         return resolved.tags[code].title
     name = resolved.score_of(code)
     assert name is not None
-    model, column = resolved.scores[name].spec.title, COLUMN_TITLES[code.removeprefix(f"{name}_")]
+    score = resolved.scores[name]
+    model, column = score.spec.title, score.titles[code]
     return Title(zh=f"{model.zh}：{column.zh}", en=f"{model.en}: {column.en}")
 
 
@@ -23,6 +23,4 @@ def value_titles(resolved: Resolved, code: str) -> dict[str, Title]:
     if tag is not None:
         return {value: title for value, title in (tag.spec.domain.values or {}).items() if title is not None}
     assert name is not None
-    if code == f"{name}_tier":
-        return {tier.code: tier.title for tier in resolved.scores[name].spec.named_tiers}
-    return dict(QUADRANTS) if code == f"{name}_quadrant" else {}
+    return dict(resolved.scores[name].values.get(code, {}))

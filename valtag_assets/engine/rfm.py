@@ -15,13 +15,13 @@ import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.persons import PERSON
-from valtag_assets.engine.session import unbound
+from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.sums import summed, total
 from valtag_assets.engine.tags import category_table
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.convert import convert
 from valtag_assets.expression.ibis_types import to_ibis_type
-from valtag_assets.expression.resolved import Resolved, ResolvedScore
+from valtag_assets.expression.resolved import Resolved, ResolvedRfm
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.score import MEASURES, QUADRANTS, Rfm
 from valtag_assets.spec.types import FLOAT, DataType
@@ -29,18 +29,7 @@ from valtag_assets.spec.types import FLOAT, DataType
 LETTERS = dict(zip(MEASURES, "rfm", strict=True))
 
 
-def scores_name(score: str) -> str:
-    """The table key of a score."""
-    return f"scores/{score}"
-
-
-def score_table(score: ResolvedScore) -> ibis.Table:
-    """The published scores as an unbound table."""
-    schema = {PERSON: ibis.dtype("string")} | {n: to_ibis_type(k) for n, k in score.columns.items()}
-    return unbound(scores_name(score.code), schema)
-
-
-def rfm_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+def rfm_expression(resolved: Resolved, score: ResolvedRfm, as_of: date) -> ibis.Table:
     """(person_id, <score>_r, _f, _m, _code, _quadrant, _tier) of everybody scored, sorted by person.
 
     Scored are the persons that satisfy ``where`` and have all three measures.
@@ -59,7 +48,7 @@ def rfm_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibi
     return table.select(PERSON, *typed).order_by(PERSON)
 
 
-def scored_persons(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+def scored_persons(resolved: Resolved, score: ResolvedRfm, as_of: date) -> ibis.Table:
     """(person_id, recency, frequency, monetary) of the persons the model scores."""
     table: ibis.Table | None = None
     for category in sorted({resolved.category_of(tag) for tag in score.tags}):
@@ -74,14 +63,14 @@ def scored_persons(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibi
     return table.select(PERSON, **values).drop_null(list(MEASURES))
 
 
-def limits_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+def limits_expression(resolved: Resolved, score: ResolvedRfm, as_of: date) -> ibis.Table:
     """One row: what the scores were cut at. <measure>_1 … <measure>_<bins−1>, above which a value scores one more
     (recency on its negative), and <measure>_high, where near (recency) and high begin."""
     kinds = {name: _kind(resolved, score.spec, name) for name in MEASURES}
     return _limits(scored_persons(resolved, score, as_of), score.spec, kinds)
 
 
-def cell_sizes(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+def cell_sizes(resolved: Resolved, score: ResolvedRfm, as_of: date) -> ibis.Table:
     """(r, f, m, quadrant, tier, persons, monetary) per cell: what the heat map and the tier table show."""
     scored = scored_persons(resolved, score, as_of)
     own = score_table(score)

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from valtag_assets.engine.events import compared, event_table, measured
 from valtag_assets.engine.lists import list_table
 from valtag_assets.engine.persons import PERSON, beside, clean_name, persons_table
-from valtag_assets.engine.rfm import score_table, scores_name
+from valtag_assets.engine.scores import score_table, scores_name
 from valtag_assets.engine.sequences import sequence_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.tags import category_table, tags_name

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from valtag_assets.expression.lineage import meaning, names_read
+from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
 from valtag_assets.expression.resolve_placement import resolve_placements
 from valtag_assets.expression.resolve_report import resolve_reports
+from valtag_assets.expression.resolve_score import resolve_scores
 from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
@@ -27,16 +28,14 @@ from valtag_assets.expression.resolved import (
     Resolved,
     ResolvedCategory,
     ResolvedLaw,
-    ResolvedScore,
     ResolvedSource,
     ResolvedTag,
 )
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.spec.catalog import Catalog, Entry, read_catalog
-from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
-from valtag_assets.spec.score import MEASURES, QUADRANTS, Rfm
+from valtag_assets.spec.problem import CatalogError, Problem
 from valtag_assets.spec.tag import Tag
-from valtag_assets.spec.types import BOOLEAN, INTEGER, TEXT
+from valtag_assets.spec.types import BOOLEAN
 
 
 def resolve_catalog(root: Path) -> Resolved:
@@ -63,8 +62,7 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     tags = _tags(catalog, sources, problems)
     symbols = _symbols(catalog, tags)
     categories = _categories(catalog, tags, Scope(symbols, "tag"), problems)
-    scores = {code: _score(entry, Scope(symbols, "tag"), problems) for code, entry in catalog.scores.items()}
-    _score_columns_are_new(catalog, symbols, scores, problems)
+    scores = resolve_scores(catalog, tags, symbols, problems)
     scope = rule_scope(symbols, scores, sources, tuple(catalog.segments))
     segments = resolve_segments(catalog, tags, scope, problems)
     channels = resolve_channels(catalog, scope, problems)
@@ -216,48 +214,6 @@ def _laws(catalog: Catalog, code: str, scope: Scope, problems: list[Problem]) ->
             problems.append(entry.problem(f"law '{law.law}' reads no tag of {code}", "laws", number, "law"))
         found.append(ResolvedLaw(law.name, node, law.severity, names_read(node), law.law))
     return tuple(found)
-
-
-def _score(entry: Entry[Rfm], scope: Scope, problems: list[Problem]) -> ResolvedScore:
-    rfm, code = entry.spec, entry.spec.score
-    for name in MEASURES:
-        tag = scope.get(getattr(rfm, name))
-        if tag is None:
-            known = [symbol.code for symbol in scope]
-            message = f"'{getattr(rfm, name)}' is no tag{did_you_mean(getattr(rfm, name), known)}"
-            problems.append(entry.problem(message, name))
-        elif not tag.type.numeric:
-            problems.append(entry.problem(f"'{tag.code}' is a {tag.type}; RFM needs numbers", name))
-    where = None
-    if rfm.where is not None:
-        try:
-            where = parse(rfm.where, scope, expect=BOOLEAN)
-        except ExpressionError as error:
-            problems.append(entry.problem(str(error), "where"))
-    read = {getattr(rfm, name) for name in MEASURES} | (names_read(where) if where else set())
-    columns = {f"{code}_{letter}": INTEGER for letter in "rfm"}
-    columns |= {f"{code}_{name}": TEXT for name in ("code", "quadrant", "tier")}
-    values = {
-        f"{code}_quadrant": tuple(QUADRANTS),
-        f"{code}_tier": tuple(tier.code for tier in rfm.named_tiers),
-    }
-    unnamed = rfm.model_copy(update={"title": None, "meaning": None, "owner": None, "where": None})
-    text = repr((repr(unnamed), meaning(where) if where else None))
-    return ResolvedScore(code, entry, where, frozenset(read), columns, values, text)
-
-
-def _score_columns_are_new(
-    catalog: Catalog,
-    symbols: list[Symbol],
-    scores: Mapping[str, ResolvedScore],
-    problems: list[Problem],
-) -> None:
-    tags = {symbol.code for symbol in symbols}
-    for code, score in scores.items():
-        for column in score.columns:
-            if column in tags:
-                message = f"score '{code}' gives a column '{column}', and a tag has that code already"
-                problems.append(catalog.scores[code].problem(message, "score"))
 
 
 def _cycle(graph: Mapping[str, frozenset[str]]) -> list[str]:

@@ -49,7 +49,7 @@ def rule_scope(
 ) -> RuleScope:
     """Everything a rule may name."""
     columns = [
-        Symbol(column, kind, score.values.get(column))
+        Symbol(column, kind, tuple(score.values[column]) if column in score.values else None)
         for score in scores.values()
         for column, kind in score.columns.items()
     ]

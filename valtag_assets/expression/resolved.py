@@ -6,13 +6,14 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from valtag_assets.expression.rule import Member, ResolvedRule
 from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
+from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement, Variant
 from valtag_assets.spec.report import Report
 from valtag_assets.spec.score import Rfm
@@ -157,19 +158,64 @@ class ResolvedCategory:
 
 @dataclass(frozen=True)
 class ResolvedScore:
-    """An RFM model: the tags it reads and the columns it gives."""
+    """A model: the tags it is made of and the columns it gives, with their titles and those of their values.
+
+    ``values`` is the closed list of values of a column, for those that have one.
+    """
 
     code: str
-    entry: Entry[Rfm]
-    where: Node | None
+    entry: Entry[Any]
     tags: frozenset[str]
     columns: Mapping[str, DataType]
-    values: Mapping[str, tuple[str, ...]]
+    titles: Mapping[str, Title]
+    values: Mapping[str, Mapping[str, Title]]
     meaning: str
 
     @property
+    def spec(self) -> Rfm | Ltv:
+        spec: Rfm | Ltv = self.entry.spec
+        return spec
+
+
+@dataclass(frozen=True)
+class ResolvedRfm(ResolvedScore):
+    """RFM over published tags, of the persons that satisfy ``where``."""
+
+    where: Node | None
+
+    @property
     def spec(self) -> Rfm:
-        return self.entry.spec
+        spec: Rfm = self.entry.spec
+        return spec
+
+
+@dataclass(frozen=True)
+class ResolvedLtv(ResolvedScore):
+    """A model of future orders: what an order is, what it is worth and what comes back, as the tags of these
+    names define it, without their windows. ``currency`` is the unit of all money in it; ``features`` are tags
+    over facts, in the order in which the boosted model reads them."""
+
+    orders: Aggregate
+    spend: Aggregate
+    refunds: Aggregate | None
+    currency: str
+    features: tuple[ResolvedTag, ...]
+
+    @property
+    def spec(self) -> Ltv:
+        spec: Ltv = self.entry.spec
+        return spec
+
+    @property
+    def aggregates(self) -> tuple[Aggregate, ...]:
+        """Everything it reads of facts, its features aside."""
+        return tuple(item for item in (self.orders, self.spend, self.refunds) if item is not None)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """The facts it reads, sorted."""
+        found = [*self.aggregates, *(tag.aggregate for tag in self.features if tag.aggregate is not None)]
+        return tuple(sorted({item.fact for item in found}))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from valtag_assets.expression.resolved import (
 )
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.report import ROW, TOTAL
-from valtag_assets.spec.score import COLUMN_TITLES
 from valtag_assets.warehouse.snapshot import TableRef
 
 
@@ -35,7 +34,7 @@ def unit_of(unit: str | None) -> str | None:
 
 def score_comments(score: ResolvedScore) -> dict[str, str]:
     """What each column of a score says."""
-    return {name: in_one_line(COLUMN_TITLES[name.removeprefix(f"{score.code}_")]) for name in score.columns}
+    return {name: in_one_line(title) for name, title in score.titles.items()}
 
 
 def report_comments(report: ResolvedReport) -> dict[str, str]:

@@ -10,8 +10,8 @@ import dagster as dg
 from valtag_assets.engine.lists import lists_name
 from valtag_assets.engine.persons import PERSONS, STRANGERS, clean_name
 from valtag_assets.engine.reports import reports_name
-from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.rules import segments_name
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.metadata import data_age_days

@@ -1,4 +1,4 @@
-"""Stage *scores*: RFM over tags."""
+"""Stage *scores*: one asset per model; how RFM is made of tags. How customer value is: ltv.py."""
 
 from datetime import date
 from pathlib import Path
@@ -12,14 +12,15 @@ from valtag_assets.engine.rfm import (
     cell_sizes,
     quadrant_groups,
     rfm_expression,
-    scores_name,
     tier_groups,
 )
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
-from valtag_assets.expression.resolved import ResolvedScore, code_version
+from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedScore, code_version
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import ask
+from valtag_assets.graph.ltv import ltv_plan, read_tables
 from valtag_assets.graph.metadata import describe, score_schema
 from valtag_assets.graph.plots import rfm_heat_map
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
@@ -27,7 +28,10 @@ from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
 from valtag_assets.graph.tags import data_until, wanted_tags
+from valtag_assets.quality.expectation import Expectation
+from valtag_assets.quality.ltv import gate_verdicts, ltv_expectations
 from valtag_assets.quality.plan import score_expectations
+from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -54,7 +58,7 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[asset_key(tags_name(code)) for code in read_categories(setting, score)],
+        deps=[asset_key(name) for name in _upstream(setting, score)],
         group_name=GROUP,
         description=describe(score.spec.title, score.spec.meaning, _convention(score)),
         owners=[catalog.owner_of(score.spec)],
@@ -65,7 +69,10 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
         automation_condition=automation(refresh),
         metadata={"dagster/column_schema": score_schema(score)},
         check_specs=check_specs(
-            key, lambda previous: score_expectations(setting.resolved, score, previous), score.columns
+            key,
+            lambda previous: _expectations(setting, score, previous),
+            score.columns,
+            gate_verdicts(setting.resolved, score, None) if isinstance(score, ResolvedLtv) else (),
         ),
         output_required=False,
     )
@@ -76,8 +83,32 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
     return scores
 
 
+def _upstream(setting: Setting, score: ResolvedScore) -> list[str]:
+    if isinstance(score, ResolvedLtv):
+        return read_tables(score)
+    return [tags_name(code) for code in read_categories(setting, score)]
+
+
+def _expectations(setting: Setting, score: ResolvedScore, previous: Snapshot | None) -> list[Expectation]:
+    if isinstance(score, ResolvedLtv):
+        return ltv_expectations(setting.resolved, score, previous)
+    assert isinstance(score, ResolvedRfm)
+    return score_expectations(setting.resolved, score, previous)
+
+
+def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
+    """How the score's table of ``as_of`` is made."""
+    if isinstance(score, ResolvedLtv):
+        return ltv_plan(setting, score, as_of)
+    assert isinstance(score, ResolvedRfm)
+    return rfm_plan(setting, score, as_of)
+
+
 def _convention(score: ResolvedScore) -> str:
+    if isinstance(score, ResolvedLtv):
+        return _ltv_convention(score)
     rfm = score.spec
+    assert isinstance(rfm, Rfm)
     threshold = rfm.quadrant_threshold if isinstance(rfm.quadrant_threshold, str) else "fixed"
     return (
         f"R `{rfm.recency}` · F `{rfm.frequency}` · M `{rfm.monetary}`；1–{rfm.bins} 分，同值同分；"
@@ -85,8 +116,19 @@ def _convention(score: ResolvedScore) -> str:
     )
 
 
-def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
-    """How the score's table of ``as_of`` is made."""
+def _ltv_convention(score: ResolvedLtv) -> str:
+    ltv = score.spec
+    less = f" − `{ltv.refunds}`" if ltv.refunds else ""
+    return (
+        f"订单 orders `{ltv.orders}` · 消费 spend `{ltv.spend}`{less}（{score.currency}）；"
+        f"候选 candidates {', '.join(ltv.models)}；留出期 held out {ltv.holdout}d；时间单位 unit {ltv.unit}d。"
+        "Orders of one day are one purchase. Published only when it beats forecasts without a model on the held-out"
+        " period; otherwise the last good table stays served, and readers are held."
+    )
+
+
+def rfm_plan(setting: Setting, score: ResolvedRfm, as_of: date) -> Plan:
+    """How the RFM table of ``as_of`` is made of tags."""
     resolved = setting.resolved
     wanted = [wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()]
     gate = ask(setting.warehouse, wanted)

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.rules import segments_name
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key, automation

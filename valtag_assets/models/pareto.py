@@ -112,7 +112,9 @@ def likelihood(counts: Counts) -> Likelihood:
         slopes = np.array([per_x @ digamma(r + x) - digamma(r) + np.log(alpha), r / alpha, np.log(beta), s / beta])
         for start in range(0, len(idle), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            part, part_slopes = _observed(r + counts.x[rows], alpha + counts.t_x[rows], s, beta + counts.t_x[rows], idle[rows])
+            part, part_slopes = _observed(
+                r + counts.x[rows], alpha + counts.t_x[rows], s, beta + counts.t_x[rows], idle[rows]
+            )
             value += weight[rows] @ part
             slopes += part_slopes @ weight[rows]
         return float(value), slopes * np.array([r, alpha, s, beta])

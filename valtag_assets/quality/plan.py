@@ -9,6 +9,7 @@ from valtag_assets.expression.resolved import (
     Resolved,
     ResolvedCategory,
     ResolvedLaw,
+    ResolvedRfm,
     ResolvedScore,
     ResolvedSegment,
     ResolvedSource,
@@ -74,9 +75,7 @@ def stranger_expectations(resolved: Resolved) -> list[Expectation]:
     return [Expectation("strangers", BETWEEN, "strangers", {"max_value": 0}, "warn", "nothing", title, rule)]
 
 
-def score_expectations(
-    resolved: Resolved, score: ResolvedScore, previous: Snapshot | None = None
-) -> list[Expectation]:
+def score_expectations(resolved: Resolved, score: ResolvedRfm, previous: Snapshot | None = None) -> list[Expectation]:
     """One row per person, the known columns, scores from 1 to ``bins``, codes and tiers that exist."""
     entry, code, bins = score.entry, score.code, score.spec.bins
     found = [
@@ -85,7 +84,7 @@ def score_expectations(
         *schema(entry, resolved, {KEY: TEXT, **score.columns}),
     ]
     for name, data_type in score.columns.items():
-        column = _score_column(resolved, score, name, data_type)
+        column = score_column(resolved, score, name, data_type)
         found.append(present(column))
         if data_type.kind == "integer":
             found.append(in_range(column, 1, bins, "bins"))
@@ -95,7 +94,7 @@ def score_expectations(
             arguments = {"unexpected_rows_query": query}
             found.append(column.expectation("matches", ROWS, arguments, title, expected="RFM", measure=measure))
         else:
-            found.append(one_of(column, score.values[name]))
+            found.append(one_of(column, tuple(score.values[name])))
     return with_unique_names(found)
 
 
@@ -217,8 +216,15 @@ def _law(resolved: Resolved, category: ResolvedCategory, law: ResolvedLaw, as_of
     )
 
 
-def _score_column(resolved: Resolved, score: ResolvedScore, name: str, data_type: DataType) -> Column:
+def score_column(
+    resolved: Resolved,
+    score: ResolvedScore,
+    name: str,
+    data_type: DataType,
+    previous: Mapping[str, Any] | None = None,
+) -> Column:
+    """A column of a model under audit, with the metrics of the ``previous`` snapshot if it is compared."""
     title = Title(zh=f"{score.spec.title.zh} {name}", en=f"{score.spec.title.en} {name}")
     hidden = any(resolved.tags[code].spec.access in HIDDEN_LEVELS for code in score.tags)
     root = resolved.catalog.root
-    return Column(name, data_type, title, KEY, "table", not hidden, score.entry, (), root, {})
+    return Column(name, data_type, title, KEY, "table", not hidden, score.entry, (), root, previous or {})

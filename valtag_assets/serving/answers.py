@@ -18,8 +18,8 @@ from valtag_assets.engine.access import (
     segment_level,
     served_levels,
 )
-from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.rules import segments_name
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.refusal import Refusal

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.rules import segments_name
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.published import Origin, Published

@@ -14,8 +14,8 @@ from typing import Any
 from valtag_assets.engine.duckdb import data_type
 from valtag_assets.engine.lookup import HOLDOUT, Layout, Part, column_types
 from valtag_assets.engine.persons import PERSONS
-from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.rules import segments_name
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import Resolved

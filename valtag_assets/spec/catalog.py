@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from valtag_assets.spec.block import Block, Title
-from valtag_assets.spec.loading import CatalogFile, Place, problem_at, read_file
+from valtag_assets.spec.loading import CatalogFile, Kinds, Place, problem_at, read_file
+from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
 from valtag_assets.spec.project import AccessRules, Project
@@ -21,10 +22,11 @@ from valtag_assets.spec.tag import Category, Tag
 
 Spec = TypeVar("Spec", bound=Block)
 
-FOLDERS: Mapping[str, type[Block]] = {
+SCORES: Kinds[Block] = Kinds("model", "rfm", {"rfm": Rfm, "ltv": Ltv})
+FOLDERS: Mapping[str, type[Block] | Kinds[Block]] = {
     "sources": Source,
     "tags": Category,
-    "scores": Rfm,
+    "scores": SCORES,
     "segments": SegmentFile,
     "reports": ReportFile,
     "placements": Placement,
@@ -62,13 +64,13 @@ class Catalog:
     sources: Mapping[str, Entry[Source]]
     categories: Mapping[str, Entry[Category]]
     tags: Mapping[str, Entry[Tag]]
-    scores: Mapping[str, Entry[Rfm]]
+    scores: Mapping[str, Entry[Any]]
     segments: Mapping[str, Entry[Segment]]
     reports: Mapping[str, Entry[Report]]
     placements: Mapping[str, Entry[Placement]]
     digest: str
 
-    def owner_of(self, spec: Source | Category | Rfm | Segment | Report | Placement) -> str:
+    def owner_of(self, spec: Source | Category | Rfm | Ltv | Segment | Report | Placement) -> str:
         return spec.owner or self.project.owner
 
     def person_sources(self) -> tuple[str, ...]:
@@ -170,7 +172,7 @@ def _unknown_files(root: Path) -> Iterator[Problem]:
             yield Problem(path, 1, "", f"is no folder of a catalog{did_you_mean(path.name, list(FOLDERS))}")
 
 
-def _read(path: Path, model: type[Any], problems: list[Problem]) -> CatalogFile[Any] | None:
+def _read(path: Path, model: type[Any] | Kinds[Any], problems: list[Problem]) -> CatalogFile[Any] | None:
     read = read_file(path, model)
     if isinstance(read, CatalogFile):
         return read
@@ -178,7 +180,7 @@ def _read(path: Path, model: type[Any], problems: list[Problem]) -> CatalogFile[
     return None
 
 
-def _read_folder(folder: Path, model: type[Any], problems: list[Problem]) -> list[CatalogFile[Any]]:
+def _read_folder(folder: Path, model: type[Any] | Kinds[Any], problems: list[Problem]) -> list[CatalogFile[Any]]:
     read = [_read(path, model, problems) for path in sorted(folder.glob("*.yaml"))]
     return [file for file in read if file is not None]
 

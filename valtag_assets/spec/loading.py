@@ -3,6 +3,7 @@
 import re
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -32,7 +33,17 @@ class CatalogFile(Generic[Model]):
         return problem_at(self.path, self.raw, place, message)
 
 
-def read_file(path: Path, model: type[Model]) -> CatalogFile[Model] | list[Problem]:
+@dataclass(frozen=True)
+class Kinds(Generic[Model]):
+    """Files of one folder that hold different models: the value of ``key`` says which; ``default`` where it is
+    left out."""
+
+    key: str
+    default: str
+    models: Mapping[str, type[Model]]
+
+
+def read_file(path: Path, model: type[Model] | Kinds[Model]) -> CatalogFile[Model] | list[Problem]:
     """Read and validate ``path``; every mistake of the file at once."""
     try:
         raw = read_yaml(path.read_bytes().decode("utf-8-sig"))
@@ -43,6 +54,12 @@ def read_file(path: Path, model: type[Model]) -> CatalogFile[Model] | list[Probl
         return [Problem(path, error.line, "", str(error))]
     except OSError as error:
         return [Problem(path, 1, "", f"can't be read: {error}")]
+    if isinstance(model, Kinds):
+        named = raw.get(model.key, model.default) if isinstance(raw, LinedMap) else model.default
+        if not isinstance(named, str) or named not in model.models:
+            message = f"{named!r} is none of {', '.join(model.models)}{near(str(named), list(model.models))}"
+            return [problem_at(path, raw, (model.key,), message)]
+        model = model.models[named]
     if not isinstance(raw, LinedMap):
         found = "empty" if raw is None else "a list" if isinstance(raw, LinedList) else f"a {type(raw).__name__}"
         known = ", ".join(_keys_at(model, ()))

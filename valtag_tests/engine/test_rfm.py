@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valtag_assets.engine.duckdb import DuckDBEngine
-from valtag_assets.engine.rfm import cell_sizes, quadrant_groups, rfm_expression, scores_name, tier_groups
+from valtag_assets.engine.rfm import cell_sizes, quadrant_groups, rfm_expression, tier_groups
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.score import COMMON_TIERS, QUADRANTS, Rfm
 from valtag_tests import kit

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from valtag_assets.engine.persons import PERSONS
-from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.rules import rule_inputs, segments_name
+from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.segments import changes_expression, segment_expression
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.types import DataType

@@ -1,0 +1,1 @@
+"""Customer lifetime value: histories as arrays, forecasts, the backtest that chooses and judges, scoring."""
