@@ -13,8 +13,6 @@ from valtag_assets.engine.ltv.scoring import Outlook, person_columns
 from valtag_assets.engine.purchases import purchases_expression
 from valtag_assets.engine.session import Engine, Inputs
 from valtag_assets.expression.resolved import Resolved, ResolvedLtv
-from valtag_assets.models import orders
-from valtag_assets.models.spend import SpendFit
 
 TREES = "trees learned from everybody have a part in it; only a whole run makes it anew"
 
@@ -43,7 +41,7 @@ def ltv_words(
     ]
     if metrics["model"] == BOOSTED:
         return how, {}
-    outlook = Outlook(_fitted(metrics, ltv.unit), histories)
+    outlook = Outlook(Fitted.published(metrics["model"], metrics["parameters"], ltv.unit), histories)
     again: dict[str, Any] = {name: float(values[0]) for name, values in person_columns(ltv, outlook).items()}
     again["tier"] = next((t["tier"] for t in _by_value(metrics) if again["clv"] >= t["least"]), None)
     levels = ltv.churn_levels
@@ -62,11 +60,3 @@ def ltv_proof(value: Any, code: str, again: Mapping[str, Any]) -> Proof:
 
 def _by_value(metrics: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return sorted(metrics["tiers"], key=lambda tier: -tier["least"])
-
-
-def _fitted(metrics: Mapping[str, Any], unit: int) -> Fitted:
-    """The model as it was fitted, from the parameters that were published with it."""
-    given = dict(metrics["parameters"])
-    p, q, gamma = (given.pop(f"spend_{name}") for name in ("p", "q", "gamma"))
-    worth = SpendFit(p, q, gamma, math.nan, math.nan, True, "published")
-    return Fitted(orders.given(metrics["model"], **given), worth, unit)

@@ -86,7 +86,7 @@ def _of_fact(source: ResolvedSource, ltv: ResolvedLtv, as_of: date) -> ibis.Tabl
     table = table.mutate(**{AGE: ibis.literal(as_of).delta(table[time].cast("date"), unit="day").cast("int64")})
     ordered: ir.Value = ibis.literal(0, "int64")
     if ltv.orders.fact == source.code:
-        ordered = _counts(table, ltv.orders, as_of).cast("int64").max()
+        ordered = table.count(where=_counts(table, ltv.orders, as_of))
     money: ir.Value = ibis.literal(0).cast("decimal(38,10)")
     for aggregate, sign in ((ltv.spend, 1), (ltv.refunds, -1)):
         if aggregate is not None and aggregate.fact == source.code:
@@ -94,12 +94,12 @@ def _of_fact(source: ResolvedSource, ltv: ResolvedLtv, as_of: date) -> ibis.Tabl
     return table.group_by([OWNER, AGE]).aggregate(**{ORDERED: ordered, MONEY: money.cast("decimal(38,10)")})
 
 
-def _counts(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.BooleanValue:
-    """Whether a row is (part of) an order."""
+def _counts(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.BooleanValue | None:
+    """Whether a row is (part of) an order; None: every row is."""
     conditions = [compile_condition(aggregate.where, table, as_of)] if aggregate.where is not None else []
     if aggregate.of is not None:
         conditions.append(compile_value(aggregate.of, table, as_of).notnull())
-    return ibis.and_(*conditions) if conditions else ibis.literal(True)
+    return ibis.and_(*conditions) if conditions else None
 
 
 def _money(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.Value:

@@ -91,7 +91,7 @@ def gate_verdicts(resolved: Resolved, score: ResolvedLtv, told: Mapping[str, Any
 
 def _enough(resolved: Resolved, score: ResolvedLtv, told: Mapping[str, Any] | None) -> Verdict:
     short = told["shortfalls"] if told is not None else []
-    said = "; ".join(f"{item['found']} {item['what']}, {item['needed']} needed" for item in short)
+    said = "; ".join(f"{item['found']} of {item['needed']} {item['what']}" for item in short)
     return _verdict(resolved, score, "enough", not short, said or None, None)
 
 

@@ -183,7 +183,7 @@ class Ltv(Block):
     calibration: Days | None = None
     holdout: Days = 90
     horizons: tuple[Days, ...] = (30, 90, 365)
-    interval: float | None = Field(default=None, gt=0, lt=1)
+    interval: float | None = Field(default=0.8, gt=0, lt=1)
     clv: Clv = Clv()
     models: tuple[Candidate, ...] = ("mbg_nbd", "mbg_cnbd_k", "boosted")
     pin: Candidate | None = None

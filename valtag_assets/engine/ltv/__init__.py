@@ -1,1 +1,0 @@
-"""Customer lifetime value: histories as arrays, forecasts, the backtest that chooses and judges, scoring."""

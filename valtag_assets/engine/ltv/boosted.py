@@ -9,6 +9,7 @@ are never below 0.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,22 +59,31 @@ class Boosted:
         if not 0 < np.count_nonzero(ordered) < len(ordered) or not paid.any():
             return None
         options = {**_TREES, "random_state": seed}
-        return cls(
-            HistGradientBoostingRegressor(loss="poisson", **options).fit(seen, ordered),
-            HistGradientBoostingRegressor(loss="poisson", **options).fit(seen, paid),
-            HistGradientBoostingClassifier(**options).fit(seen, ordered > 0),
-            days,
-        )
+        with _one_thread():
+            return cls(
+                HistGradientBoostingRegressor(loss="poisson", **options).fit(seen, ordered),
+                HistGradientBoostingRegressor(loss="poisson", **options).fit(seen, paid),
+                HistGradientBoostingClassifier(**options).fit(seen, ordered > 0),
+                days,
+            )
 
     def forecast(self, histories: Histories, base: Fitted) -> Forecast:
         """What the persons will do in the next period: half of what the trees say, half of what ``base`` does."""
         seen, other = _seen(histories, base, self.days), base.forecast(histories, self.days)
         assert other.p_order is not None
-        return Forecast(
-            _halfway(self.orders.predict(seen), other.orders),
-            _halfway(self.spend.predict(seen), other.spend),
-            _halfway(self.chance.predict_proba(seen)[:, 1], other.p_order),
-        )
+        with _one_thread():
+            return Forecast(
+                _halfway(self.orders.predict(seen), other.orders),
+                _halfway(self.spend.predict(seen), other.spend),
+                _halfway(self.chance.predict_proba(seen)[:, 1], other.p_order),
+            )
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Threads of trees wait for each other by turning in circles: beside other work that took twenty times as long."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="openmp")
 
 
 def _halfway(trees: Array, base: Array) -> Array:

@@ -1,5 +1,6 @@
 """Forecasts of one period ahead: three that need no model, and those of a fitted customer-base model."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,14 @@ class Fitted:
     orders: orders.Fit
     spend: spend.SpendFit
     unit: int
+
+    @classmethod
+    def published(cls, model: str, parameters: Mapping[str, float], unit: int) -> "Fitted":
+        """The model with the parameters that were published with it (``parameters``)."""
+        given = dict(parameters)
+        p, q, gamma = (given.pop(f"spend_{name}") for name in ("p", "q", "gamma"))
+        worth = spend.SpendFit(p, q, gamma, math.nan, math.nan, True, "published")
+        return cls(orders.given(model, **given), worth, unit)
 
     @property
     def faults(self) -> tuple[str, ...]:

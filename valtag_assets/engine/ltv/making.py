@@ -54,7 +54,8 @@ class Making:
         engine.write(expression, self.inputs, self._purchases)
         persons = self._sample()
         short = shortfalls(persons, ltv)
-        told: dict[str, Any] = {"sql": engine.sql(expression), "shortfalls": [asdict(item) for item in short]}
+        told: dict[str, Any] = {"sql": engine.sql(expression), "faults": []}
+        told["shortfalls"] = [asdict(item) for item in short]
         if short:
             write_nobody(ltv, self._predicted)
         else:
