@@ -11,19 +11,22 @@ at T, the posterior is λ ~ Gamma(r + kx + j, α + T) and, apart from it, p ~ Be
 predictions follow exactly.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betainc, betaincinv, digamma, expit, gammaln
 
 from valtag_assets.models.counts import Array, Counts
+from valtag_assets.models.optimum import Likelihood
 
 NODES = 48
 _AT, _WEIGHTS = np.polynomial.legendre.leggauss(NODES)
 _AT, _WEIGHTS = (_AT + 1) / 2, _WEIGHTS / 2
-_CHUNK = 1 << 14
-"""Rows at a time where each takes NODES numbers: what a processor's cache holds."""
+_CHUNK, _ROWS = 1 << 11, 1 << 13
+"""Rows at a time, where each takes NODES numbers and where it takes one: what a processor's cache holds.
+
+Sums of so few are made by one thread; with more, a second one of the algebra library spins for longer than they take.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,14 @@ class BetaGeometric:
     def states(self, x: Array, t_x: Array, T: Array) -> Array:
         """P(alive at T and in phase j), shape (k, rows)."""
         shape = self.r + self.k * x
-        phases = _phases(shape, np.maximum(T - t_x, 0) / (self.alpha + T), self.k)
+        idle = np.maximum(T - t_x, 0)
+        phases = _phases(shape, idle / (self.alpha + T), self.k)
         alive = phases.sum(axis=0)
-        log_dead = _log_dead(shape, x, t_x, T, self)
-        return phases * (expit(np.log(alive) - log_dead) / alive)
+        # The weight of "dropped out at t_x" against the weight 1 of phase 0.
+        chances = x + self.shift
+        log_dead = np.log(self.a) - np.log(self.b + np.maximum(chances, 1) - 1)
+        log_dead = log_dead + shape * np.log1p(idle / (self.alpha + t_x))
+        return phases * (np.where(chances > 0, expit(np.log(alive) - log_dead), 1) / alive)
 
     def mean(self, x: Array, T: Array, horizon: Array) -> Array:
         """E[orders in (T, T + horizon]] given alive in phase j, shape (k, rows).
@@ -64,7 +71,8 @@ class BetaGeometric:
         for first in range(0, len(x), _CHUNK):
             rows = slice(first, first + _CHUNK)
             shape, step = self.r + self.k * x[rows], horizon[rows] / (self.alpha + T[rows])
-            found[:, rows] = given(dropout[number[rows]], shape[:, None], step[:, None], self.k) @ _WEIGHTS
+            each = given(dropout[number[rows]], shape[:, None], step[:, None], self.k)
+            found[:, rows] = np.einsum("prn,n->pr", each, _WEIGHTS)
         return found
 
     def tail(self, x: Array, T: Array, horizon: Array, n: Array) -> Array:
@@ -85,14 +93,6 @@ def _phases(shape: Array, idle: Array, k: int) -> Array:
     for j in range(1, k):
         terms.append(terms[-1] * (shape + j - 1) * idle / j)
     return np.stack(terms)
-
-
-def _log_dead(shape: Array, x: Array, t_x: Array, T: Array, of: BetaGeometric) -> Array:
-    """log of the weight of "dropped out at t_x" against the weight 1 of phase 0; -inf where that cannot be."""
-    chances = x + of.shift
-    odds = np.log(of.a) - np.log(of.b + np.maximum(chances, 1) - 1)
-    idle = np.log1p(np.maximum(T - t_x, 0) / (of.alpha + t_x))
-    return np.where(chances > 0, odds + shape * idle, -np.inf)
 
 
 def _mean_given_dropout(p: Array, shape: Array, step: Array, k: int) -> Array:
@@ -119,47 +119,74 @@ def _regular_mean_given_dropout(p: Array, shape: Array, step: Array, k: int) -> 
     return np.stack(found)
 
 
-def likelihood(counts: Counts, shift: int, k: int = 1) -> Callable[[Array], tuple[float, Array]]:
+def likelihood(counts: Counts, shift: int, k: int = 1) -> Likelihood:
     """Mean log-likelihood of a customer, and its gradient, at the logarithms of (r, alpha, a, b).
 
     For k = 1 that of the papers. For k > 1 it is of (x, t_x) alone: orders between the first and the last may lie
     anywhere; and without what does not depend on the parameters, see ``regularity``.
     """
     x, inverse = np.unique(counts.x, return_inverse=True)
-    total = counts.weight.sum()
-    weight = counts.weight / total
+    weight = counts.weight / counts.weight.sum()
     per_x = np.bincount(inverse, weights=weight, minlength=len(x))
     chances, kx = x + shift, k * x
+    # Who had no chance to drop out did not.
+    survived, barred = np.maximum(counts.x + shift, 1) - 1, np.where(counts.x + shift > 0, 0, -np.inf)
+    columns = (k * counts.x, counts.t_x, counts.T, survived, barred, weight)
+    parts = [tuple(column[at : at + _ROWS] for column in columns) for at in range(0, len(weight), _ROWS)]
 
     def at(logs: Array) -> tuple[float, Array]:
         r, alpha, a, b = np.exp(logs)
-        shape = r + k * counts.x
-        idle = np.maximum(counts.T - counts.t_x, 0) / (alpha + counts.T)
-        phases = _phases(shape, idle, k)
-        alive = phases.sum(axis=0)
-        log_end = np.log(alpha + counts.T)
-        log_dead = _log_dead(shape, counts.x, counts.t_x, counts.T, BetaGeometric(r, alpha, a, b, shift, k))
-        dead = weight * expit(log_dead - np.log(alive))
-        per_x_value = (
-            gammaln(r + kx) - gammaln(r) + r * np.log(alpha)
-            + gammaln(b + chances) - gammaln(b) + gammaln(a + b) - gammaln(a + b + chances)
-        )  # fmt: skip
-        value = per_x @ per_x_value + weight @ (np.logaddexp(np.log(alive), log_dead) - shape * log_end)
-        log_idle = np.log1p(np.maximum(counts.T - counts.t_x, 0) / (alpha + counts.t_x))
-        d_r = per_x @ (digamma(r + kx) - digamma(r) + np.log(alpha)) - weight @ log_end + dead @ log_idle
-        slope = shape * (1 / (alpha + counts.T) - 1 / (alpha + counts.t_x))
-        d_alpha = r / alpha - weight @ (shape / (alpha + counts.T)) + dead @ slope
-        if k > 1:
-            by_shape, by_scale = _slopes(phases, shape, counts.T + alpha, k)
-            d_r += (weight - dead) @ (by_shape / alive)
-            d_alpha += (weight - dead) @ (by_scale / alive)
-        gone = dead.sum()
-        d_a = digamma(a + b) - per_x @ digamma(a + b + chances) + gone / a
-        left = np.bincount(inverse, weights=dead, minlength=len(x)) / (b + np.maximum(chances, 1) - 1)
-        d_b = per_x @ (digamma(b + chances) - digamma(a + b + chances)) - digamma(b) + digamma(a + b) - left.sum()
-        return float(value), np.array([r * d_r, alpha * d_alpha, a * d_a, b * d_b])
+        sums = np.sum([_observed((r, alpha, a, b), k, *part) for part in parts], axis=0)
+        observed, by_r, by_alpha, gone, per_left = sums
+        value = observed + r * np.log(alpha) - gammaln(r) - gammaln(b) + gammaln(a + b)
+        value += per_x @ (gammaln(r + kx) + gammaln(b + chances) - gammaln(a + b + chances))
+        ends = digamma(a + b) - per_x @ digamma(a + b + chances)
+        gradient = [
+            r * (by_r + np.log(alpha) - digamma(r) + per_x @ digamma(r + kx)),
+            alpha * (by_alpha + r / alpha),
+            a * (ends + gone / a),
+            b * (ends - digamma(b) + per_x @ digamma(b + chances) - per_left),
+        ]
+        return float(value), np.array(gradient)
 
     return at
+
+
+def _observed(
+    parameters: tuple[float, ...],
+    k: int,
+    kx: Array,
+    t_x: Array,
+    T: Array,
+    survived: Array,
+    barred: Array,
+    weight: Array,
+) -> Array:
+    """Sums over rows: log of (alive + dead) / (alpha + T)^shape, its slopes by r and by alpha, P(dead), and P(dead) /
+    (b + survived).
+
+    Alive weighs 1 for k = 1, dead a / (b + survived) (1 + idle / (alpha + t_x))^shape.
+    """
+    r, alpha, a, b = parameters
+    shape, end, start, left = r + kx, alpha + T, alpha + t_x, b + survived
+    log_end = np.log(end)
+    idle = log_end - np.log(start)
+    log_alive: Array | float = 0.0
+    if k > 1:
+        phases = _phases(shape, np.maximum(T - t_x, 0) / end, k)
+        alive = phases.sum(axis=0)
+        log_alive = np.log(alive)
+    odds = np.log(a / left) + shape * idle + barred - log_alive
+    small = np.exp(-np.abs(odds))
+    dead = weight * np.where(odds > 0, 1, small) / (1 + small)
+    value = weight @ (np.maximum(odds, 0) + np.log1p(small) + log_alive - shape * log_end)
+    by_r = dead @ idle - weight @ log_end
+    by_alpha = dead @ (shape / end - shape / start) - weight @ (shape / end)
+    if k > 1:
+        by_shape, by_scale = _slopes(phases, shape, end, k)
+        by_r += (weight - dead) @ (by_shape / alive)
+        by_alpha += (weight - dead) @ (by_scale / alive)
+    return np.array([value, by_r, by_alpha, dead.sum(), dead @ (1 / left)])
 
 
 def _slopes(phases: Array, shape: Array, end: Array, k: int) -> tuple[Array, Array]:

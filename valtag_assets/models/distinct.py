@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from valtag_assets.models.counts import Array
 
 
-def distinct(*columns: Array) -> tuple[list[Array], NDArray[np.intp]]:
-    """The distinct rows, as columns, and for each row the number of its distinct one."""
+def distinct(*columns: Array) -> tuple[list[Array], NDArray[np.intp], NDArray[np.intp]]:
+    """The distinct rows, as columns; for each row the number of its distinct one; and the place of one of each."""
     number = np.zeros(columns[0].shape, dtype=np.intp)
     for column in columns:
         if len(column) and column.min() == column.max():
@@ -16,4 +16,4 @@ def distinct(*columns: Array) -> tuple[list[Array], NDArray[np.intp]]:
         _, number = np.unique(number * len(values) + at, return_inverse=True)
     first = np.empty(number.max(initial=-1) + 1, dtype=np.intp)
     first[number] = np.arange(len(number))
-    return [column[first] for column in columns], number
+    return [column[first] for column in columns], number, first

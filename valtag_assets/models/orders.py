@@ -7,14 +7,16 @@ few numbers (mostly x and T), so it is computed once for each distinct combinati
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from valtag_assets.models import bgnbd, pareto
 from valtag_assets.models.counts import Array, Counts
 from valtag_assets.models.distinct import distinct
+from valtag_assets.models.family import Family
 from valtag_assets.models.optimum import Likelihood, Optimum, highest
+from valtag_assets.models.quantiles import Rows, smallest
 from valtag_assets.models.regularity import constant, most_likely
 
 PARAMETERS = {
@@ -24,16 +26,6 @@ PARAMETERS = {
     "mbg_cnbd_k": ("r", "alpha", "a", "b", "k"),
 }
 MODELS = tuple(PARAMETERS)
-
-
-class Family(Protocol):
-    """What a model knows of a customer. ``phases``: the states a living customer may be in, mostly one."""
-
-    @property
-    def phases(self) -> int: ...
-    def states(self, x: Array, t_x: Array, T: Array) -> Array: ...
-    def mean(self, x: Array, T: Array, horizon: Array) -> Array: ...
-    def tail(self, x: Array, T: Array, horizon: Array, n: Array) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -159,7 +151,7 @@ def family(fit: Fit) -> Family:
 
 def p_alive(fit: Fit, x: Any, t_x: Any, T: Any) -> Array:
     """P(the customer will ever be able to order again). It cannot be observed, and depends on the model."""
-    x, t_x, T = _arrays(x, t_x, T)
+    x, t_x, T = arrays(x, t_x, T)
     return family(fit).states(x.ravel(), t_x.ravel(), T.ravel()).sum(axis=0).reshape(x.shape)
 
 
@@ -196,6 +188,29 @@ def discounted_orders(fit: Fit, x: Any, t_x: Any, T: Any, horizon: float, rate: 
     return _expected(fit, (x, t_x, T, 0.0), discounted)
 
 
+def order_quantile(fit: Fit, x: Any, t_x: Any, T: Any, horizon: Any, level: Any) -> Array:
+    """The smallest n with P(n or fewer orders in (T, T + horizon]) ≥ level, for levels in (0, 1)."""
+    flat = arrays(x, t_x, T, horizon, 1 - levels(level))
+    shape = flat[0].shape
+    x, t_x, T, horizon, limit = (values.ravel() for values in flat)
+    model = family(fit)
+    states = model.states(x, t_x, T)
+    # Most customers will not order: that is seen where it is cheap.
+    once = p_order(fit, x, t_x, T, horizon)
+
+    def at_least(rows: Rows, n: Array) -> Array:
+        return np.einsum("pk,pk->k", states[:, rows], model.tail(x[rows], T[rows], horizon[rows], n))
+
+    return smallest(at_least, once, limit).reshape(shape)
+
+
+def levels(level: Any) -> Array:
+    level = np.asarray(level, dtype=np.float64)
+    if not ((level > 0) & (level < 1)).all():
+        raise ValueError("a level lies between 0 and 1")
+    return level
+
+
 def expected_purchases(fit: Fit, t: Any) -> Array:
     """E[X(t)]: repeat orders of a new customer in the time t since the first order."""
     return expected_orders(fit, 0.0, 0.0, 0.0, t)
@@ -211,7 +226,7 @@ def pmf(fit: Fit, n_max: int, t: float) -> Array:
     return np.maximum(at_least[:-1] - at_least[1:], 0)
 
 
-def _arrays(*values: Any) -> list[Array]:
+def arrays(*values: Any) -> list[Array]:
     return [np.asarray(value, dtype=np.float64) for value in np.broadcast_arrays(*values)]
 
 
@@ -219,8 +234,8 @@ def _expected(
     fit: Fit, given: tuple[Any, Any, Any, Any], of: Callable[[Family, Array, Array, Array], Array]
 ) -> Array:
     """The mean over the states of a customer of what depends on the state and on (x, T, horizon) only."""
-    x, t_x, T, horizon = _arrays(*given)
+    x, t_x, T, horizon = arrays(*given)
     model = family(fit)
-    (lone_x, lone_T, lone_horizon), number = distinct(x.ravel(), T.ravel(), horizon.ravel())
+    (lone_x, lone_T, lone_horizon), number, _ = distinct(x.ravel(), T.ravel(), horizon.ravel())
     value = of(model, lone_x, lone_T, lone_horizon)[:, number]
     return np.einsum("pk,pk->k", model.states(x.ravel(), t_x.ravel(), T.ravel()), value).reshape(x.shape)

@@ -1,14 +1,15 @@
 """Pareto/NBD: a customer orders by chance at a rate λ ~ Gamma(r, α) until dropping out at a rate μ ~ Gamma(s, β).
 
-Source: Schmittlein, Morrison and Colombo (1987); Fader and Hardie (2005), A note on deriving the Pareto/NBD model. The
-2F1 of the papers is taken in the form of its integral, over the time of the dropout, which has a positive and smooth
-integrand for all parameters and counts: nothing cancels or overflows, and the gradient is the integral of a gradient.
+Source: Schmittlein, Morrison and Colombo (1987); Fader and Hardie (2005), A note on deriving the Pareto/NBD model.
+The 2F1 of the papers is taken in the form of its integral, over the time of the dropout, which has a positive and
+smooth integrand for all parameters and counts: nothing cancels or overflows, and the gradient is an integral, too.
 Given alive at T, the posteriors λ ~ Gamma(r + x, α + T) and μ ~ Gamma(s, β + T) are independent.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, digamma, exprel, gammaln
 
 from valtag_assets.models.counts import Array, Counts
@@ -18,7 +19,7 @@ _AT, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _AT, _WEIGHTS = (_AT + 1) / 2, _WEIGHTS / 2
 _NTH_AT, _NTH_WEIGHTS = np.polynomial.legendre.leggauss(16)
 _NTH_AT, _NTH_WEIGHTS = (_NTH_AT + 1) / 2, _NTH_WEIGHTS / 2
-_CHUNK = 1 << 13
+_CHUNK = 1 << 11
 _NOTHING = 60.0
 """Where the integrand has fallen by exp(-60), the rest is no part of the integral."""
 
@@ -62,11 +63,12 @@ class Pareto:
             way = betainc(n[rows], shape[rows], horizon[rows] / (order[rows] + horizon[rows]))
             at = betaincinv(n[rows][:, None], shape[rows][:, None], way[:, None] * _NTH_AT)
             time = order[rows][:, None] * at / np.maximum(1 - at, 1e-300)
-            found[rows] = way * (np.exp(-self.s * np.log1p(time / death[rows][:, None])) @ _NTH_WEIGHTS)
+            stays = np.exp(-self.s * np.log1p(time / death[rows][:, None]))
+            found[rows] = way * np.einsum("rn,n->r", stays, _NTH_WEIGHTS)
         return found[None]
 
 
-def _chunks(rows: Array) -> list[Array]:
+def _chunks(rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
 
 
@@ -77,7 +79,7 @@ def first(within: Array, other: Array, other_scale: Array, shape: Array, scale: 
     for start in range(0, len(found), _CHUNK):
         rows = slice(start, start + _CHUNK)
         terms = _terms(within[rows], other[rows], other_scale[rows], shape[rows], scale[rows])
-        found[rows] = terms[0] @ _WEIGHTS
+        found[rows] = np.einsum("rn,n->r", terms[0], _WEIGHTS)
     return found
 
 

@@ -1,8 +1,8 @@
 """How regular orders are: the k of MBG/CNBD-k, from the same counts.
 
-Wheat and Morrison (1990) estimate k from the times between orders. Counts keep only the last one, which tells of k, too:
-of x orders at the rate λ the last is at t_x with the density of Gamma(k x, λ), so with the other parameters fitted for
-each k the likelihoods of (x, t_x) can be compared.
+Wheat and Morrison (1990) estimate k from the times between orders. Counts keep only the last order, which tells of
+k, too: of x orders at the rate λ the last is at t_x with the density of Gamma(k x, λ). So the likelihoods of
+(x, t_x), each with the other parameters fitted, can be compared.
 """
 
 from collections.abc import Callable

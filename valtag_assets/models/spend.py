@@ -12,9 +12,14 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from valtag_assets.models.counts import Array
+from valtag_assets.models.distinct import distinct
 from valtag_assets.models.optimum import Likelihood, highest
+from valtag_assets.models.orders import Fit, arrays, family, levels
+from valtag_assets.models.spend_quantiles import Customers, quantiles
 
 _NAMES = ("p", "q", "gamma")
+_ROWS = 1 << 13
+"""Rows at a time: as many as the processor's cache holds."""
 
 
 @dataclass(frozen=True)
@@ -73,25 +78,31 @@ def spend_likelihood(n: Array, mean: Array, weight: Array) -> Likelihood:
     weight = weight / weight.sum()
     counts, inverse = np.unique(n, return_inverse=True)
     per_n = np.bincount(inverse, weights=weight, minlength=len(counts))
-    spent = n * mean
-    log_spent = float((weight * n) @ np.log(spent))
-    log_mean = float(weight @ np.log(mean))
-    weighted_n = weight * n
+    spent, weighted_n = n * mean, weight * n
+    log_spent, log_mean = float(weighted_n @ np.log(spent)), float(weight @ np.log(mean))
+    parts = [
+        tuple(column[at : at + _ROWS] for column in (spent, weight, weighted_n)) for at in range(0, len(n), _ROWS)
+    ]
 
     def at(logs: Array) -> tuple[float, Array]:
         p, q, gamma = np.exp(logs)
-        log_whole = np.log(gamma + spent)
-        plain, by_n = float(weight @ log_whole), float(weighted_n @ log_whole)
+        plain, by_n, share, share_by_n = np.sum([_whole(gamma, *part) for part in parts], axis=0)
         inside = p * counts
         value = per_n @ (gammaln(inside + q) - gammaln(inside)) - gammaln(q) + q * np.log(gamma)
         value += p * log_spent - log_mean - p * by_n - q * plain
         d_p = (per_n * counts) @ (digamma(inside + q) - digamma(inside)) + log_spent - by_n
         d_q = per_n @ digamma(inside + q) - digamma(q) + np.log(gamma) - plain
-        whole = 1 / (gamma + spent)
-        d_gamma = q / gamma - p * float(weighted_n @ whole) - q * float(weight @ whole)
+        d_gamma = q / gamma - p * share_by_n - q * share
         return float(value), np.array([p * d_p, q * d_q, gamma * d_gamma])
 
     return at
+
+
+def _whole(gamma: float, spent: Array, weight: Array, weighted_n: Array) -> Array:
+    """Sums of log(gamma + spent), by customers and by orders, and of 1 / (gamma + spent) likewise."""
+    whole = gamma + spent
+    log, share = np.log(whole), 1 / whole
+    return np.array([weight @ log, weighted_n @ log, weight @ share, weighted_n @ share])
 
 
 def expected_spend(fit: SpendFit, n: Any, mean: Any) -> Array:
@@ -103,3 +114,17 @@ def expected_spend(fit: SpendFit, n: Any, mean: Any) -> Array:
     known = np.where(n > 0, n * np.where(n > 0, mean, 0), 0)
     below = fit.p * n + fit.q - 1
     return np.where(below > 0, fit.p * (fit.gamma + known) / np.where(below > 0, below, 1), np.inf)
+
+
+def spend_quantile(orders_fit: Fit, spend_fit: SpendFit, x: Any, t_x: Any, T: Any, horizon: Any, level: Any) -> Array:
+    """Quantile of the spend in (T, T + horizon], over gamma + n mean, for levels in (0, 1), with n = x + 1.
+
+    The customer's quantile is the result times (gamma + n mean), exact to 1%; it does not depend on the mean
+    otherwise, so it is computed once for customers who share (x, t_x, T).
+    """
+    flat = arrays(x, t_x, T, horizon, 1 - levels(level))
+    x, t_x, T, horizon, limit = (values.ravel() for values in flat)
+    model = family(orders_fit)
+    of = Customers(x, T, horizon, limit, model.states(x, t_x, T))
+    _, alike, first = distinct(x, T, horizon)
+    return quantiles(model, spend_fit.p, spend_fit.q, of, alike, first).reshape(flat[0].shape)
