@@ -79,9 +79,7 @@ class Rfm(Block):
             if len(edges) != self.bins - 1 or not ascend:
                 raise ValueError(f"cuts.{name} needs {self.bins - 1} ascending edges for {self.bins} bins")
         if self.one_order == "apart" and "frequency" in self.cuts:
-            raise ValueError(
-                "one_order: apart cuts frequency by quantiles, and cuts.frequency says where else: leave one of them out"
-            )
+            raise ValueError("one_order: apart cuts frequency by quantiles: leave it or cuts.frequency out")
         if isinstance(self.quadrant_threshold, dict) and set(self.quadrant_threshold) != set(MEASURES):
             raise ValueError("quadrant_threshold needs recency, frequency and monetary")
         if fault := next(self._tier_faults(), None):
