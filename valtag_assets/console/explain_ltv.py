@@ -34,8 +34,8 @@ def ltv_words(
     x, t_x, known, spend = (float(v[0]) for v in (histories.x, histories.t_x, histories.T, histories.spend))
     back = f" less {ltv.refunds}" if ltv.refunds else ""
     how = [
-        f"ordered on {x + 1:.0f} days (by {ltv.orders}), the first {known:.0f} and the last {known - t_x:.0f} days ago",
-        f"paid {spend:,.2f} {score.currency} in all (by {ltv.spend}{back})",
+        f"ordered on {x + 1:.0f} days ({ltv.orders}), the first {known:.0f} and the last {known - t_x:.0f} days ago",
+        f"paid {spend:,.2f} {score.currency} in all ({ltv.spend}{back})",
         f"model {metrics['model']}: " + ", ".join(f"{k} {v:.6g}" for k, v in metrics["parameters"].items()),
         f"chosen because: {metrics['backtest']['why']}",
     ]

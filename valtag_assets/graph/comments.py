@@ -7,10 +7,13 @@ from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
+    ResolvedLtv,
     ResolvedReport,
+    ResolvedRfm,
     ResolvedScore,
     ResolvedSource,
 )
+from valtag_assets.spec.allocation import COLUMN_TITLES as ALLOCATION_TITLES
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.warehouse.snapshot import TableRef
@@ -37,12 +40,66 @@ def score_comments(score: ResolvedScore) -> dict[str, str]:
     return {name: in_one_line(title) for name, title in score.titles.items()}
 
 
+_AGGREGATIONS = {"sum": Title(zh="合计", en="sum"), "avg": Title(zh="均值", en="mean")}
+_THRESHOLDS = {"mean": Title(zh="均值", en="mean"), "median": Title(zh="中位数", en="median")}
+
+
+def rfm_convention(resolved: Resolved, score: ResolvedRfm) -> Title:
+    """How the scores are made: the choices the catalog has among those in use."""
+    rfm = score.spec
+    agg = resolved.tags[rfm.monetary].aggregate
+    money = (
+        Title(zh="运算", en="computed") if agg is None else _AGGREGATIONS.get(agg.agg, Title(zh=agg.agg, en=agg.agg))
+    )
+    threshold = Title(zh="固定值", en="fixed")
+    if isinstance(rfm.quadrant_threshold, str):
+        threshold = _THRESHOLDS[rfm.quadrant_threshold]
+    nested, apart = rfm.scoring == "nested", rfm.one_order == "apart"
+    cut = f"（{'、'.join(rfm.cuts)} 按固定切点）" if rfm.cuts else ""
+    cut_en = f" ({', '.join(rfm.cuts)} at fixed cuts)" if rfm.cuts else ""
+    zh = [
+        f"以统计截止日为基准：R {rfm.recency} · F {rfm.frequency} · M {rfm.monetary}（{money.zh}）",
+        f"1–{rfm.bins} 分，{rfm.bins} 分最好，按分位数切分{cut}，同值同分",
+        "逐层打分：F 在各 R 分内切分，M 在各 R、F 分内切分" if nested else "三项各自独立打分",
+        "仅一单者 F 固定为 1，其余人按分位数从 2 分起" if apart else "仅一单者与其余人一同切分",
+        f"象限阈值：{threshold.zh}",
+    ]
+    en = [
+        f"As seen from the as-of: R {rfm.recency} · F {rfm.frequency} · M {rfm.monetary} ({money.en})",
+        f"scores 1–{rfm.bins}, {rfm.bins} is best, cut at quantiles{cut_en}, equal values share a score",
+        "nested: F is cut within each R score, M within each R and F" if nested else "each measure is cut by itself",
+        "one order is F 1, the others are cut from 2 up"
+        if apart
+        else "persons with one order are cut like the others",
+        f"quadrant threshold: {threshold.en}",
+    ]
+    return Title(zh="；".join(zh), en="; ".join(en))
+
+
 def report_comments(report: ResolvedReport) -> dict[str, str]:
     """What each column of a report says."""
     found = {ROW: "行号，0 为合计 · Line; 0 is all together", TOTAL: "是否合计 · Whether it is all together"}
     found |= {item.name: in_one_line(item.title) for item in report.dimensions}
     found |= {m.code: in_one_line(m.title, m.meaning, unit_of(m.unit)) for m in report.spec.measures}
     return found
+
+
+def ltv_convention(score: ResolvedLtv) -> Title:
+    """What is predicted from what, and when it is published."""
+    ltv = score.spec
+    less = f" − {ltv.refunds}" if ltv.refunds else ""
+    money, models = f"{ltv.spend}{less}（{score.currency}）", ", ".join(ltv.models)
+    return Title(
+        zh=f"订单 {ltv.orders} · 消费 {money}；同日订单算一次；候选模型 {models}；留出期 {ltv.holdout} 天，"
+        "优于朴素预测方可发布，否则沿用上次结果并暂停下游",
+        en=f"orders of one day are one purchase; candidates {models}; held out {ltv.holdout} days; published only"
+        " when it beats forecasts without a model there, else the last good table stays served and readers are held",
+    )
+
+
+def allocation_comments() -> dict[str, str]:
+    """What each column of an allocation says."""
+    return {name: in_one_line(title) for name, title in ALLOCATION_TITLES.items()}
 
 
 Said = tuple[str, Mapping[str, str]] | None
@@ -93,6 +150,11 @@ def _scores(resolved: Resolved, name: str) -> Said:
     return in_one_line(score.spec.title, score.spec.meaning), _person(resolved) | score_comments(score)
 
 
+def _allocations(resolved: Resolved, name: str) -> Said:
+    found = resolved.allocations.get(name)
+    return None if found is None else (in_one_line(found.spec.title, found.spec.meaning), allocation_comments())
+
+
 def _segments(resolved: Resolved, name: str) -> Said:
     segment = resolved.segments.get(name)
     if segment is None:
@@ -120,6 +182,7 @@ _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "identity": _identity,
     "tags": _tags,
     "scores": _scores,
+    "allocations": _allocations,
     "segments": _segments,
     "lists": _lists,
     "reports": _reports,

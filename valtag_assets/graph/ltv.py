@@ -2,18 +2,24 @@
 
 import tempfile
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
+from valtag_assets.engine.concentration import concentration_expression, read_concentration
 from valtag_assets.engine.ltv.making import Making
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
+from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Engine
+from valtag_assets.engine.transitions import count_moves
 from valtag_assets.expression.resolved import ResolvedLtv, code_version
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.ltv_page import ltv_page
 from valtag_assets.graph.publishing import Plan, Written, meaning_of
+from valtag_assets.graph.score_pages import concentration_metrics, snapshot_before, transition_metrics
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.tags import data_until
 from valtag_assets.quality.ltv import drift, gate_measures, gate_verdicts, ltv_expectations
+from valtag_assets.spec.ltv import MONEY
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -27,13 +33,20 @@ def ltv_plan(setting: Setting, score: ResolvedLtv, as_of: date) -> Plan:
     """How the score's table of ``as_of`` is made."""
     resolved, ref = setting.resolved, TableRef("scores", score.code)
     gate = ask(setting.warehouse, [Wanted(name) for name in read_tables(score)])
+    meaning = meaning_of(score.meaning)
+    compared = snapshot_before(setting.warehouse, ref, as_of, meaning, score.spec.compare)
 
     def write(engine: Engine, into: Path) -> Written:
-        inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
+        inputs, target = {key: snapshot.files for key, snapshot in gate.snapshots.items()}, into / "part-0.parquet"
         with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
             making = Making(resolved, score, as_of, engine, inputs, Path(folder))
-            metrics = making.write(into / "part-0.parquet")
+            metrics = making.write(target)
         metrics["score"] = code_version(score.meaning)
+        if metrics["tiers"]:
+            tiers = partial(count_moves, engine, score_table(score), f"{score.code}_tier", [target])
+            found = concentration_expression(score_table(score), f"{score.code}_clv", MONEY)
+            row = engine.fetch(found, {ref.key: [target]}).to_pylist()[0]
+            metrics |= concentration_metrics(read_concentration(row)) | transition_metrics(compared, tiers)
         if "backtest" in metrics:
             before = setting.warehouse.latest(ref, on_or_before=as_of - timedelta(days=1))
             known = before.metrics.get("parameters", {}) if before is not None else {}
@@ -44,13 +57,15 @@ def ltv_plan(setting: Setting, score: ResolvedLtv, as_of: date) -> Plan:
     return Plan(
         table=ref,
         as_of=as_of,
-        meaning=meaning_of(score.meaning),
+        meaning=meaning,
         gate=gate,
         key=(PERSON,),
         columns={PERSON: TEXT, **score.columns},
         private=frozenset({PERSON}),
         write=write,
+        fingerprint="" if compared is None else f"compared with {compared.as_of} {compared.content_hash}",
         expectations=lambda written, previous: ltv_expectations(resolved, score, _alike(score, previous)),
+        counted=True,
         verdicts=lambda written, _: gate_verdicts(resolved, score, written.metrics),
         picture=lambda snapshot: ltv_page(score, snapshot, _earlier(setting, snapshot)),
     )

@@ -8,6 +8,7 @@ import dagster as dg
 from valtag_assets.expression.resolved import ResolvedLtv
 from valtag_assets.graph.ltv_figures import tiers_figure, validation_figure
 from valtag_assets.graph.plots import as_image
+from valtag_assets.graph.score_pages import concentration_page, transition_page
 from valtag_assets.warehouse.snapshot import Snapshot, Verdict
 
 MOST_EARLIER = 12
@@ -25,6 +26,8 @@ def ltv_page(score: ResolvedLtv, snapshot: Snapshot, earlier: Sequence[Snapshot]
         "gate 门槛": dg.MetadataValue.table([_gate(verdict) for verdict in _of_gate(snapshot)]),
         "tiers 价值分层": as_image(tiers_figure(metrics["tiers"], shown, score.currency), "tiers"),
         "tier table 分层表": dg.MetadataValue.table([_tier(row, shown) for row in metrics["tiers"]]),
+        **transition_page(snapshot, titles, score.spec.compare),
+        **concentration_page(snapshot, score.currency),
         "parameters 参数": dg.MetadataValue.table(_parameters(metrics)),
         "warnings 提示": "; ".join(metrics["warnings"]) or "none",
         "earlier backtests 历次回测": dg.MetadataValue.table(

@@ -98,6 +98,6 @@ def _sum(cells: Sequence[dict[str, Any]], r: int, f: int, what: str) -> Any:
 
 
 def as_image(figure: Figure, alt: str) -> dg.MetadataValue:
-    """The figure inside a Markdown value of an asset page."""
+    """The figure as a picture on an asset's page."""
     data = base64.b64encode(svg(figure).encode()).decode()
     return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml;base64,{data})")

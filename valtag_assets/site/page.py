@@ -13,10 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from valtag_assets.graph.setting import Setting
+from valtag_assets.site.allocations import allocations
 from valtag_assets.site.audiences import scores, segments
 from valtag_assets.site.dictionary import categories
 from valtag_assets.site.numbers import reports
 from valtag_assets.site.published import Published
+from valtag_assets.site.values import values
 from valtag_assets.site.verdicts import CheckEntry, checks
 from valtag_assets.site.wording import number
 from valtag_assets.spec.block import Title
@@ -49,6 +51,8 @@ def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
         "categories": categories(published),
         "segments": segments(published),
         "scores": scores(published),
+        "values": values(published),
+        "allocations": allocations(published),
         "reports": reports(published),
         "checks": found,
         "failed": [check for check in found if check.result != "passed"],

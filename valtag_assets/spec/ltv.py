@@ -167,7 +167,8 @@ class Ltv(Block):
 
     ``models`` are the candidates, the first being preferred among equals; ``pin`` one of them that is taken
     without a choice (but not without the gate). ``features``: tags over facts that the boosted model reads
-    beside a person's orders. ``sample``: models are compared on so many persons at most, drawn by ``seed``.
+    beside a person's orders. ``compare``: tiers are compared with those of the newest snapshot at least so many
+    days older. ``sample``: models are compared on so many persons at most, drawn by ``seed``.
     """
 
     score: Code
@@ -191,6 +192,7 @@ class Ltv(Block):
     sample: int = Field(default=500_000, ge=1_000)
     seed: int = 1
     gate: Gate = Gate()
+    compare: Days = 28
     churn: Days = 90
     churn_levels: tuple[ChurnLevel, ...] = COMMON_LEVELS
     tiers: tuple[ValueTier, ...] = COMMON_TIERS

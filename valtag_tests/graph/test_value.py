@@ -99,6 +99,7 @@ def test_values_are_published_with_the_backtest_that_bears_them_out(shop: Shop) 
     assert len(rows) == bought()["customer_id"].nunique()
     assert rows["ltv_buy_60d"].between(0, 1).all()
     assert (rows["ltv_orders_60d"] >= rows["ltv_orders_30d"]).all()
+    assert (rows["ltv_spend_60d_low"] <= rows["ltv_spend_60d_high"]).all()
     # The most valuable twentieth, and whoever is equal to the last of them.
     top = rows[rows["ltv_tier"] == "top"]
     assert len(rows) * 0.05 <= len(top) <= len(rows) * 0.05 + 1
@@ -109,11 +110,14 @@ def test_values_are_published_with_the_backtest_that_bears_them_out(shop: Shop) 
     judged = backtest["held_out"]
     assert judged[backtest["winner"]]["deviance"] < min(judged[name]["deviance"] for name in ("rate", "last_period"))
     assert backtest["why"]
+    assert judged[backtest["winner"]]["covered"] > 0.75
     members = set(shop.rows("segments/valuable")["person_id"])
     assert members == set(rows[rows["ltv_tier"].isin(["top", "high"]) & (rows["ltv_churn"] != "high")]["person_id"])
 
 
-@pytest.mark.parametrize("column", ["ltv_spend_60d", "ltv_tier", "ltv_churn", "ltv_clv"])
+@pytest.mark.parametrize(
+    "column", ["ltv_spend_60d", "ltv_orders_30d_high", "ltv_spend_30d_high", "ltv_tier", "ltv_churn", "ltv_clv"]
+)
 def test_a_value_is_made_again_from_the_persons_own_orders(shop: Shop, column: str) -> None:
     for person in ("C001", "C400"):
         found = explain(shop.setting, Asked(person, column))

@@ -5,7 +5,7 @@ anew and judged on the held-out period itself, which no choice has seen; only th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from valtag_assets.engine.ltv.boosted import Boosted, Lesson
 from valtag_assets.engine.ltv.forecasts import Fitted, Forecast, fit_orders, fit_worth, naive_forecasts
 from valtag_assets.engine.ltv.histories import Outcomes, Persons
+from valtag_assets.engine.ltv.scoring import Outlook, Shift
 from valtag_assets.models import measures
 from valtag_assets.spec.ltv import Ltv
 
@@ -37,7 +38,7 @@ class Shortfall:
 
 @dataclass(frozen=True)
 class Judged:
-    """Measures of one forecast against what happened; all numbers JSON takes."""
+    """Measures of one forecast against what happened. ``covered``: see ``_covered``."""
 
     rmse: float
     mae: float
@@ -50,6 +51,9 @@ class Judged:
     brier: float | None
     brier_constant: float
     covered: float | None = None
+
+
+MEASURES = tuple(item.name for item in fields(Judged))
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,11 @@ class Backtest:
     lorenz: Sequence[Sequence[float]] = ()
 
     def told(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
+        """As JSON; a number that is not finite, as a ratio to nothing, is null."""
+        found = asdict(self)
+        for judged in found["held_out"].values():
+            judged |= {name: None for name, value in judged.items() if value is not None and not np.isfinite(value)}
+        return found
 
     @property
     def best_naive(self) -> str:
@@ -188,11 +195,15 @@ def run_backtest(bench: Bench) -> Backtest:
     faults = bench.base(winner, cut).faults
     forecasts = dict(naive_forecasts(histories, bench.at(before), bench.after(before), ltv.holdout))
     told = bench.forecast(winner, cut)
+    if not outcomes.orders.any() or outcomes.spend.sum() <= 0:
+        faults = (*faults, "nothing was bought in the held-out period: there is nothing to judge by")
     if told is None:
         faults = (*faults, f"{winner} can't be fitted at the beginning of the held-out period")
     else:
         forecasts[winner] = told
     judged = {name: judge(forecast, outcomes) for name, forecast in forecasts.items()}
+    if told is not None and ltv.interval is not None:
+        judged[winner] = replace(judged[winner], covered=_covered(bench, winner, ltv.interval))
     return Backtest(
         winner=winner,
         why=why,
@@ -224,6 +235,17 @@ def judge(forecast: Forecast, outcomes: Outcomes) -> Judged:
         brier=None if chance is None else measures.brier(happened, chance),
         brier_constant=constant,
     )
+
+
+def _covered(bench: Bench, winner: str, interval: float) -> float:
+    """The share of persons whose orders of the held-out period lie in the interval; it should be ``interval`` or
+    more, since orders are whole."""
+    cut, base = bench.held_out, bench.base(winner, bench.held_out)
+    trees = bench.boosted(cut) if winner == BOOSTED else None
+    shift = Shift.of(trees, bench.at(cut), base) if trees is not None else None
+    low, high = Outlook(base, bench.at(cut), shift).orders_between(bench.ltv.holdout, interval)
+    done = bench.after(cut).orders
+    return float(((low <= done) & (done <= high)).mean())
 
 
 def _deciles(forecast: Forecast, outcomes: Outcomes) -> list[list[float]]:

@@ -1,7 +1,7 @@
 """The boosted model: trees over a person's history, the tags the catalog names, and what the base model expects.
 
-For businesses where the base model's assumptions fail, as in very frequent grocery shopping. Trees learn from
-several earlier periods that overlap, and are averaged with the base model: trees of one period alone carry its season and the
+For businesses where the base model's assumptions fail, as in very frequent grocery shopping. Trees learn from several
+earlier periods that overlap, and are averaged with the base model: trees of one period alone carry its season and the
 age of its customers into the next.
 
 Histogram gradient boosting (Ke et al., LightGBM, 2017) as in scikit-learn; Poisson loss for orders and spend, which
@@ -80,7 +80,7 @@ class Boosted:
 
 
 def _one_thread() -> AbstractContextManager[Any]:
-    """Threads of trees wait for each other by turning in circles: beside other work that took twenty times as long."""
+    """Threads of trees wait for each other busily: beside other work that took twenty times as long."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1, user_api="openmp")

@@ -212,7 +212,7 @@ def ltv_expression(score: ResolvedLtv) -> ibis.Table:
 
 
 def tier_sizes(score: ResolvedLtv) -> ibis.Table:
-    """(tier, persons, least, clv, spend) per value tier: the least value in it, all of it, and what was spent up to now."""
+    """(tier, persons, least, clv, spend) per value tier: its least value, all its value, what was spent up to now."""
     own, bought = score_table(score), purchases_table(Steps.to_score(score.spec.holdout).cuts)
     table = own.inner_join(bought.select(PERSON, "spend_0"), PERSON)
     tiers = table.group_by(tier=table[f"{score.code}_tier"]).aggregate(
