@@ -167,7 +167,7 @@ def _inverse(log_values: Array, below: Array, alike: Rows, states: Array, once: 
 
 
 def _cubic(around: list[Array], t: Array) -> Array:
-    """The cubic of Catmull and Rom through four points, one apart, at ``t`` of the way from the second to the third."""
+    """The cubic of Catmull and Rom through four points: ``t`` of the way from the second to the third."""
     before, start, end, after = around
     rise, final = (end - before) / 2, (after - start) / 2
     bend = 3 * (end - start) - 2 * rise - final
