@@ -60,11 +60,11 @@ def _climb(likelihood: Likelihood, start: Array) -> Optimum:
         bounds=[(-LARGEST, LARGEST)] * len(start),
         options={"maxiter": 500, "maxcor": 20, "ftol": TOLERANCE, "gtol": 1e-9},
     )
-    message = str(ended.message)
     # A line search that cannot improve the last digits says "abnormal"; where it stands is flat, it has arrived.
     flat = bool(np.abs(ended.jac).max() < 1e-6)
     arrived = (bool(ended.success) or flat) and bool(np.abs(ended.jac).max() < 1e-3) and ended.fun < 1e299
-    if arrived and np.abs(ended.x).max() > LARGEST - 1e-6:
+    message = "converged" if arrived else f"the search found no maximum ({str(ended.message).strip(': ')})"
+    if np.abs(ended.x).max() > LARGEST - 1e-6:
         arrived, message = False, "at a bound of the parameters: the data do not determine them"
     return Optimum(ended.x, -float(ended.fun), np.full(start.shape, np.inf), arrived, int(ended.nfev), message)
 

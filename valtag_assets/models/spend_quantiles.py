@@ -17,7 +17,7 @@ from valtag_assets.models.counts import Array
 from valtag_assets.models.family import Family
 from valtag_assets.models.quantiles import Rows, smallest
 
-KNOTS, BINS = 32, 24
+COARSE, KNOTS, BINS = 16, 40, 32
 _CHUNK = 1 << 13
 """(x, T, horizon) at a time: bounds the memory of the tables."""
 
@@ -76,14 +76,33 @@ def _tables(model: Family, p: float, q: float, lone: Customers, once: Array, rar
     # The largest as its own distance from 1, which it comes close to.
     far = betaincinv(known, p * (edges[-1] - 1), np.minimum(rarest, 0.5) / 4)
     start, end = np.log(least) - np.log1p(-least), np.log1p(-far) - np.log(far)
-    log_values = start[:, None] + (end - start)[:, None] * np.linspace(0, 1, KNOTS)
+    coarse = start[:, None] + (end - start)[:, None] * np.linspace(0, 1, COARSE)
+    sketch = _below(coarse, p * middle, known, mass).sum(axis=0)
+    log_values = _spread(coarse, _logit(sketch, once.sum(axis=0)[:, None]), KNOTS)
+    return log_values, _below(log_values, p * middle, known, mass)
+
+
+def _below(log_values: Array, shape: Array, known: Array, mass: Array) -> Array:
+    """P(an order, and spend below the value | alive in phase j), shape (phases, rows, values)."""
     share = 1 / (1 + np.exp(-log_values))
-    below = np.zeros((model.phases, *log_values.shape))
+    below = np.zeros((len(mass), *log_values.shape))
     for number in range(BINS):
         rows = np.flatnonzero(mass[:, number].max(axis=0) > 1e-9)
-        each = betainc(p * middle[number, rows, None], known[rows, None], share[rows])
+        each = betainc(shape[number, rows, None], known[rows, None], share[rows])
         below[:, rows] += mass[:, number, rows, None] * each
-    return log_values, below
+    return below
+
+
+def _spread(at: Array, rising: Array, number: int) -> Array:
+    """``number`` points per row, between those given: half as close as these are, half as ``rising`` rises."""
+    rising = np.maximum.accumulate(rising, axis=1) - rising[:, :1]
+    rising = np.linspace(0, 1, at.shape[1]) + rising / np.maximum(rising[:, -1:], 1e-300)
+    wanted = np.linspace(0, 1, number) * rising[:, -1:]
+    low = np.minimum((rising[:, None, 1:] <= wanted[:, :, None]).sum(axis=2), at.shape[1] - 2)
+    before, after = (np.take_along_axis(rising, low + by, axis=1) for by in (0, 1))
+    share = np.clip((wanted - before) / (after - before), 0, 1)
+    start, end = (np.take_along_axis(at, low + by, axis=1) for by in (0, 1))
+    return start + share * (end - start)
 
 
 def _numbers_of_orders(model: Family, lone: Customers, once: Array, rarest: Array) -> tuple[Array, Array]:
@@ -99,9 +118,19 @@ def _numbers_of_orders(model: Family, lone: Customers, once: Array, rarest: Arra
     first = np.maximum(smallest(at_least(0), once[0], once[0] * (1 - 1e-4)), 1)
     last = np.maximum(smallest(at_least(model.phases - 1), once[-1], rarest / 200), first)
     edges = first + _growing(last + 1 - first)
-    tails = [once, *(model.tail(lone.x, lone.T, lone.horizon, edge) for edge in edges[1:-1]), np.zeros_like(once)]
-    tail = np.stack(tails, axis=1)
+    tail = _tails(model, lone, once, edges)
+    many = np.flatnonzero(last - first >= BINS)
+    if len(many):
+        more = -tail.sum(axis=0)[:, many].T
+        edges[:, many] = np.rint(_spread(edges[:, many].T, more, BINS + 1)).T
+        tail[:, :, many] = _tails(model, lone.rows(many), once[:, many], edges[:, many])
     return edges, np.maximum(tail[:, :-1] - tail[:, 1:], 0)
+
+
+def _tails(model: Family, lone: Customers, once: Array, edges: Array) -> Array:
+    """P(so many orders | alive in phase j), shape (phases, BINS + 1, rows); of the last edge 0."""
+    inner = [model.tail(lone.x, lone.T, lone.horizon, edge) for edge in edges[1:-1]]
+    return np.stack([once, *inner, np.zeros_like(once)], axis=1)
 
 
 def _growing(whole: Array) -> Array:
@@ -131,10 +160,31 @@ def _inverse(log_values: Array, below: Array, alike: Rows, states: Array, once: 
         under = at(middle) <= wanted
         low, high = np.where(under, middle, low), np.where(under, high, middle)
     low = np.minimum(low, KNOTS - 2)
-    before, after = (_logit(at(knot), once) for knot in (low, low + 1))
-    share = (_logit(wanted, once) - before) / np.maximum(after - before, 1e-12)
-    start, end = log_values[alike, low], log_values[alike, low + 1]
-    return start + np.maximum(share, -50) * (end - start)
+    around = [_logit(at(np.clip(low + by, 0, KNOTS - 1)), once) for by in (-1, 0, 1, 2)]
+    share = _crossing(around, _logit(wanted, once))
+    near = [log_values[alike, np.clip(low + by, 0, KNOTS - 1)] for by in (-1, 0, 1, 2)]
+    return np.where(share < 0, near[1] + share * (near[2] - near[1]), _cubic(near, share))
+
+
+def _cubic(around: list[Array], t: Array) -> Array:
+    """The cubic of Catmull and Rom through four points: ``t`` of the way from the second to the third."""
+    before, start, end, after = around
+    rise, final = (end - before) / 2, (after - start) / 2
+    bend = 3 * (end - start) - 2 * rise - final
+    return start + t * (rise + t * (bend + t * (rise + final - 2 * (end - start))))
+
+
+def _crossing(around: list[Array], wanted: Array) -> Array:
+    """Where between the second and the third of four rising points the cubic reaches ``wanted``; below the second one
+    on the straight line through both."""
+    start, end = around[1:3]
+    low, high = np.zeros(len(wanted)), np.ones(len(wanted))
+    for _ in range(16):
+        t = (low + high) / 2
+        below = _cubic(around, t) < wanted
+        low, high = np.where(below, t, low), np.where(below, high, t)
+    outside = np.maximum((wanted - start) / np.maximum(end - start, 1e-12), -50)
+    return np.where(wanted < start, outside, (low + high) / 2)
 
 
 def _logit(part: Array, whole: Array) -> Array:
