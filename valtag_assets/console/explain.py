@@ -349,7 +349,9 @@ def _definition(tag: ResolvedTag | None, score: ResolvedScore | None) -> str:
     assert isinstance(score, ResolvedRfm)
     rfm = score.spec
     where = "" if score.where is None else f", where {meaning(score.where)}"
-    return f"RFM of {rfm.recency}, {rfm.frequency}, {rfm.monetary}{where}; {rfm.bins} bins"
+    ways = [f"{rfm.bins} bins", *(["nested"] if rfm.scoring == "nested" else [])]
+    ways += ["one order apart"] if rfm.one_order == "apart" else []
+    return f"RFM of {rfm.recency}, {rfm.frequency}, {rfm.monetary}{where}; {', '.join(ways)}"
 
 
 def score_words(score: ResolvedRfm, limits: dict[str, Any]) -> list[str]:

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from valtag_assets.console.explain import Asked, explain
 from valtag_assets.graph.allocations import allocation_plan
 from valtag_assets.graph.jobs import DERIVE
 from valtag_assets.graph.publishing import unchanged
-from valtag_assets.graph.score_pages import concentration_of
+from valtag_assets.graph.score_pages import concentration_of, snapshot_before
 from valtag_assets.graph.scores import score_plan
 from valtag_assets.spec.score import COMMON_TIERS
+from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.graph.shop import AS_OF, FILES, RFM, Shop, orders
 
 YESTERDAY = AS_OF - timedelta(days=1)
@@ -33,10 +35,22 @@ def moves(before: pd.DataFrame, now: pd.DataFrame) -> dict[tuple[str, str], int]
     return {(b, n): int(count) for (b, n), count in pairs.items()}
 
 
+def test_tiers_are_compared_with_a_sound_snapshot_of_the_same_meaning_that_is_old_enough(ran: Shop) -> None:
+    warehouse, table, served = ran.setting.warehouse, TableRef("scores", "rfm"), ran.served("scores/rfm")
+    assert served is not None
+    meaning, month = served.metrics["meaning"], AS_OF + timedelta(days=28)
+    assert snapshot_before(warehouse, table, month, meaning, 28) == served
+    assert snapshot_before(warehouse, table, month - timedelta(days=1), meaning, 28) is None
+    assert snapshot_before(warehouse, table, month, "another", 28) is None
+    served.files[0].unlink()
+    assert snapshot_before(warehouse, table, month, meaning, 28) is None
+
+
 @pytest.fixture
 def compared(ran: Shop) -> Shop:
-    """The shop, its tiers compared with those of the day before, money split among them; both days run."""
-    ran.files = {**FILES, "scores/rfm.yaml": f"{RFM}compare_days: 1\n", "allocations/money.yaml": MONEY}
+    """The shop on two days: scores nested, tiers compared with the day before, money split among them."""
+    rfm = f"{RFM}compare_days: 1\nscoring: nested\n"
+    ran.files = {**FILES, "scores/rfm.yaml": rfm, "allocations/money.yaml": MONEY}
     ran.write()
     for day in (YESTERDAY, AS_OF):
         outcomes = ran.run(day, DERIVE)
@@ -55,6 +69,11 @@ def test_tiers_are_compared_and_given_money_until_an_input_is_held(compared: Sho
     assert {(b or "nowhere", n or "nowhere"): persons for b, n, persons in found["moves"]} == wanted
     concentration = concentration_of(now)
     assert concentration is not None and concentration.persons == len(scores)
+
+    person = scores.iloc[0]
+    explained = explain(compared.setting, Asked(person["person_id"], "rfm_m", limit=1))
+    assert explained.value == person["rfm_m"] and explained.proven
+    assert f"among those with R {person['rfm_r']} and F {person['rfm_f']}" in explained.how[2]
 
     spent = scores.merge(compared.rows("tags/transaction"), on="person_id")
     money = compared.rows("allocations/money").set_index("tier")
