@@ -9,9 +9,7 @@ from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
     ResolvedLtv,
-=======
     ResolvedAllocation,
->>>>>>> rfm
     ResolvedReport,
     ResolvedRfm,
     ResolvedScore,
@@ -88,7 +86,6 @@ def report_comments(report: ResolvedReport) -> dict[str, str]:
     return found
 
 
-<<<<<<< HEAD
 def ltv_convention(score: ResolvedLtv) -> Title:
     """What is predicted from what, and when it is published."""
     ltv = score.spec
