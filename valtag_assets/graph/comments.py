@@ -8,8 +8,8 @@ from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
-    ResolvedLtv,
     ResolvedAllocation,
+    ResolvedLtv,
     ResolvedReport,
     ResolvedRfm,
     ResolvedScore,
