@@ -20,7 +20,7 @@ from valtag_assets.engine import explain as rests
 from valtag_assets.engine.access import MASK, column_levels, may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, persons_table
-from valtag_assets.engine.rfm import LETTERS, limits_expression, rfm_expression, score_table
+from valtag_assets.engine.rfm import LETTERS, cut_expression, rfm_expression, score_table
 from valtag_assets.engine.session import Inputs
 from valtag_assets.engine.tags import PREVIOUS, category_table, tags_name
 from valtag_assets.expression.lineage import meaning
@@ -289,9 +289,10 @@ class _Explaining:
         inputs: Inputs = {found.table.key: found.files for found in served.values()}
         again = rests.row_of(rfm_expression(resolved, score, snapshot.as_of), self.looking.person)
         cells = engine.fetch(again, inputs)[code].to_pylist()
-        limits = engine.fetch(limits_expression(resolved, score, snapshot.as_of), inputs).to_pylist()[0]
+        cut = rests.row_of(cut_expression(resolved, score, snapshot.as_of), self.looking.person)
+        limits = engine.fetch(cut, inputs).to_pylist()
         found = cells[0] if cells else None
-        how = score_words(score, limits) if cells else ["not scored: where is not met, or a measure has no value"]
+        how = score_words(score, limits[0]) if limits else ["not scored: where is not met, or a measure has no value"]
         below = self._below()
         tags = [below.found(t, served[resolved.category_of(t)], deep - 1) for t in reads] if deep > 0 else []
         return replace(self._bare(code, snapshot, value, Proof(found == value, found)), how=how, tags=tags)
@@ -324,14 +325,17 @@ def _definition(tag: ResolvedTag | None, score: ResolvedScore | None) -> str:
 
 
 def score_words(score: ResolvedScore, limits: dict[str, Any]) -> list[str]:
-    """The edges and thresholds the score used, computed from the tags it was made of."""
+    """The edges and thresholds the person's scores used, computed from the tags they were made of."""
     rfm, found = score.spec, []
-    for name in MEASURES:
+    for number, name in enumerate(MEASURES):
         edges = [limits[f"{name}_{place}"] for place in range(1, rfm.bins)]
         letter, tag = LETTERS[name].upper(), getattr(rfm, name)
         shown = ", ".join(str(-edge if name == "recency" else edge) for edge in edges)
         side, word = ("below", "near up to") if name == "recency" else ("above", "high from")
-        line = f"{letter} of {tag}: 1, and one more for each of {shown} it is {side}"
+        above = [f"{above.upper()} {limits[above]}" for above in list(LETTERS.values())[:number]]
+        nested = rfm.scoring == "nested" and name not in rfm.cuts and above
+        among = f", among those with {' and '.join(above)}" if nested else ""
+        line = f"{letter} of {tag}{among}: 1, and one more for each of {shown} it is {side}"
         found.append(f"{line}; {word} {limits[f'{name}_high']:.12g}")
     return found
 

@@ -3,7 +3,8 @@
 Edges are the smallest values whose cumulative share of persons reaches 1/bins, 2/bins, … (the inverse of the
 empirical distribution; Hyndman & Fan 1996, type 1). A score is 1 + the number of edges below the value, so
 equal values share a score and the order of rows is of no consequence. Recency counts days, fewer are better:
-it is scored on its negative. The same rule holds for cuts written in the catalog.
+it is scored on its negative. The same rule holds for cuts written in the catalog. Nested scoring applies it to F
+within each R score and to M within each pair of R and F scores.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,10 +47,7 @@ def rfm_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibi
     Scored are the persons that satisfy ``where`` and have all three measures.
     """
     rfm, code = score.spec, score.code
-    scored = scored_persons(resolved, score, as_of)
-    kinds = {name: _kind(resolved, rfm, name) for name in MEASURES}
-    table = scored.cross_join(_limits(scored, rfm, kinds))
-    table = table.mutate(**{LETTERS[name]: _score(table, rfm, name) for name in MEASURES})
+    table = cut_expression(resolved, score, as_of)
     r, f, m = (table[letter] for letter in LETTERS.values())
     found: dict[str, ir.Value] = {f"{code}_{letter}": table[letter] for letter in LETTERS.values()}
     found[f"{code}_code"] = r.cast("string").concat(f.cast("string"), m.cast("string"))
@@ -74,11 +72,22 @@ def scored_persons(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibi
     return table.select(PERSON, **values).drop_null(list(MEASURES))
 
 
-def limits_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
-    """One row: what the scores were cut at. <measure>_1 … <measure>_<bins−1>, above which a value scores one more
-    (recency on its negative), and <measure>_high, where near (recency) and high begin."""
-    kinds = {name: _kind(resolved, score.spec, name) for name in MEASURES}
-    return _limits(scored_persons(resolved, score, as_of), score.spec, kinds)
+def cut_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+    """(person_id, recency, frequency, monetary, r, f, m) of everybody scored, with what each was cut at.
+
+    That is <measure>_1 … <measure>_<bins−1>, above which a value scores one more (recency on its negative), and
+    <measure>_high, where near (recency) and high begin.
+    """
+    rfm = score.spec
+    kinds = {name: _kind(resolved, rfm, name) for name in MEASURES}
+    scored = scored_persons(resolved, score, as_of)
+    table = scored.cross_join(_thresholds(scored, rfm, kinds))
+    for place, name in enumerate(MEASURES):
+        within = list(LETTERS.values())[:place] if rfm.scoring == "nested" and name not in rfm.cuts else []
+        edges = _edges(table if within else scored, rfm, name, within)
+        table = table.inner_join(edges, within) if within else table.cross_join(edges)
+        table = table.mutate(**{LETTERS[name]: _score(table, rfm, name)})
+    return table
 
 
 def cell_sizes(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
@@ -133,30 +142,34 @@ def _kind(resolved: Resolved, rfm: Rfm, name: str) -> DataType:
     return resolved.tags[getattr(rfm, name)].type
 
 
-def _limits(scored: ibis.Table, rfm: Rfm, kinds: Mapping[str, DataType]) -> ibis.Table:
-    """One row: <measure>_1 … <measure>_<bins−1>, the edges of each score, and <measure>_high, its threshold."""
-    limits = _thresholds(scored, rfm, kinds)
-    for name in MEASURES:
-        limits = limits.cross_join(_edges(scored, rfm, name))
-    return limits
-
-
-def _edges(scored: ibis.Table, rfm: Rfm, name: str) -> ibis.Table:
-    """Rank arithmetic on the distinct values; no engine's own quantile is involved."""
+def _edges(scored: ibis.Table, rfm: Rfm, name: str, within: Sequence[str]) -> ibis.Table:
+    """One row of edges per combination of the columns ``within`` (none: one row), by rank arithmetic on the distinct
+    values; no engine's own quantile is involved."""
     places = range(1, rfm.bins)
     if name in rfm.cuts:
         cuts = rfm.cuts[name]  # type: ignore[index]
         # Recency is scored on its negative, so its cuts turn round.
-        edges = [-cut for cut in reversed(cuts)] if name == "recency" else list(cuts)
+        written = [-cut for cut in reversed(cuts)] if name == "recency" else list(cuts)
         one = scored.aggregate(**{f"{name}_persons": scored.count()})
-        return one.select(**{f"{name}_{place}": ibis.literal(edges[place - 1]) for place in places})
-    counted = scored.select(v=_signed(scored, name)).group_by("v").aggregate(n=lambda t: t.count())
+        return one.select(**{f"{name}_{place}": ibis.literal(written[place - 1]) for place in places})
+    valued = scored.select(*within, v=_signed(scored, name))
+    apart = name == "frequency" and rfm.one_order == "apart"
+    ranked = valued["v"] > 1 if apart else None
+    counted = valued.group_by([*within, "v"]).aggregate(n=valued.count(where=ranked))
     reached = counted.mutate(
-        upto=counted["n"].sum().over(ibis.cumulative_window(order_by=counted["v"])),
-        everybody=counted["n"].sum().over(ibis.window()),
+        upto=counted["n"].sum().over(ibis.cumulative_window(group_by=within, order_by=counted["v"])),
+        everybody=counted["n"].sum().over(ibis.window(group_by=within)),
     )
-    enough = {p: reached["upto"] * rfm.bins >= reached["everybody"] * p for p in places}
-    return reached.aggregate(**{f"{name}_{p}": reached["v"].min(where=enough[p]) for p in places})
+    below = 1 if apart else 0  # edges that are no quantile: the one order
+    enough = {p: reached["upto"] * (rfm.bins - below) >= reached["everybody"] * (p - below) for p in places}
+    found = {f"{name}_{p}": reached["v"].min(where=enough[p]) for p in places}
+    edges = reached.group_by(within).aggregate(**found) if within else reached.aggregate(**found)
+    if not apart:
+        return edges
+    # The first edge is one order; where nobody has more, so are all.
+    one_order = ibis.literal(1).cast(reached["v"].type())
+    high = {edge: ibis.greatest(edges[edge], one_order) for edge in found}
+    return edges.mutate(**{**high, f"{name}_1": one_order})
 
 
 def _thresholds(scored: ibis.Table, rfm: Rfm, kinds: Mapping[str, DataType]) -> ibis.Table:

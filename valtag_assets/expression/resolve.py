@@ -228,6 +228,9 @@ def _score(entry: Entry[Rfm], scope: Scope, problems: list[Problem]) -> Resolved
             problems.append(entry.problem(message, name))
         elif not tag.type.numeric:
             problems.append(entry.problem(f"'{tag.code}' is a {tag.type}; RFM needs numbers", name))
+        elif name == "frequency" and rfm.one_order == "apart" and tag.type != INTEGER:
+            message = f"'{tag.code}' is a {tag.type}; one_order: apart needs a number of orders, an integer"
+            problems.append(entry.problem(message, "one_order"))
     where = None
     if rfm.where is not None:
         try:

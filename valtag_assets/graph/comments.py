@@ -38,6 +38,42 @@ def score_comments(score: ResolvedScore) -> dict[str, str]:
     return {name: in_one_line(COLUMN_TITLES[name.removeprefix(f"{score.code}_")]) for name in score.columns}
 
 
+_AGGREGATIONS = {"sum": Title(zh="合计", en="sum"), "avg": Title(zh="均值", en="mean")}
+_THRESHOLDS = {"mean": Title(zh="均值", en="mean"), "median": Title(zh="中位数", en="median")}
+
+
+def rfm_convention(resolved: Resolved, score: ResolvedScore) -> Title:
+    """How the scores are made: the choices the catalog has among those in use."""
+    rfm = score.spec
+    agg = resolved.tags[rfm.monetary].aggregate
+    money = (
+        Title(zh="运算", en="computed") if agg is None else _AGGREGATIONS.get(agg.agg, Title(zh=agg.agg, en=agg.agg))
+    )
+    threshold = Title(zh="固定值", en="fixed")
+    if isinstance(rfm.quadrant_threshold, str):
+        threshold = _THRESHOLDS[rfm.quadrant_threshold]
+    nested, apart = rfm.scoring == "nested", rfm.one_order == "apart"
+    cut = f"（{'、'.join(rfm.cuts)} 按固定切点）" if rfm.cuts else ""
+    cut_en = f" ({', '.join(rfm.cuts)} at fixed cuts)" if rfm.cuts else ""
+    zh = [
+        f"以统计截止日为基准：R `{rfm.recency}` · F `{rfm.frequency}` · M `{rfm.monetary}`（{money.zh}）",
+        f"1–{rfm.bins} 分，{rfm.bins} 分最好，按分位数切分{cut}，同值同分",
+        "逐层打分：F 在各 R 分内切分，M 在各 R、F 分内切分" if nested else "三项各自独立打分",
+        "仅一单者 F 固定为 1，其余人按分位数从 2 分起" if apart else "仅一单者与其余人一同切分",
+        f"象限阈值：{threshold.zh}",
+    ]
+    en = [
+        f"As seen from the as-of: R `{rfm.recency}` · F `{rfm.frequency}` · M `{rfm.monetary}` ({money.en})",
+        f"scores 1–{rfm.bins}, {rfm.bins} is best, cut at quantiles{cut_en}, equal values share a score",
+        "nested: F is cut within each R score, M within each R and F" if nested else "each measure is cut by itself",
+        "one order is F 1, the others are cut from 2 up"
+        if apart
+        else "persons with one order are cut like the others",
+        f"quadrant threshold: {threshold.en}",
+    ]
+    return Title(zh="；".join(zh), en="; ".join(en))
+
+
 def report_comments(report: ResolvedReport) -> dict[str, str]:
     """What each column of a report says."""
     found = {ROW: "行号，0 为合计 · Line; 0 is all together", TOTAL: "是否合计 · Whether it is all together"}

@@ -17,8 +17,9 @@ from valtag_assets.engine.rfm import (
 )
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
-from valtag_assets.expression.resolved import ResolvedScore, code_version
+from valtag_assets.expression.resolved import Resolved, ResolvedScore, code_version
 from valtag_assets.graph.checks import check_specs
+from valtag_assets.graph.comments import rfm_convention
 from valtag_assets.graph.gates import ask
 from valtag_assets.graph.metadata import describe, score_schema
 from valtag_assets.graph.plots import rfm_heat_map
@@ -56,7 +57,7 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
         key=key,
         deps=[asset_key(tags_name(code)) for code in read_categories(setting, score)],
         group_name=GROUP,
-        description=describe(score.spec.title, score.spec.meaning, _convention(score)),
+        description=describe(score.spec.title, score.spec.meaning, _convention(setting.resolved, score)),
         owners=[catalog.owner_of(score.spec)],
         kinds={setting.engines.of(scores_name(score.code)), "parquet"},
         code_version=meaning_of(score.meaning),
@@ -76,13 +77,9 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
     return scores
 
 
-def _convention(score: ResolvedScore) -> str:
-    rfm = score.spec
-    threshold = rfm.quadrant_threshold if isinstance(rfm.quadrant_threshold, str) else "fixed"
-    return (
-        f"R `{rfm.recency}` · F `{rfm.frequency}` · M `{rfm.monetary}`；1–{rfm.bins} 分，同值同分；"
-        f"象限阈值 quadrant threshold: {threshold}. Equal values share a score; 5 is best."
-    )
+def _convention(resolved: Resolved, score: ResolvedScore) -> str:
+    words = rfm_convention(resolved, score)
+    return f"{words.zh}。\n\n{words.en}."
 
 
 def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:

@@ -8,12 +8,15 @@ import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from valtag_assets.spec.block import Block, Code, Refresh, Title
 
 MEASURES = ("recency", "frequency", "monetary")
 Threshold = Literal["mean", "median"]
+Scoring = Literal["independent", "nested"]
+OneOrder = Literal["score", "apart"]
+MONTH = 28  # days: the shortest month, so that there is always a snapshot a month old
 
 
 class Tier(Block):
@@ -34,6 +37,14 @@ class Rfm(Block):
     of recency (days, fewer are better) six days score 5, seven score 4, two hundred score 1.
 
     ``quadrant_threshold``: R is near at or below it, F and M are high at or above it.
+
+    ``scoring``: ``independent`` cuts each measure over everybody; ``nested`` cuts F anew within each R score, and M
+    within each pair of R and F (Hughes), so that every cell is about as large.
+
+    ``one_order``: ``apart`` keeps F 1 for persons with one order (or none), and cuts F 2 and above by the quantiles
+    of the others, which a majority with one order would else swallow; ``score`` cuts everybody alike.
+
+    ``compare_days``: tiers are compared with those of the newest snapshot at least so many days older.
     """
 
     score: Code
@@ -47,6 +58,9 @@ class Rfm(Block):
     monetary: Code
     where: str | None = None
     bins: int = 5
+    scoring: Scoring = "independent"
+    one_order: OneOrder = "score"
+    compare_days: int = Field(default=MONTH, ge=1)
     cuts: dict[Literal["recency", "frequency", "monetary"], tuple[float, ...]] = {}
     quadrant_threshold: Threshold | dict[Literal["recency", "frequency", "monetary"], float] = "mean"
     tiers: tuple[Tier, ...] = ()
@@ -64,6 +78,8 @@ class Rfm(Block):
             ascend = all(map(math.isfinite, edges)) and list(edges) == sorted(set(edges))
             if len(edges) != self.bins - 1 or not ascend:
                 raise ValueError(f"cuts.{name} needs {self.bins - 1} ascending edges for {self.bins} bins")
+        if self.one_order == "apart" and "frequency" in self.cuts:
+            raise ValueError("one_order: apart cuts frequency by quantiles: leave it or cuts.frequency out")
         if isinstance(self.quadrant_threshold, dict) and set(self.quadrant_threshold) != set(MEASURES):
             raise ValueError("quadrant_threshold needs recency, frequency and monetary")
         if fault := next(self._tier_faults(), None):
