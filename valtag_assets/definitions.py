@@ -5,6 +5,7 @@ import os
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
+from valtag_assets.graph.allocations import allocation_assets
 from valtag_assets.graph.clean import clean_assets
 from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.health import health_assets
@@ -33,6 +34,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *list_assets(setting),
             *tag_assets(setting),
             *score_assets(setting),
+            *allocation_assets(setting),
             *segment_assets(setting),
             *report_assets(setting),
             *serving_assets(setting),

@@ -15,7 +15,6 @@ from typing import Any
 from valtag_assets.console.explain_rows import Looking, Tables, row_of_master, rows_of_fact
 from valtag_assets.console.explanation import Check, Explanation, Proof
 from valtag_assets.console.history import find_snapshot
-from valtag_assets.console.value_titles import column_title, value_titles
 from valtag_assets.engine import explain as rests
 from valtag_assets.engine.access import MASK, column_levels, may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
@@ -25,6 +24,7 @@ from valtag_assets.engine.session import Inputs
 from valtag_assets.engine.tags import PREVIOUS, category_table, tags_name
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import ResolvedScore, ResolvedTag, code_version
+from valtag_assets.expression.value_titles import column_title, value_titles
 from valtag_assets.graph.gates import in_words
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.block import Access

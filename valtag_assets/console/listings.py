@@ -88,4 +88,5 @@ def catalog_counts(resolved: Resolved) -> dict[str, int]:
         "segments": len(resolved.segments),
         "reports": len(resolved.reports),
         "placements": len(resolved.placements),
+        "allocations": len(resolved.allocations),
     }

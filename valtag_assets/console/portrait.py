@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.console.history import find_snapshot
-from valtag_assets.console.value_titles import column_title, value_titles
 from valtag_assets.engine.access import column_levels, may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS
@@ -20,6 +19,7 @@ from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.resolved import Resolved
+from valtag_assets.expression.value_titles import column_title, value_titles
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.mistake import Mistake

@@ -75,6 +75,7 @@ def table_titles(resolved: Resolved) -> dict[str, Title]:
     found |= {f"lists/{code}": source.spec.title for code, source in resolved.sources.items()}
     found |= {f"tags/{code}": entry.spec.title for code, entry in resolved.catalog.categories.items()}
     found |= {f"scores/{code}": score.spec.title for code, score in resolved.scores.items()}
+    found |= {f"allocations/{code}": item.spec.title for code, item in resolved.allocations.items()}
     found |= {f"segments/{code}": segment.spec.title for code, segment in resolved.segments.items()}
     found |= {f"reports/{code}": report.spec.title for code, report in resolved.reports.items()}
     return found

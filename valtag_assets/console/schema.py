@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.block import Block
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.project import AccessRules, Project
@@ -28,6 +29,7 @@ FILES: dict[str, tuple[type[Block], str]] = {
     "segments": (SegmentFile, "segments/*.yaml"),
     "reports": (ReportFile, "reports/*.yaml"),
     "placement": (Placement, "placements/*.yaml"),
+    "allocation": (Allocation, "allocations/*.yaml"),
 }
 _SCALAR = ["string", "number", "boolean", "null"]
 _TEXTS = {"type": "array", "items": {"type": _SCALAR}}

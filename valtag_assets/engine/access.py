@@ -6,8 +6,9 @@ from typing import Any
 
 from valtag_assets.engine.persons import PERSON, STRANGER_COLUMNS, STRANGERS
 from valtag_assets.engine.rules import HOLDOUT
-from valtag_assets.expression.resolved import Resolved, ResolvedReport, ResolvedSource
+from valtag_assets.expression.resolved import Resolved, ResolvedAllocation, ResolvedReport, ResolvedSource
 from valtag_assets.expression.rule import fields_read
+from valtag_assets.spec.allocation import COLUMN_TITLES
 from valtag_assets.spec.block import ACCESS_LEVELS, Access
 from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
@@ -48,6 +49,8 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
         known |= dict.fromkeys(("file", "field", "rows"), "internal")
     elif table.stage == "scores" and table.name in resolved.scores:
         known |= dict.fromkeys(resolved.scores[table.name].columns, "internal")
+    elif table.stage == "allocations" and table.name in resolved.allocations:
+        known |= allocation_levels(resolved, resolved.allocations[table.name])
     elif table.stage == "reports" and table.name in resolved.reports:
         known |= report_levels(resolved, resolved.reports[table.name])
     elif table.stage == QUARANTINE:
@@ -68,6 +71,13 @@ def report_levels(resolved: Resolved, report: ResolvedReport) -> dict[str, Acces
         else:
             found[item.name] = "internal"
     return found
+
+
+def allocation_levels(resolved: Resolved, allocation: ResolvedAllocation) -> dict[str, Access]:
+    """The level of every column: what names a tier has that of the tag it is a value of; the rest names nobody."""
+    found: dict[str, Access] = dict.fromkeys(COLUMN_TITLES, "internal")
+    tag = resolved.tags.get(allocation.spec.of)
+    return found if tag is None else found | dict.fromkeys(("tier", "title_zh", "title_en"), tag.spec.access)
 
 
 def field_levels(resolved: Resolved, source: ResolvedSource) -> dict[str, Access]:

@@ -15,6 +15,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from valtag_assets.engine.concentration import concentration_expression
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.sums import summed, total
@@ -90,6 +91,12 @@ def cut_expression(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibi
     return table
 
 
+def revenue_concentration(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
+    """One row: how far the monetary values of those scored are concentrated (``read_concentration`` reads it)."""
+    scored = scored_persons(resolved, score, as_of)
+    return concentration_expression(scored, "monetary", _kind(resolved, score.spec, "monetary"))
+
+
 def cell_sizes(resolved: Resolved, score: ResolvedScore, as_of: date) -> ibis.Table:
     """(r, f, m, quadrant, tier, persons, monetary) per cell: what the heat map and the tier table show."""
     scored = scored_persons(resolved, score, as_of)
@@ -117,9 +124,14 @@ class Group:
     revenue_share: float
 
 
+def tier_titles(rfm: Rfm) -> dict[str, Title]:
+    """What the tiers are called, in the order of the catalog."""
+    return {tier.code: tier.title for tier in rfm.named_tiers}
+
+
 def tier_groups(rfm: Rfm, cells: Sequence[Mapping[str, Any]]) -> list[Group]:
     """Every named tier, in the order of the catalog, from the rows of ``cell_sizes``."""
-    return _groups(cells, "tier", {tier.code: tier.title for tier in rfm.named_tiers})
+    return _groups(cells, "tier", tier_titles(rfm))
 
 
 def quadrant_groups(cells: Sequence[Mapping[str, Any]]) -> list[Group]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_allocation import resolve_allocations
 from valtag_assets.expression.resolve_placement import resolve_placements
 from valtag_assets.expression.resolve_report import resolve_reports
 from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
@@ -71,9 +72,21 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     excluded = exclusions(catalog, scope)
     reports = resolve_reports(catalog, sources, tags, scope, problems)
     placements = resolve_placements(catalog, tags, scope.columns, problems)
+    allocations = resolve_allocations(catalog, tags, scores, problems)
     return (
         Resolved(
-            catalog, sources, tags, categories, scores, segments, channels, excluded, scope, reports, placements
+            catalog,
+            sources,
+            tags,
+            categories,
+            scores,
+            segments,
+            channels,
+            excluded,
+            scope,
+            reports,
+            placements,
+            allocations,
         ),
         problems,
     )

@@ -11,6 +11,7 @@ from typing import Literal
 from valtag_assets.expression.rule import Member, ResolvedRule
 from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
+from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
 from valtag_assets.spec.placement import Placement, Variant
@@ -294,6 +295,20 @@ class ResolvedPlacement:
 
 
 @dataclass(frozen=True)
+class ResolvedAllocation:
+    """What each tier is given. ``monetary``: the tag whose sum is a tier's revenue, where its score has one."""
+
+    code: str
+    entry: Entry[Allocation]
+    monetary: str | None
+    meaning: str
+
+    @property
+    def spec(self) -> Allocation:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
 class Resolved:
     """A whole catalog, ready to compute."""
 
@@ -308,6 +323,7 @@ class Resolved:
     rules: RuleScope = field(repr=False, compare=False)
     reports: Mapping[str, ResolvedReport]
     placements: Mapping[str, ResolvedPlacement]
+    allocations: Mapping[str, ResolvedAllocation]
 
     def score_of(self, column: str) -> str | None:
         """The score that gives ``column``, if one does."""

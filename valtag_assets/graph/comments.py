@@ -11,6 +11,7 @@ from valtag_assets.expression.resolved import (
     ResolvedScore,
     ResolvedSource,
 )
+from valtag_assets.spec.allocation import COLUMN_TITLES as ALLOCATION_TITLES
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.spec.score import COLUMN_TITLES
@@ -82,6 +83,11 @@ def report_comments(report: ResolvedReport) -> dict[str, str]:
     return found
 
 
+def allocation_comments() -> dict[str, str]:
+    """What each column of an allocation says."""
+    return {name: in_one_line(title) for name, title in ALLOCATION_TITLES.items()}
+
+
 Said = tuple[str, Mapping[str, str]] | None
 
 
@@ -130,6 +136,11 @@ def _scores(resolved: Resolved, name: str) -> Said:
     return in_one_line(score.spec.title, score.spec.meaning), _person(resolved) | score_comments(score)
 
 
+def _allocations(resolved: Resolved, name: str) -> Said:
+    found = resolved.allocations.get(name)
+    return None if found is None else (in_one_line(found.spec.title, found.spec.meaning), allocation_comments())
+
+
 def _segments(resolved: Resolved, name: str) -> Said:
     segment = resolved.segments.get(name)
     if segment is None:
@@ -157,6 +168,7 @@ _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "identity": _identity,
     "tags": _tags,
     "scores": _scores,
+    "allocations": _allocations,
     "segments": _segments,
     "lists": _lists,
     "reports": _reports,

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.engine.allocation import allocations_name
 from valtag_assets.engine.lists import lists_name
 from valtag_assets.engine.persons import PERSONS, STRANGERS, clean_name
 from valtag_assets.engine.reports import reports_name
@@ -60,6 +61,8 @@ def served_tables(setting: Setting) -> Iterator[tuple[str, str]]:
     for code, score in resolved.scores.items():
         refresh = score.spec.refresh or default
         yield scores_name(code), _policy(refresh.schedule, refresh.deadline, refresh.max_age)
+    for code in resolved.allocations:
+        yield allocations_name(code), _policy(default.schedule, default.deadline, default.max_age)
     for code in resolved.segments:
         yield segments_name(code), _policy(default.schedule, default.deadline, default.max_age)
     for code in resolved.reports:

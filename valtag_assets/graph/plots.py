@@ -34,7 +34,7 @@ def category_plot(category: ResolvedCategory, snapshot: Snapshot) -> dg.Metadata
         left, bottom = 0.5 + 3.6 * column, panels - 2.0 * (row + 1) + 0.6
         panel = figure.add_axes((left / WIDTH, bottom / height, 3.0 / WIDTH, 1.05 / height))
         _distribution(panel, tag, columns[tag.code]["histogram"])
-    return _as_image(figure, f"{category.code} {snapshot.as_of}")
+    return as_image(figure, f"{category.code} {snapshot.as_of}")
 
 
 def _coverage(axes: Axes, tags: Sequence[ResolvedTag], columns: dict[str, Any], held: frozenset[str]) -> None:
@@ -90,13 +90,14 @@ def rfm_heat_map(rfm: Rfm, cells: Sequence[dict[str, Any]], currency: str) -> dg
         fontsize=10,
     )
     figure.colorbar(image, ax=axes, label="人数 persons")
-    return _as_image(figure, "RFM")
+    return as_image(figure, "RFM")
 
 
 def _sum(cells: Sequence[dict[str, Any]], r: int, f: int, what: str) -> Any:
     return sum(cell[what] for cell in cells if cell["r"] == r and cell["f"] == f)
 
 
-def _as_image(figure: Figure, alt: str) -> dg.MetadataValue:
+def as_image(figure: Figure, alt: str) -> dg.MetadataValue:
+    """The figure as a picture on an asset's page."""
     data = base64.b64encode(svg(figure).encode()).decode()
     return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml;base64,{data})")

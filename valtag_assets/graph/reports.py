@@ -67,7 +67,7 @@ def _report_asset(setting: Setting, report: ResolvedReport) -> dg.AssetsDefiniti
             key,
             lambda _: report_expectations(resolved, report, columns),
             {},
-            agreement_verdicts(resolved, report, Reconciling.of(setting, report).agreements(), None),
+            agreement_verdicts(resolved, report.entry, Reconciling.of(setting, report).agreements(), None),
         ),
         output_required=False,
     )
@@ -119,7 +119,7 @@ def report_plan(setting: Setting, report: ResolvedReport, as_of: date) -> Plan:
         write=write,
         expectations=lambda written, previous: report_expectations(resolved, report, report_columns(report)),
         verdicts=lambda written, _: agreement_verdicts(
-            resolved, report, reconciling.agreements(), written.metrics["agreements"]
+            resolved, report.entry, reconciling.agreements(), written.metrics["agreements"]
         ),
         picture=_picture,
     )

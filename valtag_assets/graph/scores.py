@@ -6,14 +6,18 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.engine.concentration import read_concentration
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.rfm import (
     Group,
     cell_sizes,
     quadrant_groups,
+    revenue_concentration,
     rfm_expression,
+    score_table,
     scores_name,
     tier_groups,
+    tier_titles,
 )
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
@@ -24,6 +28,13 @@ from valtag_assets.graph.gates import ask
 from valtag_assets.graph.metadata import describe, score_schema
 from valtag_assets.graph.plots import rfm_heat_map
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
+from valtag_assets.graph.score_pages import (
+    concentration_metrics,
+    concentration_page,
+    snapshot_before,
+    transition_metrics,
+    transition_page,
+)
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
@@ -87,6 +98,8 @@ def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
     resolved = setting.resolved
     wanted = [wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()]
     gate = ask(setting.warehouse, wanted)
+    table, meaning, titles = TableRef("scores", score.code), meaning_of(score.meaning), tier_titles(score.spec)
+    before = snapshot_before(setting.warehouse, table, as_of, meaning, score.spec.compare_days)
 
     def write(engine: Engine, into: Path) -> Written:
         expression = rfm_expression(resolved, score, as_of)
@@ -96,6 +109,9 @@ def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
         cells = cell_sizes(resolved, score, as_of)
         sizes = engine.fetch(cells, {**inputs, scores_name(score.code): [target]}).to_pylist()
         metrics = {"cells": sizes, "sql": engine.sql(expression), "score": code_version(score.meaning)}
+        concentrated = engine.fetch(revenue_concentration(resolved, score, as_of), inputs).to_pylist()[0]
+        metrics |= concentration_metrics(read_concentration(concentrated))
+        metrics |= transition_metrics(engine, score_table(score), target, f"{score.code}_tier", before)
         return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:
@@ -105,18 +121,22 @@ def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
             "heat map 热力图": rfm_heat_map(score.spec, cells, unit),
             "tiers 分层": dg.MetadataValue.table(_records(tier_groups(score.spec, cells))),
             "quadrants 八象限": dg.MetadataValue.table(_records(quadrant_groups(cells))),
+            **transition_page(snapshot, titles, score.spec.compare_days),
+            **concentration_page(snapshot, unit),
             "SQL": dg.MetadataValue.md(f"```sql\n{snapshot.metrics.get('sql', '')}\n```"),
         }
 
     return Plan(
-        table=TableRef("scores", score.code),
+        table=table,
         as_of=as_of,
-        meaning=meaning_of(score.meaning),
+        meaning=meaning,
         gate=gate,
         key=(PERSON,),
         columns={PERSON: TEXT, **score.columns},
         private=frozenset({PERSON}),
         write=write,
+        # What the tiers are compared with is no input of the table, but of what is told about it.
+        fingerprint="" if before is None else f"compared with {before.as_of} {before.content_hash}",
         expectations=lambda written, previous: score_expectations(resolved, score, previous),
         picture=picture,
     )

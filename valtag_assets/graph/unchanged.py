@@ -5,6 +5,7 @@ from datetime import date
 
 import dagster as dg
 
+from valtag_assets.graph.allocations import allocation_plan
 from valtag_assets.graph.clean import clean_plan
 from valtag_assets.graph.comments import table_comments
 from valtag_assets.graph.identity import persons_plan, strangers_plan
@@ -46,6 +47,8 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield category_plan(setting, category, as_of)
     for score in resolved.scores.values():
         yield score_plan(setting, score, as_of)
+    for allocation in resolved.allocations.values():
+        yield allocation_plan(setting, allocation, as_of)
     for segment in resolved.segments.values():
         yield segment_plan(setting, segment, as_of)
     for report in resolved.reports.values():

@@ -10,6 +10,7 @@ from valtag_assets.quality.expectation import UNIQUE, Expectation
 from valtag_assets.quality.outcome import plain
 from valtag_assets.quality.table import schema
 from valtag_assets.spec.block import Title
+from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.report import ROW
 from valtag_assets.spec.types import INTEGER, DataType
 from valtag_assets.warehouse.snapshot import Verdict
@@ -36,13 +37,13 @@ def report_expectations(
 
 def agreement_verdicts(
     resolved: Resolved,
-    report: ResolvedReport,
+    entry: Entry[Any],
     agreements: Sequence[Agreement],
     found: Mapping[str, tuple[Any, Any]] | None,
 ) -> list[Verdict]:
-    """A verdict per agreement: an error that keeps the report from being published when the two differ.
+    """A verdict per agreement: an error that keeps the table of ``entry`` from being published when the two differ.
 
-    ``found``: what the report says, and what the other table says, by ``what``. One that could not be compared,
+    ``found``: what the table says, and what the other table says, by ``what``. One that could not be compared,
     as the other table's value is held, is missing there and gives no verdict. None: none was compared yet.
     """
     verdicts = []
@@ -52,7 +53,7 @@ def agreement_verdicts(
         said, other = found[item.what] if found is not None else (None, None)
         detail: dict[str, Any] = {
             "title": {"zh": item.title.zh, "en": item.title.en},
-            "rule": rule_at(report.entry, resolved.catalog.root, *item.place),
+            "rule": rule_at(entry, resolved.catalog.root, *item.place),
             "observed": plain(said),
             "expected": plain(other),
             "sample": [],

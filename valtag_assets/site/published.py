@@ -95,6 +95,8 @@ def tables_of(resolved: Resolved) -> Iterator[tuple[TableRef, Title]]:
         yield TableRef("tags", code), category.spec.title
     for code, score in resolved.scores.items():
         yield TableRef("scores", code), score.spec.title
+    for code, allocation in resolved.allocations.items():
+        yield TableRef("allocations", code), allocation.spec.title
     for code, segment in resolved.segments.items():
         yield TableRef("segments", code), segment.spec.title
     for code, report in resolved.reports.items():

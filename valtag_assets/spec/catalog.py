@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.block import Block, Title
 from valtag_assets.spec.loading import CatalogFile, Place, problem_at, read_file
 from valtag_assets.spec.placement import Placement
@@ -28,12 +29,15 @@ FOLDERS: Mapping[str, type[Block]] = {
     "segments": SegmentFile,
     "reports": ReportFile,
     "placements": Placement,
+    "allocations": Allocation,
 }
 
 
 # The kinds of source whose keys may make up the population.
 OF_PERSONS = ("master", "fact")
-_DEFINED = re.compile(r"\b(?:code|source|category|score|placement|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
+_DEFINED = re.compile(
+    r"\b(?:code|source|category|score|placement|allocation|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)"
+)
 _QUOTED = re.compile(r"'([a-z][a-z0-9_]*)'")
 # Stands in for a project.yaml that can't be read, so that the other files are checked all the same.
 _UNREADABLE = Project(name="unreadable", title=Title(zh="", en=""), start=date.min)
@@ -66,9 +70,10 @@ class Catalog:
     segments: Mapping[str, Entry[Segment]]
     reports: Mapping[str, Entry[Report]]
     placements: Mapping[str, Entry[Placement]]
+    allocations: Mapping[str, Entry[Allocation]]
     digest: str
 
-    def owner_of(self, spec: Source | Category | Rfm | Segment | Report | Placement) -> str:
+    def owner_of(self, spec: Source | Category | Rfm | Segment | Report | Placement | Allocation) -> str:
         return spec.owner or self.project.owner
 
     def person_sources(self) -> tuple[str, ...]:
@@ -124,6 +129,7 @@ def read_catalog(root: Path) -> Reading:
         segments=_nested(files["segments"], "segments", "segment", problems),
         reports=_nested(files["reports"], "reports", "report", problems),
         placements=_index(files["placements"], "placement", problems),
+        allocations=_index(files["allocations"], "allocation", problems),
         digest=_digest(root),
     )
     references = list(_person_references(catalog, project)) if project else []
