@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import ibis
 
 from valtag_assets.engine.persons import PERSON
-from valtag_assets.engine.session import unbound
+from valtag_assets.engine.session import Engine, unbound
 
 BEFORE = "before"
 
@@ -32,6 +33,15 @@ def transitions_expression(table: ibis.Table, column: str) -> ibis.Table:
     both = table.select(PERSON, now=column).outer_join(old, [(PERSON, "old_person")])
     moves = both.group_by(["before", "now"]).aggregate(persons=lambda t: t.count())
     return moves.order_by(["before", "now"])
+
+
+def count_moves(
+    engine: Engine, table: ibis.Table, column: str, now: Sequence[Path], before: Sequence[Path]
+) -> list[tuple[str | None, str | None, int]]:
+    """(before, now, persons) of the files ``now`` of ``table`` since its files ``before``."""
+    inputs = {table.get_name(): now, BEFORE: before}
+    moves = engine.fetch(transitions_expression(table, column), inputs).to_pylist()
+    return [(move["before"], move["now"], move["persons"]) for move in moves]
 
 
 def read_moves(moves: Sequence[tuple[str | None, str | None, int]], tiers: Sequence[str]) -> list[Move]:

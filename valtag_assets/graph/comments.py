@@ -57,14 +57,14 @@ def rfm_convention(resolved: Resolved, score: ResolvedScore) -> Title:
     cut = f"（{'、'.join(rfm.cuts)} 按固定切点）" if rfm.cuts else ""
     cut_en = f" ({', '.join(rfm.cuts)} at fixed cuts)" if rfm.cuts else ""
     zh = [
-        f"以统计截止日为基准：R `{rfm.recency}` · F `{rfm.frequency}` · M `{rfm.monetary}`（{money.zh}）",
+        f"以统计截止日为基准：R {rfm.recency} · F {rfm.frequency} · M {rfm.monetary}（{money.zh}）",
         f"1–{rfm.bins} 分，{rfm.bins} 分最好，按分位数切分{cut}，同值同分",
         "逐层打分：F 在各 R 分内切分，M 在各 R、F 分内切分" if nested else "三项各自独立打分",
         "仅一单者 F 固定为 1，其余人按分位数从 2 分起" if apart else "仅一单者与其余人一同切分",
         f"象限阈值：{threshold.zh}",
     ]
     en = [
-        f"As seen from the as-of: R `{rfm.recency}` · F `{rfm.frequency}` · M `{rfm.monetary}` ({money.en})",
+        f"As seen from the as-of: R {rfm.recency} · F {rfm.frequency} · M {rfm.monetary} ({money.en})",
         f"scores 1–{rfm.bins}, {rfm.bins} is best, cut at quantiles{cut_en}, equal values share a score",
         "nested: F is cut within each R score, M within each R and F" if nested else "each measure is cut by itself",
         "one order is F 1, the others are cut from 2 up"

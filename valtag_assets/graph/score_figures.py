@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from valtag_assets.engine.concentration import SHOWN, Concentration
 from valtag_assets.engine.transitions import Move
-from valtag_assets.graph.figures import BLUE, RED, Bars, bars_figure, tidy
+from valtag_assets.graph.figures import BLUE, Bars, bars_figure, tidy
 from valtag_assets.spec.block import Title
 
 ENTERED = Title(zh="新进入", en="Came in")
@@ -57,26 +57,33 @@ def _short(text: str) -> str:
 
 
 def concentration_figure(found: Concentration) -> Figure:
-    """The share of the revenue that the top p % of persons make, the largest first; straight if all spent alike."""
-    figure = Figure(figsize=(4.4, 3.2))
-    axes = figure.add_axes((0.13, 0.15, 0.82, 0.72))
+    """The share of the revenue that the top p % of persons make, the largest first (straight if all spent alike), and
+    that share for the usual p."""
+    figure = Figure(figsize=(8.6, 2.9))
+    axes = figure.add_axes((0.07, 0.17, 0.4, 0.7))
     places = [0.0, *[percent / 100 for percent in found.top], 1.0]
     axes.plot(places, [0.0, *found.top.values(), 1.0], color=BLUE, marker="o", markersize=2.5)
     axes.plot([0, 1], [0, 1], color="#8a8a8a", linewidth=0.8, linestyle="--")
-    for percent in SHOWN:
-        if percent in found.top:
-            at = (percent / 100, found.top[percent])
-            axes.plot(*at, color=RED, marker="o", markersize=4)
-            written = f"{percent}% → {found.top[percent]:.1%}"
-            axes.annotate(written, at, (7, -9), textcoords="offset points", fontsize=7)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.03)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel("人数占比（金额由高到低）share of persons, largest first", fontsize=7)
     gini = "" if found.gini is None else f"，基尼系数 Gini {found.gini:.3f}"
-    axes.set_title(f"收入占比 share of revenue{gini}", loc="left", fontsize=8)
+    axes.set_title(f"金额累计占比 cumulative share of revenue{gini}", loc="left", fontsize=8)
     tidy(axes)
+    tops = [percent for percent in SHOWN if percent in found.top]
+    bars = figure.add_axes((0.6, 0.17, 0.32, 0.7))
+    bars.barh([f"前 top {percent}%" for percent in tops], [found.top[percent] for percent in tops], color=BLUE)
+    bars.invert_yaxis()
+    bars.set_xlim(0, 1)
+    bars.set_xticks([])
+    for place, percent in enumerate(tops):
+        end, written = (found.top[percent], place), f"{found.top[percent]:.1%}"
+        bars.annotate(written, end, (3, 0), textcoords="offset points", va="center", fontsize=7)
+    bars.set_title("头部人群的金额占比 share of revenue of the top persons", loc="left", fontsize=8)
+    tidy(bars)
+    bars.spines["bottom"].set_visible(False)
     return figure
 
 

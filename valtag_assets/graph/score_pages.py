@@ -1,17 +1,15 @@
 """What every score keeps among its metrics, and shows on its asset page: transitions and concentration."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import ibis
 
 from valtag_assets.engine.concentration import SHOWN, Concentration
-from valtag_assets.engine.session import Engine
-from valtag_assets.engine.transitions import BEFORE, Move, read_moves, transitions_expression
+from valtag_assets.engine.transitions import Move, read_moves
 from valtag_assets.graph.plots import as_image
 from valtag_assets.graph.score_figures import ENTERED, LEFT, concentration_figure, transition_figure
 from valtag_assets.spec.block import Title
@@ -34,16 +32,13 @@ def snapshot_before(warehouse: Warehouse, table: TableRef, as_of: date, meaning:
 
 
 def transition_metrics(
-    engine: Engine, table: ibis.Table, file: Path, column: str, before: Snapshot | None
+    before: Snapshot | None, count: Callable[[Sequence[Path]], Sequence[tuple[str | None, str | None, int]]]
 ) -> dict[str, Any]:
-    """The metric ``transitions`` of the tiers in ``column`` of the written ``file``: since when, and the moves as
-    (before, now, persons). Nothing where there is nothing to compare with."""
+    """The metric ``transitions``: since when, and the moves that ``count`` finds since the files of ``before``.
+    Nothing where there is nothing to compare with."""
     if before is None:
         return {}
-    inputs = {table.get_name(): [file], BEFORE: before.files}
-    moves = engine.fetch(transitions_expression(table, column), inputs).to_pylist()
-    counted = [(move["before"], move["now"], move["persons"]) for move in moves]
-    return {TRANSITIONS: {"as_of": str(before.as_of), "snapshot": before.id, "moves": counted}}
+    return {TRANSITIONS: {"as_of": str(before.as_of), "snapshot": before.id, "moves": count(before.files)}}
 
 
 def concentration_metrics(found: Concentration) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Stage *scores*: RFM over tags."""
 
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from valtag_assets.engine.rfm import (
 )
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
+from valtag_assets.engine.transitions import count_moves
 from valtag_assets.expression.resolved import Resolved, ResolvedScore, code_version
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.comments import rfm_convention
@@ -111,7 +113,8 @@ def score_plan(setting: Setting, score: ResolvedScore, as_of: date) -> Plan:
         metrics = {"cells": sizes, "sql": engine.sql(expression), "score": code_version(score.meaning)}
         concentrated = engine.fetch(revenue_concentration(resolved, score, as_of), inputs).to_pylist()[0]
         metrics |= concentration_metrics(read_concentration(concentrated))
-        metrics |= transition_metrics(engine, score_table(score), target, f"{score.code}_tier", before)
+        tiers = partial(count_moves, engine, score_table(score), f"{score.code}_tier", [target])
+        metrics |= transition_metrics(before, tiers)
         return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:

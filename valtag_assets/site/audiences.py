@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
-from valtag_assets.engine.rfm import Group, quadrant_groups, tier_groups
+from valtag_assets.engine.rfm import Group, quadrant_groups, tier_groups, tier_titles
+from valtag_assets.expression.resolved import ResolvedScore
+from valtag_assets.graph.comments import rfm_convention
 from valtag_assets.graph.figures import Bars, bars_figure, history_figure, inline_svg
+from valtag_assets.graph.score_figures import concentration_figure, transition_figure
+from valtag_assets.graph.score_pages import concentration_of, moves_of, nothing_to_compare
 from valtag_assets.site.published import Found, Published
 from valtag_assets.site.wording import written
 from valtag_assets.spec.block import Title
@@ -36,7 +40,8 @@ class SegmentEntry:
 
 @dataclass(frozen=True)
 class ScoreEntry:
-    """One RFM model: its groups, and a picture of their sizes."""
+    """One RFM model: its groups, how they are made, and pictures of their sizes, of who moved since the as-of
+    ``since`` and of how far revenue is concentrated. ``nothing``: why there are no moves."""
 
     code: str
     title: Title
@@ -45,7 +50,13 @@ class ScoreEntry:
     measures: tuple[tuple[str, str], ...]
     tiers: tuple[Group, ...]
     quadrants: tuple[Group, ...]
+    convention: Title
     plot: str | None
+    since: str | None
+    moves_plot: str | None
+    nothing: str
+    below_zero: int
+    concentration_plot: str | None
     search: str
 
 
@@ -82,13 +93,12 @@ def _segment(published: Published, code: str) -> SegmentEntry:
 def scores(published: Published) -> list[ScoreEntry]:
     """Every RFM model of the catalog."""
     return [
-        _score(published, code, score.spec)
-        for code, score in published.resolved.scores.items()
-        if isinstance(score.spec, Rfm)
+        _score(published, score) for code, score in published.resolved.scores.items() if isinstance(score.spec, Rfm)
     ]
 
 
-def _score(published: Published, code: str, rfm: Rfm) -> ScoreEntry:
+def _score(published: Published, score: ResolvedScore) -> ScoreEntry:
+    code, rfm = score.code, score.spec
     found = published.found(f"scores/{code}")
     cells = found.snapshot.metrics.get("cells", []) if found.snapshot else []
     tiers, quadrants = tuple(tier_groups(rfm, cells)), tuple(quadrant_groups(cells))
@@ -96,6 +106,10 @@ def _score(published: Published, code: str, rfm: Rfm) -> ScoreEntry:
         Bars("人数 persons", [group.persons for group in tiers], [f"{group.persons:,}" for group in tiers]),
         Bars("金额占比 revenue share", [g.revenue_share for g in tiers], [f"{g.revenue_share:.1%}" for g in tiers]),
     ]
+    moved = moves_of(found.snapshot, tier_titles(rfm)) if found.snapshot else None
+    days = (moved[0], str(found.snapshot.as_of)) if moved and found.snapshot else ("", "")
+    concentration = concentration_of(found.snapshot) if found.snapshot else None
+    curve = concentration is not None and concentration.gini is not None
     labels = [f"{group.title.zh} {group.title.en}"[:24] for group in tiers]
     return ScoreEntry(
         code=code,
@@ -105,6 +119,12 @@ def _score(published: Published, code: str, rfm: Rfm) -> ScoreEntry:
         measures=(("R", rfm.recency), ("F", rfm.frequency), ("M", rfm.monetary)),
         tiers=tiers,
         quadrants=quadrants,
+        convention=rfm_convention(published.resolved, score),
         plot=inline_svg(bars_figure(labels, panels)) if cells else None,
+        since=moved[0] if moved else None,
+        moves_plot=inline_svg(transition_figure(moved[1], tier_titles(rfm), days)) if moved else None,
+        nothing=nothing_to_compare(rfm.compare_days),
+        below_zero=concentration.below_zero if concentration else 0,
+        concentration_plot=inline_svg(concentration_figure(concentration)) if concentration and curve else None,
         search=" ".join([code, str(rfm.title), rfm.meaning or "", *(str(g.title) for g in (*tiers, *quadrants))]),
     )

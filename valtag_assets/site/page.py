@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from valtag_assets.graph.setting import Setting
+from valtag_assets.site.allocations import allocations
 from valtag_assets.site.audiences import scores, segments
 from valtag_assets.site.dictionary import categories
 from valtag_assets.site.numbers import reports
@@ -49,6 +50,7 @@ def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
         "categories": categories(published),
         "segments": segments(published),
         "scores": scores(published),
+        "allocations": allocations(published),
         "reports": reports(published),
         "checks": found,
         "failed": [check for check in found if check.result != "passed"],

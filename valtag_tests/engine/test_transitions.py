@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.session import unbound
-from valtag_assets.engine.transitions import BEFORE, Move, read_moves, transitions_expression
+from valtag_assets.engine.transitions import Move, count_moves, read_moves
 from valtag_assets.spec.types import TEXT
 from valtag_tests import kit
 
@@ -21,13 +21,13 @@ holders = st.dictionaries(st.integers(0, 30).map(str), st.sampled_from(TIERS), m
 
 def moves(folder: Path, before: dict[str, str], now: dict[str, str]) -> list[Move]:
     files = {}
-    for name, holds in ((BEFORE, before), ("now", now)):
+    for name, holds in (("before", before), ("now", now)):
         rows = [{"person_id": person, "tier": tier} for person, tier in holds.items()]
         files[name] = [kit.write_rows(folder / f"{name}.parquet", {"person_id": TEXT, "tier": TEXT}, rows)]
     table = unbound("now", {"person_id": "string", "tier": "string"})
     with duckdb.connect() as connection:
-        found = DuckDBEngine(connection).fetch(transitions_expression(table, "tier"), files).to_pylist()
-    return read_moves([(row["before"], row["now"], row["persons"]) for row in found], TIERS)
+        found = count_moves(DuckDBEngine(connection), table, "tier", files["now"], files["before"])
+    return read_moves(found, TIERS)
 
 
 @given(before=holders, now=holders)

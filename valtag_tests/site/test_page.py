@@ -11,7 +11,8 @@ import pytest
 
 from valtag_assets.site.page import render, write_page
 from valtag_assets.spec.mistake import Mistake
-from valtag_tests.graph.shop import AS_OF, ATTRIBUTE, FILES, SEGMENTS, TRANSACTION, Shop, customers
+from valtag_assets.spec.score import COMMON_TIERS
+from valtag_tests.graph.shop import AS_OF, ATTRIBUTE, FILES, RFM, SEGMENTS, TRANSACTION, Shop, customers
 
 EVIL = "<script>alert('上海')</script>"
 SECRETS = """\
@@ -36,6 +37,16 @@ reports:
     dimensions: [{tag: nickname}]
     measures: [{code: people, title: {zh: 人数, en: People}, agg: persons}]
 """
+MONEY = """
+allocation: money
+title: {zh: 城市预算, en: "Budget <b>by</b> tier"}
+of: rfm_tier
+budget: {amount: 1000, currency: USD}
+tiers:
+""" + "".join(
+    f"  - {{tier: {tier.code}, share: {int(tier.code == 'loyal')}, offer: {{zh: 券, en: Coupon}}}}\n"
+    for tier in COMMON_TIERS
+)
 CUSTOMERS = FILES["sources/customers.yaml"] + "  - {name: nickname, from: 昵称, type: text, access: sensitive}\n"
 CHANGED = {
     **FILES,
@@ -46,6 +57,8 @@ CHANGED = {
         "rule: total_spend > 100", "rule: total_spend > 100\n    limit: 17"
     ).replace("en: Women", f'en: "Women {EVIL}"'),
     "reports/r.yaml": REPORTS,
+    "scores/rfm.yaml": f"{RFM}compare_days: 1\n",
+    "allocations/money.yaml": MONEY,
 }
 
 
@@ -136,6 +149,15 @@ def test_every_tag_segment_and_report_has_its_place(shop: Shop, page: str) -> No
     assert {f"segment-{code}" for code in resolved.segments} <= ids
     assert {f"report-{code}" for code in resolved.reports} <= ids
     assert {f"score-{code}" for code in resolved.scores} <= ids
+    assert {f"allocation-{code}" for code in resolved.allocations} <= ids
+
+
+def test_tiers_show_who_moved_how_revenue_is_spread_and_what_they_are_given(shop: Shop, page: str) -> None:
+    assert f"{AS_OF - timedelta(days=1)} → {AS_OF}" in page and "Gini" in page
+    assert "逐层打分" not in page and "三项各自独立打分" in page
+    assert "Budget &lt;b&gt;by&lt;/b&gt; tier" in page and "budget in USD" in page
+    alone = render(shop.setting, AS_OF - timedelta(days=1))[1]
+    assert "no snapshot of the same meaning at least 1 days older" in alone
 
 
 def test_a_report_shows_its_lines_and_shares_as_percentages(shop: Shop, page: str) -> None:

@@ -88,6 +88,7 @@ def test_everything_people_read_is_bilingual(root: Path) -> None:
         *(score.spec for score in resolved.scores.values()),
         *(report.spec for report in resolved.reports.values()),
         *(measure for report in resolved.reports.values() for measure in report.spec.measures),
+        *(allocation.spec for allocation in resolved.allocations.values()),
         *(placement.spec for placement in resolved.placements.values()),
         *(variant for placement in resolved.placements.values() for variant in placement.spec.variants),
         *(placement.spec.default for placement in resolved.placements.values()),
