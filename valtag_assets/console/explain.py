@@ -321,7 +321,9 @@ def _definition(tag: ResolvedTag | None, score: ResolvedScore | None) -> str:
     assert score is not None
     rfm = score.spec
     where = "" if score.where is None else f", where {meaning(score.where)}"
-    return f"RFM of {rfm.recency}, {rfm.frequency}, {rfm.monetary}{where}; {rfm.bins} bins"
+    ways = [f"{rfm.bins} bins", *(["nested"] if rfm.scoring == "nested" else [])]
+    ways += ["one order apart"] if rfm.one_order == "apart" else []
+    return f"RFM of {rfm.recency}, {rfm.frequency}, {rfm.monetary}{where}; {', '.join(ways)}"
 
 
 def score_words(score: ResolvedScore, limits: dict[str, Any]) -> list[str]:

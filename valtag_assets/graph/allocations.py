@@ -51,7 +51,7 @@ def _allocation_asset(setting: Setting, allocation: ResolvedAllocation) -> dg.As
     resolved, catalog = setting.resolved, setting.resolved.catalog
     refresh = catalog.project.refresh
     key, columns = asset_key(allocations_name(allocation.code)), allocation_columns(allocation)
-    said = allocation_comments()
+    said = allocation_comments(resolved, allocation)
 
     @dg.asset(
         key=key,

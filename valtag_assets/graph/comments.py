@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from valtag_assets.engine.allocation import allocation_columns
 from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
+    ResolvedAllocation,
     ResolvedReport,
     ResolvedScore,
     ResolvedSource,
@@ -83,9 +85,11 @@ def report_comments(report: ResolvedReport) -> dict[str, str]:
     return found
 
 
-def allocation_comments() -> dict[str, str]:
+def allocation_comments(resolved: Resolved, allocation: ResolvedAllocation) -> dict[str, str]:
     """What each column of an allocation says."""
-    return {name: in_one_line(title) for name, title in ALLOCATION_TITLES.items()}
+    unit = unit_of(resolved.tags[allocation.monetary].spec.unit) if allocation.monetary is not None else None
+    units = {"revenue": unit}
+    return {name: in_one_line(ALLOCATION_TITLES[name], units.get(name)) for name in allocation_columns(allocation)}
 
 
 Said = tuple[str, Mapping[str, str]] | None
@@ -138,7 +142,9 @@ def _scores(resolved: Resolved, name: str) -> Said:
 
 def _allocations(resolved: Resolved, name: str) -> Said:
     found = resolved.allocations.get(name)
-    return None if found is None else (in_one_line(found.spec.title, found.spec.meaning), allocation_comments())
+    if found is None:
+        return None
+    return in_one_line(found.spec.title, found.spec.meaning), allocation_comments(resolved, found)
 
 
 def _segments(resolved: Resolved, name: str) -> Said:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from valtag_assets.console.explain import Asked, explain
 from valtag_assets.graph.allocations import allocation_plan
 from valtag_assets.graph.jobs import DERIVE
 from valtag_assets.graph.publishing import unchanged
@@ -35,8 +36,9 @@ def moves(before: pd.DataFrame, now: pd.DataFrame) -> dict[tuple[str, str], int]
 
 @pytest.fixture
 def compared(ran: Shop) -> Shop:
-    """The shop, its tiers compared with those of the day before, money split among them; both days run."""
-    ran.files = {**FILES, "scores/rfm.yaml": f"{RFM}compare_days: 1\n", "allocations/money.yaml": MONEY}
+    """The shop on two days: scores nested, tiers compared with the day before, money split among them."""
+    rfm = f"{RFM}compare_days: 1\nscoring: nested\n"
+    ran.files = {**FILES, "scores/rfm.yaml": rfm, "allocations/money.yaml": MONEY}
     ran.write()
     for day in (YESTERDAY, AS_OF):
         outcomes = ran.run(day, DERIVE)
@@ -55,6 +57,11 @@ def test_tiers_are_compared_and_given_money_until_an_input_is_held(compared: Sho
     assert {(b or "nowhere", n or "nowhere"): persons for b, n, persons in found["moves"]} == wanted
     concentration = concentration_of(now)
     assert concentration is not None and concentration.persons == len(scores)
+
+    person = scores.iloc[0]
+    explained = explain(compared.setting, Asked(person["person_id"], "rfm_m", limit=1))
+    assert explained.value == person["rfm_m"] and explained.proven
+    assert f"among those with R {person['rfm_r']} and F {person['rfm_f']}" in explained.how[2]
 
     spent = scores.merge(compared.rows("tags/transaction"), on="person_id")
     money = compared.rows("allocations/money").set_index("tier")
