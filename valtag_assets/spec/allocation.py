@@ -37,6 +37,14 @@ class TierShare(Block):
     channel: Code | None = None
     action: Title | None = None
 
+    @field_validator("tier", mode="before")
+    @classmethod
+    def _text(cls, tier: object) -> object:
+        # YAML takes 011 for the number nine.
+        if isinstance(tier, int | float):
+            raise ValueError('is a number; a tier is a text: write it in quotes, as in "011"')
+        return tier
+
 
 class Allocation(Block):
     """A table of one row per tier: every value of ``of`` once, with shares that sum to 1.

@@ -105,6 +105,7 @@ BEST, REST = gives("best", 0.25), gives("rest", 0.75)
             [BEST, gives("rest", 0.75, channel="smss")],
             "'smss' is no channel of project.yaml; did you mean",
         ),
+        ("rfm_quadrant", [{**BEST, "tier": 11}, REST], 'write it in quotes, as in "011"'),
         ("rfm_tier", [BEST, gives("rest", -0.75)], "tiers[2].share"),
         ("rfm_tier", [gives("best", 0.3333333), REST], "tiers[1].share"),
         ("rfm_tier", [BEST, gives("rest", 0.75, offer={"zh": "券"})], "tiers[2].offer: 'en' is missing"),

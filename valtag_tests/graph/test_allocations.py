@@ -10,9 +10,10 @@ from valtag_assets.console.explain import Asked, explain
 from valtag_assets.graph.allocations import allocation_plan
 from valtag_assets.graph.jobs import DERIVE
 from valtag_assets.graph.publishing import unchanged
-from valtag_assets.graph.score_pages import concentration_of
+from valtag_assets.graph.score_pages import concentration_of, snapshot_before
 from valtag_assets.graph.scores import score_plan
 from valtag_assets.spec.score import COMMON_TIERS
+from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.graph.shop import AS_OF, FILES, RFM, Shop, orders
 
 YESTERDAY = AS_OF - timedelta(days=1)
@@ -32,6 +33,17 @@ def moves(before: pd.DataFrame, now: pd.DataFrame) -> dict[tuple[str, str], int]
     both = before.merge(now, on="person_id", how="outer", suffixes=("_before", "_now"))
     pairs = both[["rfm_tier_before", "rfm_tier_now"]].fillna("nowhere").value_counts()
     return {(b, n): int(count) for (b, n), count in pairs.items()}
+
+
+def test_tiers_are_compared_with_a_sound_snapshot_of_the_same_meaning_that_is_old_enough(ran: Shop) -> None:
+    warehouse, table, served = ran.setting.warehouse, TableRef("scores", "rfm"), ran.served("scores/rfm")
+    assert served is not None
+    meaning, month = served.metrics["meaning"], AS_OF + timedelta(days=28)
+    assert snapshot_before(warehouse, table, month, meaning, 28) == served
+    assert snapshot_before(warehouse, table, month - timedelta(days=1), meaning, 28) is None
+    assert snapshot_before(warehouse, table, month, "another", 28) is None
+    served.files[0].unlink()
+    assert snapshot_before(warehouse, table, month, meaning, 28) is None
 
 
 @pytest.fixture
