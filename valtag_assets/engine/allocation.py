@@ -134,7 +134,7 @@ def allocation_rows(resolved: Resolved, allocation: ResolvedAllocation, sizes: S
             "persons": size,
             "persons_share": size / persons if persons else None,
             "revenue": spent,
-            "revenue_share": float(spent / revenue) if revenue else None,
+            "revenue_share": float(spent / revenue) if revenue > 0 else None,
             "budget_share": item.share,
             "budget_amount": amount,
             "budget_per_person": each,
