@@ -11,9 +11,10 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_channel import resolve_channels
 from valtag_assets.expression.resolve_placement import resolve_placements
 from valtag_assets.expression.resolve_report import resolve_reports
-from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
+from valtag_assets.expression.resolve_segment import exclusions, resolve_segments, rule_scope
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
     concrete_codes,
@@ -23,6 +24,7 @@ from valtag_assets.expression.resolve_tag import (
     tag_symbol,
     value_tags,
 )
+from valtag_assets.expression.resolve_trigger import resolve_triggers
 from valtag_assets.expression.resolved import (
     Resolved,
     ResolvedCategory,
@@ -71,12 +73,22 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     excluded = exclusions(catalog, scope)
     reports = resolve_reports(catalog, sources, tags, scope, problems)
     placements = resolve_placements(catalog, tags, scope.columns, problems)
-    return (
-        Resolved(
-            catalog, sources, tags, categories, scores, segments, channels, excluded, scope, reports, placements
-        ),
-        problems,
+    triggers = resolve_triggers(catalog, tags, scope, channels, excluded, problems)
+    resolved = Resolved(
+        catalog=catalog,
+        sources=sources,
+        tags=tags,
+        categories=categories,
+        scores=scores,
+        segments=segments,
+        channels=channels,
+        exclusions=excluded,
+        rules=scope,
+        reports=reports,
+        placements=placements,
+        triggers=triggers,
     )
+    return resolved, problems
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:

@@ -14,11 +14,13 @@ from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
 from valtag_assets.spec.placement import Placement, Variant
+from valtag_assets.spec.project import Quiet
 from valtag_assets.spec.report import Report
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Segment
 from valtag_assets.spec.source import Computed, RowRule, Source
 from valtag_assets.spec.tag import Tag
+from valtag_assets.spec.trigger import Trigger
 from valtag_assets.spec.types import DataType
 
 Field = tuple[str, str]  # (source, field)
@@ -222,11 +224,35 @@ class RuleScope:
 
 @dataclass(frozen=True)
 class ResolvedChannel:
-    """A way to reach a person, and when it is open."""
+    """A way to reach a person, and when it is open: to whom it reaches, who agreed, who must not be reached."""
 
     code: str
     title: Title
     reachable: ResolvedRule
+    consent: ResolvedRule | None = None
+    suppressed: tuple[Member, ...] = ()
+    quiet: Quiet | None = None
+
+
+@dataclass(frozen=True)
+class ResolvedTrigger:
+    """One trigger: its rules by name (``when``, ``exclude``, ``unless``, ``step_<step>``, and of its channels), the
+    fact whose rows start it, and everything it reads.
+
+    ``columns``: the tags and score columns whose values are kept for each person who enters.
+    """
+
+    code: str
+    entry: Entry[Trigger]
+    rules: Mapping[str, ResolvedRule]
+    event: str | None
+    event_where: Node | None
+    columns: Mapping[str, DataType]
+    meaning: str
+
+    @property
+    def spec(self) -> Trigger:
+        return self.entry.spec
 
 
 @dataclass(frozen=True)
@@ -308,6 +334,7 @@ class Resolved:
     rules: RuleScope = field(repr=False, compare=False)
     reports: Mapping[str, ResolvedReport]
     placements: Mapping[str, ResolvedPlacement]
+    triggers: Mapping[str, ResolvedTrigger]
 
     def score_of(self, column: str) -> str | None:
         """The score that gives ``column``, if one does."""

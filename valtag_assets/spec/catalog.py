@@ -18,6 +18,7 @@ from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Segment, SegmentFile
 from valtag_assets.spec.source import Source
 from valtag_assets.spec.tag import Category, Tag
+from valtag_assets.spec.trigger import Trigger
 
 Spec = TypeVar("Spec", bound=Block)
 
@@ -28,12 +29,13 @@ FOLDERS: Mapping[str, type[Block]] = {
     "segments": SegmentFile,
     "reports": ReportFile,
     "placements": Placement,
+    "triggers": Trigger,
 }
 
 
 # The kinds of source whose keys may make up the population.
 OF_PERSONS = ("master", "fact")
-_DEFINED = re.compile(r"\b(?:code|source|category|score|placement|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
+_DEFINED = re.compile(r"\b(?:code|source|category|score|placement|trigger|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
 _QUOTED = re.compile(r"'([a-z][a-z0-9_]*)'")
 # Stands in for a project.yaml that can't be read, so that the other files are checked all the same.
 _UNREADABLE = Project(name="unreadable", title=Title(zh="", en=""), start=date.min)
@@ -66,9 +68,10 @@ class Catalog:
     segments: Mapping[str, Entry[Segment]]
     reports: Mapping[str, Entry[Report]]
     placements: Mapping[str, Entry[Placement]]
+    triggers: Mapping[str, Entry[Trigger]]
     digest: str
 
-    def owner_of(self, spec: Source | Category | Rfm | Segment | Report | Placement) -> str:
+    def owner_of(self, spec: Source | Category | Rfm | Segment | Report | Placement | Trigger) -> str:
         return spec.owner or self.project.owner
 
     def person_sources(self) -> tuple[str, ...]:
@@ -124,6 +127,7 @@ def read_catalog(root: Path) -> Reading:
         segments=_nested(files["segments"], "segments", "segment", problems),
         reports=_nested(files["reports"], "reports", "report", problems),
         placements=_index(files["placements"], "placement", problems),
+        triggers=_index(files["triggers"], "trigger", problems),
         digest=_digest(root),
     )
     references = list(_person_references(catalog, project)) if project else []
