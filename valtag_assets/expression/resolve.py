@@ -11,6 +11,7 @@ from pathlib import Path
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.resolve_delivery import resolve_deliveries, resolve_destinations
 from valtag_assets.expression.resolve_placement import resolve_placements
 from valtag_assets.expression.resolve_report import resolve_reports
 from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
@@ -71,12 +72,23 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     excluded = exclusions(catalog, scope)
     reports = resolve_reports(catalog, sources, tags, scope, problems)
     placements = resolve_placements(catalog, tags, scope.columns, problems)
-    return (
-        Resolved(
-            catalog, sources, tags, categories, scores, segments, channels, excluded, scope, reports, placements
-        ),
-        problems,
+    destinations = resolve_destinations(catalog, tags, scope.columns, problems)
+    resolved = Resolved(
+        catalog=catalog,
+        sources=sources,
+        tags=tags,
+        categories=categories,
+        scores=scores,
+        segments=segments,
+        channels=channels,
+        exclusions=excluded,
+        rules=scope,
+        reports=reports,
+        placements=placements,
+        destinations=destinations,
+        deliveries=resolve_deliveries(catalog, destinations, tags, scope.columns, problems),
     )
+    return resolved, problems
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:
