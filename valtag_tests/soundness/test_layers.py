@@ -1,4 +1,4 @@
-"""Who may import whom: spec ← expression ← engine, quality ← serving, delivery ← graph ← definitions ← console ← cli."""
+"""Who may import whom: spec ← expression ← engine, quality ← serving, delivery ← graph ← console ← cli."""
 
 import re
 
