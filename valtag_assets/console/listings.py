@@ -88,4 +88,6 @@ def catalog_counts(resolved: Resolved) -> dict[str, int]:
         "segments": len(resolved.segments),
         "reports": len(resolved.reports),
         "placements": len(resolved.placements),
+        "destinations": len(resolved.destinations),
+        "deliveries": len(resolved.deliveries),
     }

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.spec.block import Block
+from valtag_assets.spec.delivery import DeliveryFile
+from valtag_assets.spec.destination import Destination
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.project import AccessRules, Project
 from valtag_assets.spec.report import ReportFile
@@ -28,6 +30,8 @@ FILES: dict[str, tuple[type[Block], str]] = {
     "segments": (SegmentFile, "segments/*.yaml"),
     "reports": (ReportFile, "reports/*.yaml"),
     "placement": (Placement, "placements/*.yaml"),
+    "destination": (Destination, "destinations/*.yaml"),
+    "deliveries": (DeliveryFile, "deliveries/*.yaml"),
 }
 _SCALAR = ["string", "number", "boolean", "null"]
 _TEXTS = {"type": "array", "items": {"type": _SCALAR}}

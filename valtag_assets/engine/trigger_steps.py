@@ -98,10 +98,11 @@ def _applies(table: ibis.Table, trigger: ResolvedTrigger, action: Action, prefix
 def _refusal(table: ibis.Table, trigger: ResolvedTrigger, action: Action, prefix: str) -> ir.StringValue:
     """Why the step's channel is closed to the person; empty where it is open."""
     gates: list[tuple[ir.BooleanValue, str]] = []
+    channel = trigger.channels.get(action.step, "")
     for name, wanted, why in (
-        (f"suppressed_{action.channel}", False, "suppressed"),
-        (f"consent_{action.channel}", True, "no_consent"),
-        (f"reachable_{action.channel}", True, "no_channel"),
+        (f"suppressed_{channel}", False, "suppressed"),
+        (f"consent_{channel}", True, "no_consent"),
+        (f"reachable_{channel}", True, "no_channel"),
     ):
         if name in trigger.rules:
             said = _said(table, f"{prefix}{name}")

@@ -12,6 +12,7 @@ from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
 from valtag_assets.expression.resolve_channel import resolve_channels
+from valtag_assets.expression.resolve_delivery import resolve_deliveries, resolve_destinations
 from valtag_assets.expression.resolve_placement import resolve_placements
 from valtag_assets.expression.resolve_report import resolve_reports
 from valtag_assets.expression.resolve_segment import exclusions, resolve_segments, rule_scope
@@ -73,7 +74,8 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     excluded = exclusions(catalog, scope)
     reports = resolve_reports(catalog, sources, tags, scope, problems)
     placements = resolve_placements(catalog, tags, scope.columns, problems)
-    triggers = resolve_triggers(catalog, tags, scope, channels, excluded, problems)
+    destinations = resolve_destinations(catalog, tags, scope.columns, problems)
+    triggers = resolve_triggers(catalog, tags, scope, channels, excluded, destinations, problems)
     resolved = Resolved(
         catalog=catalog,
         sources=sources,
@@ -87,6 +89,8 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
         reports=reports,
         placements=placements,
         triggers=triggers,
+        destinations=destinations,
+        deliveries=resolve_deliveries(catalog, destinations, tags, scope.columns, problems),
     )
     return resolved, problems
 

@@ -9,7 +9,13 @@ from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.parse import parse
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolve_segment import refusals
-from valtag_assets.expression.resolved import ResolvedChannel, ResolvedTag, ResolvedTrigger, RuleScope
+from valtag_assets.expression.resolved import (
+    ResolvedChannel,
+    ResolvedDestination,
+    ResolvedTag,
+    ResolvedTrigger,
+    RuleScope,
+)
 from valtag_assets.expression.rule import Joined, Member, ResolvedRule, columns_read, rule_meaning
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.catalog import Catalog, Entry
@@ -43,10 +49,11 @@ def resolve_triggers(
     scope: RuleScope,
     channels: Mapping[str, ResolvedChannel],
     excluded: tuple[Member, ...],
+    destinations: Mapping[str, ResolvedDestination],
     problems: list[Problem],
 ) -> dict[str, ResolvedTrigger]:
     """Every trigger of the catalog. Mistakes go to ``problems``."""
-    resolver = TriggerResolver(tags, scope, channels, excluded)
+    resolver = TriggerResolver(tags, scope, channels, excluded, destinations)
     found = {}
     for code, entry in catalog.triggers.items():
         found[code] = resolver.resolve(entry, problems)
@@ -63,11 +70,13 @@ class TriggerResolver:
         scope: RuleScope,
         channels: Mapping[str, ResolvedChannel],
         excluded: tuple[Member, ...],
+        destinations: Mapping[str, ResolvedDestination],
     ) -> None:
         self.tags = tags
         self.scope = scope
         self.channels = channels
         self.excluded = excluded
+        self.destinations = destinations
 
     def resolve(self, entry: Entry[Trigger], problems: list[Problem]) -> ResolvedTrigger:
         """``entry`` with every name met; its mistakes go to ``problems``."""
@@ -85,14 +94,9 @@ class TriggerResolver:
         if self.excluded:
             excluded = Joined("any", self.excluded)
             rules[EXCLUDE] = Joined("any", (excluded, rules[EXCLUDE])) if EXCLUDE in rules else excluded
-        for number, action in enumerate(spec.actions):
-            channel = self.channels.get(action.channel)
-            if channel is None:
-                nearest = did_you_mean(action.channel, list(self.channels))
-                said = f"'{action.channel}' is no channel of project.yaml{nearest}"
-                problems.append(entry.problem(said, "actions", number, "channel"))
-            else:
-                rules |= channel_rules(channel)
+        reached = self._channels(entry, problems)
+        for code in reached.values():
+            rules |= channel_rules(self.channels[code])
         if spec.test is not None and spec.test.list in self.scope.lists:
             rules[TESTED] = Member("list", spec.test.list)
         event, where = self._event(entry, problems)
@@ -100,7 +104,29 @@ class TriggerResolver:
         sent = frozenset(code for action in spec.actions for code in action.fields.values())
         read = sent.union(*(columns_read(rule) for rule in own.values()))
         columns = {code: known[code] for code in sorted(read) if code in known}
-        return ResolvedTrigger(spec.trigger, entry, rules, event, where, columns, _meaning(spec, own, event, where))
+        meant = _meaning(spec, own, reached, event, where)
+        return ResolvedTrigger(spec.trigger, entry, rules, reached, event, where, columns, meant)
+
+    def _channels(self, entry: Entry[Trigger], problems: list[Problem]) -> dict[str, str]:
+        """The channel of each step: its own, or the destination's."""
+        found = {}
+        for number, action in enumerate(entry.spec.actions):
+            to = self.destinations.get(action.to)
+            if to is None:
+                said = f"'{action.to}' is no destination{did_you_mean(action.to, list(self.destinations))}"
+                problems.append(entry.problem(said, "actions", number, "to"))
+                continue
+            channel = action.channel or to.spec.channel
+            if channel is None:
+                said = f"how does {action.to} reach a person? Name the channel, here or at the destination"
+                problems.append(entry.problem(said, "actions", number, "to"))
+            elif channel not in self.channels:
+                nearest = did_you_mean(channel, list(self.channels))
+                said = f"'{channel}' is no channel of project.yaml{nearest}"
+                problems.append(entry.problem(said, "actions", number, "channel"))
+            else:
+                found[action.step] = channel
+        return found
 
     def _rule(
         self, entry: Entry[Trigger], rule: Rule, place: tuple[str | int, ...], problems: list[Problem]
@@ -148,13 +174,19 @@ def _references(catalog: Catalog, entry: Entry[Trigger], scope: RuleScope) -> It
         yield entry.problem(said, "test", "list")
 
 
-def _meaning(spec: Trigger, rules: Mapping[str, ResolvedRule], event: str | None, where: Node | None) -> str:
+def _meaning(
+    spec: Trigger,
+    rules: Mapping[str, ResolvedRule],
+    channels: Mapping[str, str],
+    event: str | None,
+    where: Node | None,
+) -> str:
     """Everything that decides who enters and what is done, whatever the words."""
     blank: dict[str, Any] = {"title": None, "meaning": None, "owner": None, "when": None, "exclude": None}
     actions = tuple(action.model_copy(update={"when": None}) for action in spec.actions)
     plain = spec.model_copy(update={**blank, "unless": None, "actions": actions})
     said = {name: rule_meaning(rule) for name, rule in rules.items()}
-    return repr((repr(plain), said, event, None if where is None else meaning(where)))
+    return repr((repr(plain), said, channels, event, None if where is None else meaning(where)))
 
 
 def with_spec(trigger: ResolvedTrigger, spec: Trigger) -> Entry[Trigger]:

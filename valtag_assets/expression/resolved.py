@@ -13,6 +13,8 @@ from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Catalog, Entry
+from valtag_assets.spec.delivery import Delivery
+from valtag_assets.spec.destination import Destination, Hmac
 from valtag_assets.spec.placement import Placement, Variant
 from valtag_assets.spec.project import Quiet
 from valtag_assets.spec.report import Report
@@ -239,12 +241,13 @@ class ResolvedTrigger:
     """One trigger: its rules by name (``when``, ``exclude``, ``unless``, ``step_<step>``, and of its channels), the
     fact whose rows start it, and everything it reads.
 
-    ``columns``: the tags and score columns whose values are kept for each person who enters.
+    ``channels``: of each step. ``columns``: the tags and score columns whose values are kept for each person who enters.
     """
 
     code: str
     entry: Entry[Trigger]
     rules: Mapping[str, ResolvedRule]
+    channels: Mapping[str, str]
     event: str | None
     event_where: Node | None
     columns: Mapping[str, DataType]
@@ -320,6 +323,47 @@ class ResolvedPlacement:
 
 
 @dataclass(frozen=True)
+class TravellingField:
+    """What travels under ``name``: a tag or score column, or being in a segment (a boolean), of ``type``.
+
+    A masked one is text.
+    """
+
+    name: str
+    source: str
+    kind: Literal["tag", "score", "segment"]
+    type: DataType
+    mask: Literal["last4", "drop"] | Hmac | None
+
+
+@dataclass(frozen=True)
+class ResolvedDestination:
+    """One receiver and the fields it gets unless a delivery says otherwise."""
+
+    code: str
+    entry: Entry[Destination]
+    fields: tuple[TravellingField, ...]
+
+    @property
+    def spec(self) -> Destination:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
+class ResolvedDelivery:
+    """One audience at one destination."""
+
+    code: str
+    entry: Entry[Delivery]
+    destination: ResolvedDestination
+    fields: tuple[TravellingField, ...]
+
+    @property
+    def spec(self) -> Delivery:
+        return self.entry.spec
+
+
+@dataclass(frozen=True)
 class Resolved:
     """A whole catalog, ready to compute."""
 
@@ -334,6 +378,8 @@ class Resolved:
     rules: RuleScope = field(repr=False, compare=False)
     reports: Mapping[str, ResolvedReport]
     placements: Mapping[str, ResolvedPlacement]
+    destinations: Mapping[str, ResolvedDestination]
+    deliveries: Mapping[str, ResolvedDelivery]
     triggers: Mapping[str, ResolvedTrigger]
 
     def score_of(self, column: str) -> str | None:

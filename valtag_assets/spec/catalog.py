@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from valtag_assets.spec.block import Block, Title
+from valtag_assets.spec.delivery import Delivery, DeliveryFile
+from valtag_assets.spec.destination import Destination
 from valtag_assets.spec.loading import CatalogFile, Place, problem_at, read_file
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
@@ -29,13 +31,18 @@ FOLDERS: Mapping[str, type[Block]] = {
     "segments": SegmentFile,
     "reports": ReportFile,
     "placements": Placement,
+    "destinations": Destination,
+    "deliveries": DeliveryFile,
     "triggers": Trigger,
 }
 
+Owned = Source | Category | Rfm | Segment | Report | Placement | Destination | Delivery | Trigger
 
 # The kinds of source whose keys may make up the population.
 OF_PERSONS = ("master", "fact")
-_DEFINED = re.compile(r"\b(?:code|source|category|score|placement|trigger|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)")
+_DEFINED = re.compile(
+    r"\b(?:code|source|category|score|placement|destination|trigger|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)"
+)
 _QUOTED = re.compile(r"'([a-z][a-z0-9_]*)'")
 # Stands in for a project.yaml that can't be read, so that the other files are checked all the same.
 _UNREADABLE = Project(name="unreadable", title=Title(zh="", en=""), start=date.min)
@@ -68,10 +75,12 @@ class Catalog:
     segments: Mapping[str, Entry[Segment]]
     reports: Mapping[str, Entry[Report]]
     placements: Mapping[str, Entry[Placement]]
+    destinations: Mapping[str, Entry[Destination]]
+    deliveries: Mapping[str, Entry[Delivery]]
     triggers: Mapping[str, Entry[Trigger]]
     digest: str
 
-    def owner_of(self, spec: Source | Category | Rfm | Segment | Report | Placement | Trigger) -> str:
+    def owner_of(self, spec: Owned) -> str:
         return spec.owner or self.project.owner
 
     def person_sources(self) -> tuple[str, ...]:
@@ -127,6 +136,8 @@ def read_catalog(root: Path) -> Reading:
         segments=_nested(files["segments"], "segments", "segment", problems),
         reports=_nested(files["reports"], "reports", "report", problems),
         placements=_index(files["placements"], "placement", problems),
+        destinations=_index(files["destinations"], "destination", problems),
+        deliveries=_nested(files["deliveries"], "deliveries", "delivery", problems),
         triggers=_index(files["triggers"], "trigger", problems),
         digest=_digest(root),
     )

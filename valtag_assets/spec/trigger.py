@@ -76,16 +76,17 @@ class Start(Block):
 
 
 class Action(Block):
-    """One message: ``step`` names it, ``to`` is a destination, ``channel`` how it reaches the person.
+    """One message: ``step`` names it, ``to`` is a destination, ``channel`` how it reaches the person (left out, the
+    destination's).
 
-    ``fields`` are values of tags and scores under the names the destination knows, as they were when the person
-    entered; ``texts`` are the same for everybody. ``wait``: so many days after entering. ``when``: a rule, asked when
+    ``fields`` are values of tags and scores under names of their own, as they were when the person entered; they
+    travel beside the destination's fields, which are as they are when the message is sent. ``texts`` are the same for everybody. ``wait``: so many days after entering. ``when``: a rule, asked when
     the step is due; where it does not hold, the step is left out and the others go on.
     """
 
     step: Code
     to: Code
-    channel: Code
+    channel: Code | None = None
     fields: dict[Code, Code] = {}
     texts: dict[Code, str | int] = {}
     wait: Days | None = None
@@ -149,7 +150,7 @@ class Trigger(Block):
     ``unless``: a rule; once it holds, steps that still wait are left out (the goal is reached). ``together``: all
     actions are planned for a person or none. ``dwell``: the rule must have held for so many dates first. ``start``
     and ``end``: the first and the last as-of at which anybody enters. ``ttl``: hours after which a message is no
-    longer worth sending. ``priority``: the lower number goes first where a cap lets not all through. ``backlog``:
+    longer worth sending. ``priority``: the higher number goes first where a cap lets not all through. ``backlog``:
     whether those for whom the rule holds already when the trigger is first evaluated enter.
     """
 
@@ -171,7 +172,7 @@ class Trigger(Block):
     test: Rehearsal | None = None
     budget: Budget | None = None
     ttl: Hours = 48
-    priority: int = Field(default=100, ge=1, le=_MOST)
+    priority: int = Field(default=0, ge=-_MOST, le=_MOST)
     backlog: Literal["enter", "skip"] = "enter"
 
     @field_validator("test", mode="before")

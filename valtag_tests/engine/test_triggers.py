@@ -63,8 +63,22 @@ def catalog(folder: Path, trigger: dict[str, Any], contact: dict[str, Any] | Non
         "contact": contact or {},
     }
     tags = [tag(named(flag), "boolean", {"master": "members", "of": f"f_{flag}"}) for flag in FLAGS]
-    files = {"project.yaml": project, "sources/members.yaml": MEMBERS, "sources/stop.yaml": STOP}
+    to = {name: receiver(name, channel) for name, channel in (("gateway", "sms"), ("desk", "advisor"))}
+    files = {f"destinations/{name}.yaml": written for name, written in to.items()}
+    files |= {"project.yaml": project, "sources/members.yaml": MEMBERS, "sources/stop.yaml": STOP}
     return make_catalog(folder, {**files, "tags/p.yaml": category("p", *tags), "triggers/t.yaml": trigger})
+
+
+def receiver(code: str, channel: str) -> dict[str, Any]:
+    path = {"path": f"out/{code}.jsonl", "format": "jsonl"}
+    return {
+        "destination": code,
+        "title": {"zh": code, "en": code},
+        "kind": "file",
+        "channel": channel,
+        "mode": "append",
+        **path,
+    }
 
 
 def trigger_of(**more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who may import whom: spec ← expression ← engine, quality ← serving ← graph ← definitions ← console ← cli."""
+"""Who may import whom: spec ← expression ← engine, quality ← serving, delivery ← graph ← console ← cli."""
 
 import re
 
@@ -14,9 +14,10 @@ MAY_IMPORT = {
     "engine": {"spec", "expression", "warehouse"},
     "quality": {"spec", "expression", "warehouse"},
     "serving": {"spec", "expression", "engine", "warehouse"},
-    "graph": {"spec", "expression", "engine", "quality", "serving", "warehouse"},
+    "delivery": {"spec", "expression", "engine", "warehouse"},
+    "graph": {"spec", "expression", "engine", "quality", "serving", "delivery", "warehouse"},
     "definitions": {"graph"},
-    "console": {"spec", "expression", "engine", "serving", "warehouse", "graph", "definitions"},
+    "console": {"spec", "expression", "engine", "serving", "delivery", "warehouse", "graph", "definitions"},
     "site": {"spec", "expression", "engine", "warehouse", "graph", "console"},
     "commands": {"spec", "graph", "console", "site"},
     "cli": {"spec", "graph", "console", "commands"},
@@ -27,11 +28,13 @@ HOMES = {
     "dagster": {"graph", "definitions", "cli", "console"},
     "dagster_duckdb": {"graph", "definitions"},
     "great_expectations": {"quality"},
-    "duckdb": {"engine", "warehouse", "quality", "catalogs"},
-    "ibis": {"expression", "engine", "quality"},
+    "duckdb": {"engine", "warehouse", "quality", "delivery", "catalogs"},
+    "ibis": {"expression", "engine", "quality", "delivery"},
     "sqlglot": {"expression"},
     "pyspark": {"engine"},
-    "sqlite3": {"engine", "serving"},
+    "sqlite3": {"engine", "serving", "delivery"},
+    "aiohttp": {"delivery"},
+    "redis": {"delivery"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
