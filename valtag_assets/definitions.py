@@ -20,6 +20,7 @@ from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, setting_from
 from valtag_assets.graph.sources import source_assets
 from valtag_assets.graph.tags import tag_assets
+from valtag_assets.graph.triggers import trigger_assets
 from valtag_assets.graph.upkeep import vacuum_job
 
 
@@ -35,6 +36,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *score_assets(setting),
             *segment_assets(setting),
             *report_assets(setting),
+            *trigger_assets(setting),
             *serving_assets(setting),
             *health_assets(setting),
         ],

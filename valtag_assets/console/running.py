@@ -188,7 +188,7 @@ class _Run:
 
 
 def _flow(table: str) -> tuple[int, str]:
-    stages = ("clean", "identity", "lists", "tags", "scores", "segments", "reports")
+    stages = ("clean", "identity", "lists", "tags", "scores", "segments", "reports", "triggers")
     stage = table.partition("/")[0]
     return (stages.index(stage) if stage in stages else len(stages), table)
 

@@ -19,6 +19,7 @@ from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import SegmentFile
 from valtag_assets.spec.source import Source
 from valtag_assets.spec.tag import Category
+from valtag_assets.spec.trigger import Trigger
 
 # Which files each schema is for, as editors match them.
 FILES: dict[str, tuple[type[Block], str]] = {
@@ -30,6 +31,7 @@ FILES: dict[str, tuple[type[Block], str]] = {
     "segments": (SegmentFile, "segments/*.yaml"),
     "reports": (ReportFile, "reports/*.yaml"),
     "placement": (Placement, "placements/*.yaml"),
+    "trigger": (Trigger, "triggers/*.yaml"),
     "destination": (Destination, "destinations/*.yaml"),
     "deliveries": (DeliveryFile, "deliveries/*.yaml"),
 }

@@ -56,7 +56,8 @@ class Planning:
 
     ``version`` names the present definition, ``flying`` holds it and every earlier one that somebody entered on, by
     version. ``costs`` are of one message of each step. ``carried``: tags whose values the state keeps, of this
-    definition and earlier ones. ``first``: nothing was evaluated before.
+    definition and earlier ones; ``stored``: those that the states of before hold (None: there is none). ``first``:
+    nothing was evaluated before.
     """
 
     resolved: Resolved
@@ -64,6 +65,7 @@ class Planning:
     as_of: date
     version: str
     carried: Mapping[str, DataType]
+    stored: Mapping[str, Mapping[str, DataType] | None] = field(default_factory=dict)
     flying: Mapping[str, ResolvedTrigger] = field(default_factory=dict)
     costs: Mapping[str, Decimal] = field(default_factory=dict)
     first: bool = False

@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.partials import order_of, time_of
-from valtag_assets.engine.persons import OWNER, PERSON, beside, keyed
+from valtag_assets.engine.persons import OWNER, PERSON, beside, keyed, persons_table
 from valtag_assets.engine.rules import rule_table, with_columns
 from valtag_assets.engine.segments import HELD_OUT, drawn, lot
 from valtag_assets.engine.session import unbound
@@ -42,16 +42,44 @@ def state_table(name: str, columns: Mapping[str, DataType]) -> ibis.Table:
 def trigger_expression(planning: Planning) -> ibis.Table:
     """The table of the trigger at the as-of, sorted by person and entry.
 
-    Reads the population and what the rules read, ``PRIOR`` and ``KEPT`` (both with the columns of ``state_table``).
+    Reads the population and what the rules read, ``PRIOR`` and ``KEPT`` where there are any.
     """
     now = _now(planning)
-    prior, kept = (state_table(name, planning.carried) for name in (PRIOR, KEPT))
+    prior, kept = _stored(planning, PRIOR), _stored(planning, KEPT)
+    today = ibis.literal(planning.as_of)
+    kept = kept.filter((kept.entered == today) | (kept.stepped == today) | (kept.exited == today))
     history = _history(planning, prior, kept)
     waiting = prior.filter(prior.entered.isnull()).anti_join(kept, PERSON)
     found = _candidates(planning, _with_past(now, history, waiting))
     new = _decided(planning, found, history)
     old = _continued(planning, history, now, new)
     return ibis.union(old, new).order_by(PERSON, "entry")
+
+
+def decisions_expression(planning: Planning) -> ibis.Table:
+    """(decision, reason, arm, n): what this as-of decided, and who waits."""
+    table = state_table(triggers_name(planning.trigger.code), planning.carried)
+    now = table.filter((table.entered == ibis.literal(planning.as_of)) | table.entered.isnull())
+    return now.group_by("decision", "reason", "arm").aggregate(n=now.count()).order_by("decision", "reason", "arm")
+
+
+def versions_expression(planning: Planning) -> ibis.Table:
+    """(version, last): when somebody last entered on each version."""
+    table = state_table(triggers_name(planning.trigger.code), planning.carried)
+    entered = table.filter(table.entered.notnull())
+    return entered.group_by("version").aggregate(last=entered.entered.max()).order_by("version")
+
+
+def _stored(planning: Planning, name: str) -> ibis.Table:
+    """The state published before, with the columns of the present one; no rows where nothing was."""
+    columns, schema = planning.stored.get(name), state_schema(planning.carried)
+    if columns is None:
+        nobody = persons_table().filter(ibis.literal(False))
+        return nobody.select(**{column: ibis.literal(None, kind) for column, kind in schema.items()})
+    table = state_table(name, columns)
+    return table.select(
+        **{c: table[c] if c in table.columns else ibis.literal(None, kind) for c, kind in schema.items()}
+    )
 
 
 def _history(planning: Planning, prior: ibis.Table, kept: ibis.Table) -> ibis.Table:

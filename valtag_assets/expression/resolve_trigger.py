@@ -10,6 +10,7 @@ from valtag_assets.expression.parse import parse
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolve_segment import refusals
 from valtag_assets.expression.resolved import (
+    Resolved,
     ResolvedChannel,
     ResolvedDestination,
     ResolvedTag,
@@ -77,6 +78,11 @@ class TriggerResolver:
         self.channels = channels
         self.excluded = excluded
         self.destinations = destinations
+
+    @classmethod
+    def of(cls, resolved: Resolved) -> "TriggerResolver":
+        """The resolver of a catalog that is resolved already."""
+        return cls(resolved.tags, resolved.rules, resolved.channels, resolved.exclusions, resolved.destinations)
 
     def resolve(self, entry: Entry[Trigger], problems: list[Problem]) -> ResolvedTrigger:
         """``entry`` with every name met; its mistakes go to ``problems``."""

@@ -241,7 +241,8 @@ class ResolvedTrigger:
     """One trigger: its rules by name (``when``, ``exclude``, ``unless``, ``step_<step>``, and of its channels), the
     fact whose rows start it, and everything it reads.
 
-    ``channels``: of each step. ``columns``: the tags and score columns whose values are kept for each person who enters.
+    ``channels``: of each step. ``columns``: the tags and score columns whose values are kept for each person who
+    enters.
     """
 
     code: str

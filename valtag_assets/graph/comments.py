@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from valtag_assets.engine.rules import HOLDOUT
+from valtag_assets.engine.trigger_state import SEEN, STATE
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
     ResolvedReport,
     ResolvedScore,
     ResolvedSource,
+    ResolvedTrigger,
 )
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.report import ROW, TOTAL
@@ -112,6 +114,19 @@ def _reports(resolved: Resolved, name: str) -> Said:
     return None if report is None else (in_one_line(report.spec.title, report.spec.meaning), report_comments(report))
 
 
+def trigger_comments(resolved: Resolved, trigger: ResolvedTrigger) -> dict[str, str]:
+    """What each column of a trigger's table says."""
+    found = {name: in_one_line(title) for name, (_, title) in STATE.items()}
+    return found | {f"{SEEN}{code}": f"进入时的值 · Value on entering: {code}" for code in trigger.columns}
+
+
+def _triggers(resolved: Resolved, name: str) -> Said:
+    trigger = resolved.triggers.get(name)
+    if trigger is None:
+        return None
+    return in_one_line(trigger.spec.title, trigger.spec.meaning), trigger_comments(resolved, trigger)
+
+
 def _person(resolved: Resolved) -> dict[str, str]:
     return {PERSON: in_one_line(resolved.catalog.project.persons.title)}
 
@@ -124,4 +139,5 @@ _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "segments": _segments,
     "lists": _lists,
     "reports": _reports,
+    "triggers": _triggers,
 }

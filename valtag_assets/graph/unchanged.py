@@ -16,6 +16,7 @@ from valtag_assets.graph.segments import segment_plan
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.tags import category_plan
+from valtag_assets.graph.triggers import trigger_plan
 from valtag_assets.warehouse.snapshot import TableRef
 
 
@@ -50,3 +51,5 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield segment_plan(setting, segment, as_of)
     for report in resolved.reports.values():
         yield report_plan(setting, report, as_of)
+    for trigger in resolved.triggers.values():
+        yield trigger_plan(setting, trigger, as_of)

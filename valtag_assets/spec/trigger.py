@@ -80,8 +80,9 @@ class Action(Block):
     destination's).
 
     ``fields`` are values of tags and scores under names of their own, as they were when the person entered; they
-    travel beside the destination's fields, which are as they are when the message is sent. ``texts`` are the same for everybody. ``wait``: so many days after entering. ``when``: a rule, asked when
-    the step is due; where it does not hold, the step is left out and the others go on.
+    travel beside the destination's fields, which are as they are when the message is sent. ``texts`` are the same
+    for everybody. ``wait``: so many days after entering. ``when``: a rule, asked when the step is due; where it does
+    not hold, the step is left out and the others go on.
     """
 
     step: Code

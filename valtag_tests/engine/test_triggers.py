@@ -114,7 +114,18 @@ class Company:
     def evaluate(self, today: date, days: dict[str, Day], events: list[dict[str, Any]] | None = None) -> None:
         trigger = self.resolved.triggers["t"]
         planning = Planning(
-            self.resolved, trigger, today, self.version, self.carried, self.flying, COSTS, first=not self.evaluated
+            resolved=self.resolved,
+            trigger=trigger,
+            as_of=today,
+            version=self.version,
+            carried=self.carried,
+            stored={
+                PRIOR: self.carried if self.evaluated else None,
+                KEPT: self.carried if self.kept else None,
+            },
+            flying=self.flying,
+            costs=COSTS,
+            first=not self.evaluated,
         )
         columns = state_columns(self.carried)
         flags = {PERSON: TEXT} | {named(flag): BOOLEAN for flag in FLAGS}
@@ -134,7 +145,7 @@ class Company:
 
     def again(self) -> None:
         """The same as-of once more, with what it decided."""
-        self.kept = [row for row in self.rows if self.today in (row["entered"], row["stepped"], row["exited"])]
+        self.kept = self.rows
 
     def next(self) -> None:
         self.before, self.kept, self.evaluated = self.rows, [], True
