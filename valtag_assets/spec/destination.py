@@ -146,7 +146,7 @@ class Destination(Block):
     max_reject_share: float = Field(default=0.05, ge=0, le=1)
     # http
     url: str | None = None
-    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
     headers: dict[str, str] = {}
     auth: Auth | None = None
     allow: tuple[str, ...] = Field(default=(), description="Hosts that may be asked; left out, that of the url.")
@@ -213,6 +213,10 @@ class Destination(Block):
                 raise ValueError("url must be https: http is for this machine only (127.0.0.1)")
             if parts.hostname not in self.hosts:
                 raise ValueError(f"url's host '{parts.hostname}' is not among allow")
+            if is_inside(parts.hostname) and not (self.private or is_loopback(parts.hostname)):
+                raise ValueError(
+                    f"url's host '{parts.hostname}' lies in a private network: private: true allows that"
+                )
         return self
 
     @model_validator(mode="after")
@@ -221,6 +225,13 @@ class Destination(Block):
             raise ValueError("batch above 1 needs envelope: the request's body, with {rows} where the messages go")
         if self.envelope is not None and placeholders(self.envelope) != {ROWS}:
             raise ValueError("envelope names {rows} where the messages go, and nothing else")
+        if self.idempotent and self.rows_at_once > 1 and "message_key" not in placeholders(self.body):
+            if self.kind == "http":
+                raise ValueError("of a batch each message needs its own key: put {message_key} into body")
+        if not self.idempotent and self.method == "PUT":
+            raise ValueError("PUT may be repeated by whoever carries it: a receiver that may act twice needs POST")
+        if self.kind == "redis" and self.mode == "append":
+            raise ValueError("Redis holds what is, not what was: mode is mirror or upsert")
         if self.path is not None and self.kind == "database" and not self.path.endswith((".duckdb", ".sqlite")):
             raise ValueError(f"path '{self.path}' ends with neither .duckdb nor .sqlite")
         return self
@@ -249,6 +260,14 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_inside(host: str) -> bool:
+    """Whether ``host`` is written as an address inside a private network."""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def placeholders(template: Any) -> set[str]:
