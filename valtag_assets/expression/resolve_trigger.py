@@ -16,10 +16,13 @@ from valtag_assets.expression.resolved import (
     ResolvedTag,
     ResolvedTrigger,
     RuleScope,
+    TravellingField,
 )
 from valtag_assets.expression.rule import Joined, Member, ResolvedRule, columns_read, rule_meaning
 from valtag_assets.expression.tree import Node
+from valtag_assets.spec.block import ACCESS_LEVELS
 from valtag_assets.spec.catalog import Catalog, Entry
+from valtag_assets.spec.destination import ABOUT, Destination, placeholders
 from valtag_assets.spec.problem import Problem, did_you_mean
 from valtag_assets.spec.segment import Rule
 from valtag_assets.spec.trigger import Trigger
@@ -59,6 +62,7 @@ def resolve_triggers(
     for code, entry in catalog.triggers.items():
         found[code] = resolver.resolve(entry, problems)
         problems.extend(_references(catalog, entry, scope))
+        problems.extend(_templates(catalog, entry, resolver))
     return found
 
 
@@ -108,10 +112,21 @@ class TriggerResolver:
         event, where = self._event(entry, problems)
         known = {symbol.code: symbol.type for symbol in self.scope.columns}
         sent = frozenset(code for action in spec.actions for code in action.fields.values())
+        sent |= {field.source for action in spec.actions for field in self.kept_fields(action.to)}
         read = sent.union(*(columns_read(rule) for rule in own.values()))
         columns = {code: known[code] for code in sorted(read) if code in known}
         meant = _meaning(spec, own, reached, event, where)
         return ResolvedTrigger(spec.trigger, entry, rules, reached, event, where, columns, meant)
+
+    def kept_fields(self, destination: str) -> list[TravellingField]:
+        """The destination's own fields whose values are kept when a person enters: all but contact data."""
+        to = self.destinations.get(destination)
+        return [field for field in to.fields if not self.is_contact(field)] if to is not None else []
+
+    def is_contact(self, field: TravellingField) -> bool:
+        """Whether a field is joined when a message is sent, and never lies in a table of triggers or the ledger."""
+        personal = field.source in self.tags and self.tags[field.source].spec.access == "pii"
+        return field.mask is not None or personal
 
     def _channels(self, entry: Entry[Trigger], problems: list[Problem]) -> dict[str, str]:
         """The channel of each step: its own, or the destination's."""
@@ -178,6 +193,36 @@ def _references(catalog: Catalog, entry: Entry[Trigger], scope: RuleScope) -> It
     if spec.test is not None and spec.test.list is not None and spec.test.list not in scope.lists:
         said = f"'{spec.test.list}' is no list{did_you_mean(spec.test.list, list(scope.lists))}"
         yield entry.problem(said, "test", "list")
+
+
+def _templates(catalog: Catalog, entry: Entry[Trigger], resolver: TriggerResolver) -> Iterator[Problem]:
+    """What must not travel, and names of the receiver's template that nothing fills."""
+    for number, action in enumerate(entry.spec.actions):
+        to = resolver.destinations.get(action.to)
+        if to is None:
+            continue
+        for name, code in action.fields.items():
+            if code in resolver.tags and (said := _kept_from(catalog, to.spec, resolver.tags[code])):
+                yield entry.problem(said, "actions", number, "fields", name)
+        segments = [field.name for field in to.fields if field.kind == "segment"]
+        if segments:
+            said = f"{action.to} is sent {', '.join(segments)}: what a message tells of a person is a tag or score"
+            yield entry.problem(said, "actions", number, "to")
+        names = {*action.fields, *action.texts, *(field.name for field in to.fields)}
+        for name in sorted(placeholders(to.spec.body) - {*names, *ABOUT}):
+            message = f"the body of {action.to} names {{{name}}}, and no such field travels"
+            yield entry.problem(message + did_you_mean(name, [*names, *ABOUT]), "actions", number, "to")
+
+
+def _kept_from(catalog: Catalog, to: Destination, tag: ResolvedTag) -> str | None:
+    """Why a tag's value may not be among an action's fields, if it may not."""
+    level, access = tag.spec.access, catalog.access
+    if level == "pii":
+        return f"'{tag.code}' is personal: name it among the fields of {to.destination}, which are joined on sending"
+    role = to.access or access.default_role
+    if ACCESS_LEVELS.index(level) > ACCESS_LEVELS.index(access.roles.get(role, "public")):
+        return f"'{tag.code}' is {level}, and {to.destination} has the role {role}"
+    return None
 
 
 def _meaning(
