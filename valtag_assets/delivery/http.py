@@ -4,7 +4,6 @@ TLS certificates are always verified; redirects are never followed; an address i
 unless the destination says ``private: true``.
 """
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -72,7 +71,7 @@ class HttpReceiver:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             # No connection, so nothing was sent.
             return Outcome("unreachable", "it can't be reached")
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             # The request may have arrived; the error's text may hold the url, so its name has to do.
             return Outcome("uncertain", f"no answer: {type(error).__name__}")
 
