@@ -101,9 +101,8 @@ def _said(body: bytes, answer: Answer) -> str:
     except ValueError:
         return ""
     code = _at(whole, answer.code)
-    return (
-        f" {answer.code} {str(code)[:20]}{_message(whole, answer)}" if code is not None else _message(whole, answer)
-    )
+    coded = "" if code is None else f" {answer.code} {str(code)[:20]}"
+    return f"{coded}{_message(whole, answer)}"
 
 
 def _message(found: Any, answer: Answer) -> str:

@@ -27,9 +27,16 @@ _BATCH = 50_000
 _WAIT_SECONDS = 60
 
 _INSERT = """
-    INSERT OR IGNORE INTO message (key, kind, origin, version, step, destination, person_id, entry, arm, operation,
+    INSERT INTO message (key, kind, origin, version, step, destination, person_id, entry, arm, operation,
         "values", values_hash, snapshot, run, as_of, created_at, not_before, expires_at, priority, state, reason)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_INSERT_AGAIN = (
+    _INSERT
+    + """
+    ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = '', attempts = 0, run = excluded.run,
+        not_before = excluded.not_before, answered_at = NULL
+    WHERE state IN ('rejected', 'dead', 'expired', 'held_back')"""
+)
 _CLAIM = """
     UPDATE message SET state = 'claimed', lease_until = :until, attempts = attempts + 1
     WHERE key IN (
@@ -71,8 +78,12 @@ _EXPIRE = """
     UPDATE message SET state = 'expired', reason = 'its time was over before it could be sent', answered_at = :now
     WHERE destination = :destination AND state = 'pending' AND expires_at <= :now"""
 _WITHDRAW = """
-    UPDATE message SET state = 'expired', reason = :reason, answered_at = :now
-    WHERE origin = :origin AND kind = 'sync' AND state = 'pending'"""
+    UPDATE message SET state = 'expired', reason = 'superseded by a newer state', answered_at = :now
+    WHERE origin = :origin AND kind = 'sync' AND state = 'pending' AND key NOT IN (SELECT key FROM kept)"""
+_UNDER_WAY = """
+    SELECT person_id, key, state, operation, values_hash FROM message
+    WHERE origin = ? AND kind = 'sync' AND (state = 'pending' OR state = 'claimed' OR state = 'unknown')
+    ORDER BY person_id"""
 _RESOLVE = """
     UPDATE message SET state = :state, reason = :reason, not_before = :now, answered_at = :now
     WHERE key = :key AND state = 'unknown'"""
@@ -135,21 +146,41 @@ class Outbox:
         Columns: those of ``schema.PLANNED``; ``schema.DEFAULTS`` stand for what is left out. Instants are
         timestamps with a zone, ``as_of`` a date, ``values`` JSON text, ``state`` pending or held_back.
         """
+        with self._writing():
+            return self._insert(table, _INSERT + " ON CONFLICT DO NOTHING")
+
+    def _insert(self, table: pa.Table, statement: str) -> int:
         lacking = [name for name in PLANNED if name not in table.column_names and name not in DEFAULTS]
         unknown = [name for name in table.column_names if name not in PLANNED]
         if lacking or unknown:
             raise ValueError(f"a plan needs the columns {lacking}, and has no {unknown}")
-        with self._writing():
-            before = self._connection.total_changes
-            for batch in table.to_batches(_BATCH):
-                columns = [_planned(batch, name) for name in PLANNED]
-                self._connection.executemany(_INSERT, zip(*columns, strict=True))
-            return self._connection.total_changes - before
+        before = self._connection.total_changes
+        for batch in table.to_batches(_BATCH):
+            columns = [_planned(batch, name) for name in PLANNED]
+            self._connection.executemany(statement, zip(*columns, strict=True))
+        return self._connection.total_changes - before
 
-    def withdraw(self, origin: str, now: datetime, reason: str) -> int:
-        """Take back what is pending of a delivery: a newer state of its audience is about to be planned."""
-        values = {"origin": origin, "now": _number(now), "reason": reason}
-        return self._connection.execute(_WITHDRAW, values).rowcount
+    def replace(self, origin: str, table: pa.Table, kept: Sequence[str], run: str, now: datetime) -> int:
+        """Plan the newest state of an audience: what is pending of it is taken back, but for the ``kept`` keys, and
+        ``table`` (see ``plan``) is written down, all in one transaction; how many were withdrawn.
+
+        A message that came to nothing and is planned again is tried again, with its key.
+        """
+        with self._writing():
+            self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY)")
+            self._connection.execute("DELETE FROM kept")
+            self._connection.executemany("INSERT INTO kept VALUES (?)", ((key,) for key in kept))
+            values = {"origin": origin, "now": _number(now), "run": run}
+            withdrawn = self._connection.execute(_WITHDRAW, values).rowcount
+            self._connection.execute("UPDATE message SET run = :run WHERE key IN (SELECT key FROM kept)", values)
+            self._insert(table, _INSERT_AGAIN)
+        return withdrawn
+
+    def under_way(self, origin: str) -> pa.Table:
+        """(person_id, key, state, operation, values_hash) of every message of a delivery that is open."""
+        rows = self._connection.execute(_UNDER_WAY, (origin,))
+        names = ("person_id", "key", "state", "operation", "values_hash")
+        return _arrow(rows, pa.schema([(name, pa.string()) for name in names]))
 
     def acknowledged(self, origin: str) -> pa.Table:
         """(person_id, values_hash) of everybody the receiver of a delivery holds, sorted by person."""

@@ -101,7 +101,8 @@ SCHEMA = (
     _MESSAGE,
     _ACKNOWLEDGED,
     "CREATE INDEX IF NOT EXISTS due ON message (destination, priority DESC, not_before, key) WHERE state = 'pending'",
-    "CREATE INDEX IF NOT EXISTS planned ON message (origin) WHERE state = 'pending'",
+    "CREATE INDEX IF NOT EXISTS open ON message (origin)"
+    " WHERE state = 'pending' OR state = 'claimed' OR state = 'unknown'",
     "CREATE INDEX IF NOT EXISTS claimed ON message (destination, lease_until) WHERE state = 'claimed'",
     "CREATE INDEX IF NOT EXISTS unknown ON message (destination) WHERE state = 'unknown'",
     "CREATE INDEX IF NOT EXISTS told ON message (person_id, sent_at) WHERE kind = 'message'",

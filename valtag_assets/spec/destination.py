@@ -214,9 +214,7 @@ class Destination(Block):
             if parts.hostname not in self.hosts:
                 raise ValueError(f"url's host '{parts.hostname}' is not among allow")
             if is_inside(parts.hostname) and not (self.private or is_loopback(parts.hostname)):
-                raise ValueError(
-                    f"url's host '{parts.hostname}' lies in a private network: private: true allows that"
-                )
+                raise ValueError(f"url's host '{parts.hostname}' is in a private network: private: true allows it")
         return self
 
     @model_validator(mode="after")
@@ -225,9 +223,9 @@ class Destination(Block):
             raise ValueError("batch above 1 needs envelope: the request's body, with {rows} where the messages go")
         if self.envelope is not None and placeholders(self.envelope) != {ROWS}:
             raise ValueError("envelope names {rows} where the messages go, and nothing else")
-        if self.idempotent and self.rows_at_once > 1 and "message_key" not in placeholders(self.body):
-            if self.kind == "http":
-                raise ValueError("of a batch each message needs its own key: put {message_key} into body")
+        batched = self.kind == "http" and self.rows_at_once > 1
+        if batched and self.idempotent and "message_key" not in placeholders(self.body):
+            raise ValueError("of a batch each message needs its own key: put {message_key} into body")
         if not self.idempotent and self.method == "PUT":
             raise ValueError("PUT may be repeated by whoever carries it: a receiver that may act twice needs POST")
         if self.kind == "redis" and self.mode == "append":

@@ -152,7 +152,7 @@ def test_of_what_a_dead_sender_had_nobody_knows_what_the_receiver_holds(outbox: 
     outbox.plan(messages(["a"], operation="add"))
     claim(outbox)
     outbox.recover("sms", LEASE + timedelta(seconds=1), idempotent=True)
-    assert outbox.withdraw("win_back", NOW, "superseded") == 1
+    assert outbox.replace("win_back", messages(["a"]).slice(0, 0), [], "r2", NOW) == 1
     assert states(outbox) == {"a": "expired"}
     assert outbox.acknowledged("win_back").to_pylist() == [{"person_id": "a", "values_hash": ""}]
 
