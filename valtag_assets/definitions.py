@@ -11,6 +11,7 @@ from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
 from valtag_assets.graph.lists import list_assets
+from valtag_assets.graph.messages import message_assets
 from valtag_assets.graph.recheck import recheck_assets
 from valtag_assets.graph.reports import report_assets
 from valtag_assets.graph.scores import score_assets
@@ -37,6 +38,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *segment_assets(setting),
             *report_assets(setting),
             *trigger_assets(setting),
+            *message_assets(setting),
             *serving_assets(setting),
             *health_assets(setting),
         ],

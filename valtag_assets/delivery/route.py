@@ -14,6 +14,7 @@ from valtag_assets.delivery.http import open_http
 from valtag_assets.delivery.redis import open_redis
 from valtag_assets.delivery.sender import Receiver, Route
 from valtag_assets.delivery.tabular import Fields
+from valtag_assets.delivery.triggered import trigger_fields
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.expression.resolved import Resolved, ResolvedDestination, TravellingField
 from valtag_assets.warehouse.store import Warehouse
@@ -46,6 +47,8 @@ def fields_of(resolved: Resolved, destination: ResolvedDestination) -> Fields:
     """What travels from an origin to ``destination``."""
 
     def fields(origin: str) -> Sequence[TravellingField]:
+        if origin in resolved.triggers:
+            return trigger_fields(resolved, resolved.triggers[origin], destination.code)
         delivery = resolved.deliveries.get(origin)
         return destination.fields if delivery is None else delivery.fields
 

@@ -49,8 +49,11 @@ def messages_expression(
     columns: Mapping[str, DataType],
     as_of: date,
 ) -> ibis.Table | None:
-    """What the state decided at ``as_of``, one row per message, with the columns the outbox needs that do not depend
-    on the instant, and ``event_at``. None where no version does anything. ``columns``: the tags the state holds."""
+    """What the state of ``as_of`` decided lately, one row per message: those whose ttl may not be over, and all of
+    the as-of itself. The outbox' columns that do not depend on the instant, ``hours`` (the ttl) and ``event_at``.
+
+    ``flying``: the definitions in use, by version; ``columns``: the tags the state holds. None where nothing is done.
+    """
     table = state_table(triggers_name(trigger.code), columns)
     parts = [
         _messages(resolved, item, version, action, table, columns, as_of)
@@ -72,9 +75,9 @@ def _messages(
     """The messages of one step of one version."""
     decided = table.entered if action.wait is None else table.stepped
     planned = ("," + table.steps + ",").contains(f",{action.step},")
-    rows = table.filter(
-        table.version == version, table.decision.isin(COUNTED), planned, decided == ibis.literal(as_of)
-    )
+    first = as_of - timedelta(days=-(-trigger.spec.ttl // 24))
+    table = table.mutate(as_of=decided)
+    rows = table.filter(table.version == version, table.decision.isin(COUNTED), planned, table.as_of >= first)
     entry = rows.entry.cast("string")
     parts = [action.to, trigger.code, version, action.step, rows[PERSON], entry, "message"]
     sent = rows.decision == "planned"
@@ -93,6 +96,7 @@ def _messages(
         priority=ibis.literal(trigger.spec.priority, "int64"),
         state=ibis.ifelse(sent, "pending", "held_back"),
         reason=ibis.ifelse(sent, "", ibis.ifelse(rows.decision == "control", rows.arm, rows.decision)),
+        as_of=rows.as_of,
         event_at=rows.event_at,
         hours=ibis.literal(trigger.spec.ttl, "int64"),
     )
@@ -116,19 +120,22 @@ def _kind(value: str | int) -> DataType:
     return INTEGER if isinstance(value, int) else TEXT
 
 
-def as_plan(rows: pa.Table, *, snapshot: str, run: str, as_of: date, now: datetime, zone: ZoneInfo) -> pa.Table:
+def as_plan(rows: pa.Table, *, snapshot: str, run: str, now: datetime, zone: ZoneInfo) -> pa.Table:
     """``rows`` of ``messages_expression`` as the outbox takes them, planned at the instant ``now``.
 
-    A message is worth sending for the trigger's ttl, from the end of the as-of on, or from its event on. One whose
-    time is over is held back: past as-ofs are never sent.
+    A message is worth sending for the trigger's ttl, from the end of its as-of on, or from its event on. One whose
+    time is over is held back: what was once true of somebody is not sent any more.
     """
     zoned = pa.timestamp("us", "UTC")
-    end = datetime.combine(as_of + timedelta(days=1), datetime.min.time(), zone)
-    events = pc.assume_timezone(
-        rows["event_at"].cast(pa.timestamp("us")), str(zone), ambiguous="earliest", nonexistent="earliest"
+    ends = pc.add(rows["as_of"].cast(pa.timestamp("us")), pa.scalar(timedelta(days=1)))
+    since = pc.assume_timezone(
+        pc.coalesce(rows["event_at"].cast(pa.timestamp("us")), ends),
+        str(zone),
+        ambiguous="earliest",
+        nonexistent="earliest",
     ).cast(zoned)
     hours = pc.multiply(rows["hours"], 3_600_000_000).cast(pa.duration("us"))
-    expires = pc.add(pc.coalesce(events, pa.scalar(end, zoned)), hours)
+    expires = pc.add(since, hours)
     late = pc.and_(pc.equal(rows["state"], "pending"), pc.less_equal(expires, pa.scalar(now, zoned)))
     count = rows.num_rows
     columns = {name: rows[name] for name in rows.column_names if name not in ("event_at", "hours", "state", "reason")}
@@ -139,7 +146,6 @@ def as_plan(rows: pa.Table, *, snapshot: str, run: str, as_of: date, now: dateti
             "reason": pc.if_else(late, TOO_LATE, rows["reason"]),
             "snapshot": pa.array([snapshot] * count, pa.string()),
             "run": pa.array([run] * count, pa.string()),
-            "as_of": pa.array([as_of] * count, pa.date32()),
             "created_at": pa.array([now] * count, zoned),
             "expires_at": expires,
         }

@@ -151,7 +151,7 @@ class _Past:
         raw: dict[str, Any] = {}
         for snapshot in known:
             raw |= snapshot.metrics[VERSIONS]
-        flying, lost = _readable(setting, trigger, raw)
+        flying, lost = readable_versions(setting, trigger, raw)
         version = version_of(trigger)
         raw = {name: raw[name] for name in flying} | {version: json.loads(json.dumps(trigger.entry.raw, default=str))}
         return cls(prior, kept, faults, {**flying, version: trigger}, raw, lost)
@@ -164,7 +164,7 @@ class _Past:
         return {n.removeprefix(SEEN): data_type(text) for n, text in snapshot.columns if n.startswith(SEEN)}
 
 
-def _readable(
+def readable_versions(
     setting: Setting, trigger: ResolvedTrigger, raw: Mapping[str, Any]
 ) -> tuple[dict[str, ResolvedTrigger], tuple[str, ...]]:
     """Earlier definitions as the present catalog reads them; the versions it can't read any more."""
@@ -273,9 +273,9 @@ def _still_used(planning: Planning, past: _Past, entered: list[dict[str, Any]]) 
     last = {row["version"]: row["last"] for row in entered}
     found = {planning.version: past.raw[planning.version]}
     for version, trigger in past.flying.items():
-        waits = [action.wait or 0 for action in trigger.spec.later_steps]
-        # A step that was due is settled with the first evaluation after, so a late evaluation finds it.
-        if waits and version in last and (planning.as_of - last[version]).days <= max(waits) + 31:
+        waits = [action.wait or 0 for action in trigger.spec.actions]
+        # Long enough for an evaluation that comes late, and for messages that were not planned at once.
+        if version in last and (planning.as_of - last[version]).days <= max(waits) + 31:
             found[version] = past.raw[version]
     return found
 
