@@ -14,7 +14,7 @@ def field_level(resolved: Resolved, field: TravellingField) -> Access:
     """The level of what travels as ``field``."""
     if field.kind == "segment":
         return segment_level(resolved, field.source)
-    return served_levels(resolved)[field.source]
+    return "public" if field.kind == "text" else served_levels(resolved)[field.source]
 
 
 def is_contact(resolved: Resolved, field: TravellingField) -> bool:

@@ -31,6 +31,11 @@ def stops_of(place: Place) -> Stops:
     return Stops(place.warehouse.root / FOLDER / STOPS)
 
 
+def waiting_at(outbox: Outbox, now: datetime) -> list[str]:
+    """The destinations with something to do: a message is due, or a sender has died over one."""
+    return [code for code in outbox.destinations() if (at := outbox.next_at(code)) is not None and at <= now]
+
+
 @dataclass(frozen=True)
 class SentMessages:
     """What came of sending. ``states``: attempts by destination and how they ended; ``halted``: destinations to which
@@ -44,8 +49,7 @@ def send_messages(place: Place, now: Callable[[], datetime], patience: float = 0
     """Send what is due at every enabled destination; ``patience``: seconds to wait for what is due soon after."""
     states, halted = {}, {}
     with Outbox.open(ledger_of(place)) as outbox, Receipts.open(ledger_of(place)):
-        due = outbox.due(now())
-        for code in due:
+        for code in waiting_at(outbox, now()):
             to = place.resolved.destinations.get(code)
             if to is None or not to.spec.enabled:
                 halted[code] = "is no destination any more" if to is None else "is not enabled"

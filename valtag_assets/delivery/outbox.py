@@ -245,6 +245,14 @@ class Outbox:
         found = self._connection.execute(_NEXT, {"destination": destination}).fetchone()[0]
         return None if found is None else _instant(found)
 
+    def destinations(self) -> list[str]:
+        """The destinations with messages that are to be sent or being sent."""
+        rows = self._connection.execute(
+            "SELECT destination FROM message WHERE state = 'pending'"
+            " UNION SELECT destination FROM message WHERE state = 'claimed'"
+        )
+        return sorted(row[0] for row in rows)
+
     def due(self, now: datetime) -> dict[str, int]:
         """How many messages wait to be sent now, by destination."""
         return dict(map(tuple, self._connection.execute(_DUE, {"now": _number(now)})))

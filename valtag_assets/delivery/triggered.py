@@ -38,7 +38,7 @@ def trigger_fields(resolved: Resolved, trigger: ResolvedTrigger, destination: st
                     name, code, "tag" if code in resolved.tags else "score", types[code], None
                 )
             for name, value in action.texts.items():
-                found[name] = TravellingField(name, "", "tag", INTEGER if isinstance(value, int) else TEXT, None)
+                found[name] = TravellingField(name, "", "text", INTEGER if isinstance(value, int) else TEXT, None)
     return list(found.values())
 
 

@@ -327,12 +327,12 @@ class ResolvedPlacement:
 class TravellingField:
     """What travels under ``name``: a tag or score column, or being in a segment (a boolean), of ``type``.
 
-    A masked one is text.
+    A masked one is text. Of kind ``text``: the same for everybody, as a trigger says it.
     """
 
     name: str
     source: str
-    kind: Literal["tag", "score", "segment"]
+    kind: Literal["tag", "score", "segment", "text"]
     type: DataType
     mask: Literal["last4", "drop"] | Hmac | None
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from valtag_assets.definitions import build_definitions
 from valtag_assets.expression.resolve import resolve_catalog
-from valtag_assets.graph.jobs import DERIVE, INTAKE, RECHECK
+from valtag_assets.graph.jobs import DERIVE, INTAKE, MESSAGES, RECHECK
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -197,7 +197,7 @@ class Shop:
         for name in (INTAKE, DERIVE) if job is None else (job,):
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=self.instance,
-                partition_key=None if name in (INTAKE, RECHECK) else as_of.isoformat(),
+                partition_key=None if name in (INTAKE, RECHECK, MESSAGES) else as_of.isoformat(),
                 raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )
