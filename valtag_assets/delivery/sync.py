@@ -158,7 +158,9 @@ class Sync:
         desired = table.select(
             PERSON,
             values=json_object(self._resolved, table, plain),
-            values_hash=version.concat(json_object(self._resolved, table, fields)).hexdigest("sha256"),
+            values_hash=version.concat(table[PERSON], "\x1f", json_object(self._resolved, table, fields)).hexdigest(
+                "sha256"
+            ),
         )
         held = unbound(_ACKNOWLEDGED, dict.fromkeys(_TEXTS[:1], "string") | {"values_hash": "string"})
         held = held.select(PERSON, held_hash=held["values_hash"])

@@ -16,6 +16,14 @@ from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.spec.score import COLUMN_TITLES
 from valtag_assets.warehouse.snapshot import TableRef
 
+OUTCOMES = {
+    "operation": "操作：新增、变更、移出、无 · What was to be done",
+    "state": "结果 · What came of it",
+    "reason": "原因 · Why",
+    "messages": "消息数 · Messages",
+}
+"""What each column of a delivery says."""
+
 
 def table_comments(resolved: Resolved, table: TableRef) -> dict[str, Any]:
     """{"table": text, "columns": {name: text}}, of a table of the catalog; {} for any other."""
@@ -112,6 +120,11 @@ def _reports(resolved: Resolved, name: str) -> Said:
     return None if report is None else (in_one_line(report.spec.title, report.spec.meaning), report_comments(report))
 
 
+def _deliveries(resolved: Resolved, name: str) -> Said:
+    delivery = resolved.deliveries.get(name)
+    return None if delivery is None else (in_one_line(delivery.spec.title, delivery.spec.meaning), OUTCOMES)
+
+
 def _person(resolved: Resolved) -> dict[str, str]:
     return {PERSON: in_one_line(resolved.catalog.project.persons.title)}
 
@@ -124,4 +137,5 @@ _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "segments": _segments,
     "lists": _lists,
     "reports": _reports,
+    "deliveries": _deliveries,
 }

@@ -13,6 +13,7 @@ from valtag_assets.engine.reports import reports_name
 from valtag_assets.engine.rfm import scores_name
 from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.tags import tags_name
+from valtag_assets.graph.deliveries import deliveries_name, delivering
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.metadata import data_age_days
 from valtag_assets.graph.setting import Setting
@@ -64,6 +65,8 @@ def served_tables(setting: Setting) -> Iterator[tuple[str, str]]:
         yield segments_name(code), _policy(default.schedule, default.deadline, default.max_age)
     for code in resolved.reports:
         yield reports_name(code), _policy(default.schedule, default.deadline, default.max_age)
+    for delivery in delivering(setting):
+        yield deliveries_name(delivery.code), _policy(default.schedule, default.deadline, default.max_age)
 
 
 def _policy(schedule: str, deadline: str, max_age: int | None) -> str:
