@@ -130,7 +130,7 @@ class _Sending:
         parcels = self.route.complete(passed) if passed else ()
         size = self.spec.rows_at_once
         waiting = deque(parcels[start : start + size] for start in range(0, len(parcels), size))
-        workers = 1 if self.pace.broken else min(self.spec.concurrency, len(waiting))
+        workers = 1 if self.pace.broken else min(self.spec.requests_at_once, len(waiting))
         await asyncio.gather(*(self._work(waiting) for _ in range(workers)))
         self._flush()
         return True
@@ -141,7 +141,7 @@ class _Sending:
         size = self.spec.rows_at_once
         if self.pace.broken:
             return size
-        requests = self.spec.concurrency * (_BLOCK_REQUESTS if self.spec.idempotent else 1)
+        requests = self.spec.requests_at_once * (_BLOCK_REQUESTS if self.spec.idempotent else 1)
         return min(_MOST_CLAIMED, size * requests)
 
     def _asked(self, claimed: Sequence[Message]) -> list[Message]:

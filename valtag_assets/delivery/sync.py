@@ -136,7 +136,7 @@ class Sync:
     def _members(self) -> ibis.Table:
         """(person_id) of the members who may be contacted."""
         members = segment_table(self._segment.code)
-        return members.filter(~members[HOLDOUT]).select(PERSON)
+        return members.filter(~members[HOLDOUT].fill_null(False)).select(PERSON)
 
     def _facts(self) -> ibis.Table:
         """One row: ``desired``, how many have each field (``n0``, …), how many each exclusion names (``x0``, …)."""
