@@ -1,4 +1,4 @@
-"""The whole graph on one page: sources → clean → identity → tags → scores → segments → reports and serving."""
+"""The whole graph on one page: sources → clean → identity → tags → scores → segments → what is made of them."""
 
 import os
 
@@ -6,6 +6,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from valtag_assets.graph.clean import clean_assets
+from valtag_assets.graph.deliveries import delivery_assets
 from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
@@ -39,6 +40,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *report_assets(setting),
             *trigger_assets(setting),
             *message_assets(setting),
+            *delivery_assets(setting),
             *serving_assets(setting),
             *health_assets(setting),
         ],

@@ -29,7 +29,7 @@ def with_fields(resolved: Resolved, table: ibis.Table, fields: Sequence[Travelli
     table = with_columns(resolved, table, {field.source for field in fields if field.kind != "segment"})
     for code in sorted({field.source for field in fields if field.kind == "segment"}):
         members = segment_table(code)
-        members = members.filter(~members[HOLDOUT]).select(PERSON, **{code: ibis.literal(True)})
+        members = members.filter(~members[HOLDOUT].fill_null(False)).select(PERSON, **{code: ibis.literal(True)})
         table = beside(table, members)
         table = table.mutate(**{code: table[code].fill_null(False)})
     return table

@@ -33,6 +33,10 @@ class Unreachable(Exception):
     """The database can't be reached, or somebody else has it for himself."""
 
 
+class Unfit(Exception):
+    """The table is not made for what travels, or we may not write to it."""
+
+
 class Session(Protocol):
     """One open transaction."""
 
@@ -71,6 +75,8 @@ class TableReceiver:
             return Outcome("unreachable", str(error))
         except Refused as error:
             return Outcome("split", str(error))
+        except Unfit as error:
+            return Outcome("halt", str(error))
 
 
 def apply(session: Session, table: str, change: Change) -> None:
@@ -152,8 +158,12 @@ def _duckdb_session(path: Path) -> Iterator[Session]:
             connection.execute("BEGIN")
             yield _DuckDB(connection)
             connection.execute("COMMIT")
-        except duckdb.Error as error:
+        except (duckdb.DataError, duckdb.IntegrityError) as error:
             raise Refused(f"DuckDB: {type(error).__name__}") from error
+        except duckdb.ProgrammingError as error:
+            raise Unfit(f"DuckDB: {type(error).__name__}; is the table made for what travels?") from error
+        except duckdb.Error as error:
+            raise Unreachable(f"DuckDB: {type(error).__name__}") from error
 
 
 class _SQLite:
@@ -180,6 +190,7 @@ class _SQLite:
         return _SQLITE.get(kind.kind, "text")
 
 
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _SQLITE = {"integer": "integer", "float": "real", "boolean": "integer", "decimal": "numeric"}
 
 
@@ -196,7 +207,9 @@ def _sqlite_session(path: Path) -> Iterator[Session]:
             yield _SQLite(connection)
             connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            raise Unreachable(f"SQLite: {type(error).__name__}") from error
+            if error.sqlite_errorcode in _BUSY:
+                raise Unreachable("another program writes to the file") from error
+            raise Unfit(f"SQLite: {error.sqlite_errorname}; is the table made for what travels?") from error
         except sqlite3.Error as error:
             raise Refused(f"SQLite: {type(error).__name__}") from error
 
@@ -227,6 +240,8 @@ async def open_postgres(
             except (adbc_driver_manager.OperationalError, adbc_driver_manager.InterfaceError) as error:
                 # What is put in by its key may be put in again.
                 raise Unreachable(f"PostgreSQL: {_state(error)}") from error
+            except adbc_driver_manager.ProgrammingError as error:
+                raise Unfit(f"PostgreSQL: {_state(error)}; is the table made for what travels?") from error
             except adbc_driver_manager.Error as error:
                 raise Refused(f"PostgreSQL: {_state(error)}") from error
 

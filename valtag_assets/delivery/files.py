@@ -7,7 +7,6 @@ hidden Parquet file beside them, which is written first.
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,8 +19,10 @@ import pyarrow.parquet as pq
 from valtag_assets.delivery.message import Outcome, Parcel
 from valtag_assets.delivery.tabular import Change, Fields, changes_of, flat
 from valtag_assets.spec.destination import Destination
-from valtag_assets.warehouse import durable
+from valtag_assets.warehouse import durable, locks
+from valtag_assets.warehouse.errors import WarehouseError
 
+_WAIT_SECONDS = 60.0
 _FORMULA = r"^[=+\-@\t\r]"
 """What spreadsheets take for a formula, at the beginning of a text."""
 
@@ -45,12 +46,16 @@ class FileReceiver:
             for day, own in dated.items():
                 for origin, change in changes_of(own, self._fields, self._spec.mode).items():
                     self._write(f"{origin}-{day}" if day else origin, change)
-        except OSError as error:
-            return Outcome("unreachable", f"the file can't be written: {os.strerror(error.errno or 0)}")
+        except (OSError, WarehouseError) as error:
+            return Outcome("unreachable", f"the file can't be written: {error}")
         return Outcome("ok")
 
     def _write(self, name: str, change: Change) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        with locks.alone(self._folder / f".{name}.lock", name, _WAIT_SECONDS):
+            self._rewrite(name, change)
+
+    def _rewrite(self, name: str, change: Change) -> None:
         ending = self._spec.format
         kept = self._folder / (f"{name}.parquet" if ending == "parquet" else f".{name}.parquet")
         rows = merged(pq.read_table(kept, partitioning=None) if kept.exists() else None, change)

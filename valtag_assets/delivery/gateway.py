@@ -17,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from valtag_assets.delivery.message import SEND, Message, Verdict
+from valtag_assets.delivery.outbox import FOLDER, ledger_file
 from valtag_assets.delivery.quiet import quiet_until
 from valtag_assets.delivery.receipts import EVERY_CHANNEL
+from valtag_assets.delivery.route import Place
 from valtag_assets.delivery.standing import EXCLUDED, ZONE, Standing
 from valtag_assets.delivery.stops import EVERYTHING, Stops
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.project import MessageCap
+from valtag_assets.warehouse.store import Warehouse
 
 Booleans = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
@@ -54,6 +57,11 @@ class Told:
     at: int | None
 
 
+def stops_of(warehouse: Warehouse) -> Stops:
+    """The kill switch of a warehouse."""
+    return Stops(warehouse.root / FOLDER / "stops")
+
+
 class Gateway:
     """The gate of one sender. ``ledger`` is the outbox' file, ``stops`` what is stopped."""
 
@@ -61,6 +69,12 @@ class Gateway:
         self._resolved, self._standing, self._ledger, self._stops = resolved, standing, ledger, stops
         self._caps = resolved.catalog.project.contact.caps
         self._zone = resolved.catalog.project.zone
+
+    @classmethod
+    def of(cls, place: Place) -> "Gateway":
+        """The gate of senders that work there."""
+        standing = Standing(place.resolved, place.warehouse, place.spill)
+        return cls(place.resolved, standing, ledger_file(place.warehouse), stops_of(place.warehouse))
 
     def __call__(self, messages: Sequence[Message], now: datetime) -> dict[str, Verdict]:
         """A verdict for each of ``messages``, which this sender has claimed."""

@@ -18,11 +18,12 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from valtag_assets.delivery.message import Message, Result, State
+from valtag_assets.delivery.message import Kind, Message, Result, State
 from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.store import Warehouse
 
-FILE = "outbox.sqlite"
+FOLDER, FILE = "outbox", "outbox.sqlite"
 _BATCH = 50_000
 _WAIT_SECONDS = 60
 
@@ -43,6 +44,7 @@ _CLAIM = """
         SELECT key FROM message
         WHERE destination = :destination AND state = 'pending' AND not_before <= :now
           AND (expires_at IS NULL OR expires_at > :now)
+          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind)
         ORDER BY priority DESC, not_before, key LIMIT :most)
     RETURNING *"""
 _DONE = """
@@ -90,8 +92,10 @@ _RESOLVE = """
 _NEXT = """
     SELECT min(at) FROM (
         SELECT min(not_before) AS at FROM message WHERE destination = :destination AND state = 'pending'
+          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind)
         UNION ALL
-        SELECT min(lease_until) FROM message WHERE destination = :destination AND state = 'claimed')"""
+        SELECT min(lease_until) FROM message WHERE destination = :destination AND state = 'claimed'
+          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind))"""
 _DUE = """
     SELECT destination, count(*) FROM message WHERE state = 'pending' AND not_before <= :now
     GROUP BY destination ORDER BY destination"""
@@ -108,6 +112,11 @@ _READ = """
       AND (:state IS NULL OR state = :state) AND (:person IS NULL OR person_id = :person)
     ORDER BY created_at, key"""
 _ACKNOWLEDGED = "SELECT person_id, values_hash FROM acknowledged WHERE origin = ? ORDER BY person_id"
+
+
+def ledger_file(warehouse: Warehouse) -> Path:
+    """Where the outbox of a warehouse lies."""
+    return warehouse.root / FOLDER / FILE
 
 
 class Outbox:
@@ -204,9 +213,20 @@ class Outbox:
             self._connection.execute(_EXPIRE, values)
         return lost
 
-    def claim(self, destination: str, most: int, now: datetime, until: datetime) -> list[Message]:
-        """At most so many due messages, the most urgent first, for this caller alone ``until`` its lease ends."""
-        values = {"destination": destination, "most": most, "now": _number(now), "until": _number(until)}
+    def claim(
+        self,
+        destination: str,
+        most: int,
+        now: datetime,
+        until: datetime,
+        *,
+        origin: str | None = None,
+        kind: Kind | None = None,
+    ) -> list[Message]:
+        """At most so many due messages (of an origin, of a kind), the most urgent first, for this caller alone
+        ``until`` its lease ends."""
+        values: dict[str, Any] = {"destination": destination, "most": most, "origin": origin, "kind": kind}
+        values |= {"now": _number(now), "until": _number(until)}
         with self._writing():
             rows = self._connection.execute(_CLAIM, values).fetchall()
         found = [_message(row) for row in rows]
@@ -240,9 +260,10 @@ class Outbox:
 
     # Looking
 
-    def next_at(self, destination: str) -> datetime | None:
+    def next_at(self, destination: str, *, origin: str | None = None, kind: Kind | None = None) -> datetime | None:
         """When something of a destination is to be done next: a message is due, or a lease runs out."""
-        found = self._connection.execute(_NEXT, {"destination": destination}).fetchone()[0]
+        values = {"destination": destination, "origin": origin, "kind": kind}
+        found = self._connection.execute(_NEXT, values).fetchone()[0]
         return None if found is None else _instant(found)
 
     def destinations(self) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from valtag_assets.delivery.message import SEND, Gate, Message, Outcome, Parcel, Result, State, open_gate
+from valtag_assets.delivery.message import SEND, Gate, Kind, Message, Outcome, Parcel, Result, State, open_gate
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.delivery.pace import Pace
 from valtag_assets.spec.destination import Destination
@@ -59,12 +59,15 @@ async def send(
     patience: float = 0.0,
     stop: Callable[[], bool] = lambda: False,
     seed: int = 0,
+    origin: str | None = None,
+    kind: Kind | None = None,
 ) -> Sent:
     """Send what is due at the route's destination, until nothing is, or ``stop`` says so.
 
-    ``patience``: how many seconds to wait at most, in all, for messages that are due later.
+    ``origin``, ``kind``: only messages of these. ``patience``: how many seconds to wait at most, in all, for messages
+    that are due later.
     """
-    sending = _Sending(outbox, route, now, gate, sleep, stop, seed)
+    sending = _Sending(_Queue(outbox, route.spec, origin, kind), route, now, gate, sleep, stop, seed)
     deadline = now() + timedelta(seconds=patience)
     while not stop() and not sending.done.halted:
         if sending.pace.is_paused(now()) or not await sending.block():
@@ -75,12 +78,30 @@ async def send(
     return sending.done
 
 
+@dataclass(frozen=True)
+class _Queue:
+    """The part of the outbox that is to be sent."""
+
+    outbox: Outbox
+    spec: Destination
+    origin: str | None
+    kind: Kind | None
+
+    def claim(self, most: int, now: datetime) -> list[Message]:
+        self.outbox.recover(self.spec.destination, now, idempotent=self.spec.idempotent)
+        lease = now + LEASE + timedelta(seconds=self.spec.timeout)
+        return self.outbox.claim(self.spec.destination, most, now, lease, origin=self.origin, kind=self.kind)
+
+    def next_at(self) -> datetime | None:
+        return self.outbox.next_at(self.spec.destination, origin=self.origin, kind=self.kind)
+
+
 class _Sending:
     """One sender at work."""
 
     def __init__(
         self,
-        outbox: Outbox,
+        queue: _Queue,
         route: Route,
         now: Callable[[], datetime],
         gate: Gate,
@@ -88,31 +109,28 @@ class _Sending:
         stop: Callable[[], bool],
         seed: int,
     ) -> None:
-        self.outbox, self.route, self.spec = outbox, route, route.spec
+        self.queue, self.route, self.spec = queue, route, route.spec
         self.now, self.gate, self.sleep, self.stop = now, gate, sleep, stop
         self.pace = Pace(self.spec.rate, f"{seed}:{self.spec.destination}")
         self.done = Sent()
         self.results: list[Result] = []
 
     def next_at(self) -> datetime | None:
-        due = self.outbox.next_at(self.spec.destination)
+        due = self.queue.next_at()
         if due is None or self.pace.paused_until is None:
             return due
         return max(due, self.pace.paused_until)
 
     async def block(self) -> bool:
         """Claim some messages and settle them; whether there were any."""
-        now, spec = self.now(), self.spec
-        self.outbox.recover(spec.destination, now, idempotent=spec.idempotent)
-        lease = now + LEASE + timedelta(seconds=spec.timeout)
-        claimed = self.outbox.claim(spec.destination, self._most(), now, lease)
+        claimed = self.queue.claim(self._most(), self.now())
         if not claimed:
             return False
         passed = self._asked(claimed)
         parcels = self.route.complete(passed) if passed else ()
-        size = spec.rows_at_once
+        size = self.spec.rows_at_once
         waiting = deque(parcels[start : start + size] for start in range(0, len(parcels), size))
-        workers = 1 if self.pace.broken else min(spec.concurrency, len(waiting))
+        workers = 1 if self.pace.broken else min(self.spec.requests_at_once, len(waiting))
         await asyncio.gather(*(self._work(waiting) for _ in range(workers)))
         self._flush()
         return True
@@ -123,7 +141,7 @@ class _Sending:
         size = self.spec.rows_at_once
         if self.pace.broken:
             return size
-        requests = self.spec.concurrency * (_BLOCK_REQUESTS if self.spec.idempotent else 1)
+        requests = self.spec.requests_at_once * (_BLOCK_REQUESTS if self.spec.idempotent else 1)
         return min(_MOST_CLAIMED, size * requests)
 
     def _asked(self, claimed: Sequence[Message]) -> list[Message]:
@@ -229,4 +247,4 @@ class _Sending:
 
     def _flush(self) -> None:
         results, self.results = self.results, []
-        self.outbox.settle(results)
+        self.queue.outbox.settle(results)

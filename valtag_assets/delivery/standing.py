@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.lookup import ASKED
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.rules import column_inputs, rule_inputs, rule_table, with_columns
-from valtag_assets.engine.session import Engine, unbound
+from valtag_assets.engine.session import unbound
 from valtag_assets.expression.resolve_trigger import channel_rules
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.rule import Joined, ResolvedRule
@@ -28,10 +30,10 @@ _MOST_EXPECTED = 200_000
 
 
 class Standing:
-    """Asks the published tables. ``space``: a folder for working files."""
+    """Asks the published tables. ``spill``: a folder for working files."""
 
-    def __init__(self, resolved: Resolved, warehouse: Warehouse, engine: Engine, space: Path) -> None:
-        self._resolved, self._warehouse, self._engine, self._space = resolved, warehouse, engine, space
+    def __init__(self, resolved: Resolved, warehouse: Warehouse, spill: Path) -> None:
+        self._resolved, self._warehouse, self._spill = resolved, warehouse, spill
         self._expected: set[str] = set()
         self._known: dict[str, Mapping[str, object]] = {}
         self._known_of: tuple[str, ...] = ()
@@ -66,8 +68,6 @@ class Standing:
     def _fetch(self, persons: Sequence[str], served: Mapping[str, Snapshot]) -> pa.Table:
         rules = self.rules()
         contact = self._resolved.catalog.project.contact
-        asked = self._space / "standing.parquet"
-        pq.write_table(pa.table({PERSON: pa.array(persons, pa.string())}), asked)
         as_of = max((item.as_of for item in served.values() if item.as_of is not None), default=date.min)
         table = rule_table(self._resolved, rules, as_of, unbound(ASKED, {PERSON: "string"}))
         zone: ibis.Value = ibis.literal(None, "string")
@@ -77,7 +77,10 @@ class Standing:
         columns = {name.removeprefix("_"): table[name] for name in rules}
         expression = table.select(PERSON, **columns, **{ZONE: zone}).order_by(PERSON)
         inputs = {name: item.files for name, item in served.items()}
-        return self._engine.fetch(expression, {ASKED: [asked], **inputs})
+        with open_duckdb(self._spill) as engine, TemporaryDirectory(dir=self._spill) as space:
+            asked = Path(space) / "asked.parquet"
+            pq.write_table(pa.table({PERSON: pa.array(persons, pa.string())}), asked)
+            return engine.fetch(expression, {ASKED: [asked], **inputs})
 
     def rules(self) -> dict[str, ResolvedRule]:
         """The rules asked, each under its name with _ before it, which no tag has."""

@@ -136,7 +136,7 @@ class Sync:
     def _members(self) -> ibis.Table:
         """(person_id) of the members who may be contacted."""
         members = segment_table(self._segment.code)
-        return members.filter(~members[HOLDOUT]).select(PERSON)
+        return members.filter(~members[HOLDOUT].fill_null(False)).select(PERSON)
 
     def _facts(self) -> ibis.Table:
         """One row: ``desired``, how many have each field (``n0``, …), how many each exclusion names (``x0``, …)."""
@@ -158,7 +158,9 @@ class Sync:
         desired = table.select(
             PERSON,
             values=json_object(self._resolved, table, plain),
-            values_hash=version.concat(json_object(self._resolved, table, fields)).hexdigest("sha256"),
+            values_hash=version.concat(table[PERSON], "\x1f", json_object(self._resolved, table, fields)).hexdigest(
+                "sha256"
+            ),
         )
         held = unbound(_ACKNOWLEDGED, dict.fromkeys(_TEXTS[:1], "string") | {"values_hash": "string"})
         held = held.select(PERSON, held_hash=held["values_hash"])

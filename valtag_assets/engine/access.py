@@ -53,6 +53,9 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
         known |= dict.fromkeys(resolved.scores[table.name].columns, "internal")
     elif table.stage == "reports" and table.name in resolved.reports:
         known |= report_levels(resolved, resolved.reports[table.name])
+    elif table.stage == "deliveries":
+        # Counts of messages; who they went to is in the outbox alone.
+        known |= dict.fromkeys(columns, "internal")
     elif table.stage == QUARANTINE:
         # value and record are judged row by row: see hide_quarantine.
         known |= {column: "internal" for column in columns if column not in known}

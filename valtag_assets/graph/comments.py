@@ -18,6 +18,14 @@ from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.spec.score import COLUMN_TITLES
 from valtag_assets.warehouse.snapshot import TableRef
 
+OUTCOMES = {
+    "operation": "操作：新增、变更、移出、无 · What was to be done",
+    "state": "结果 · What came of it",
+    "reason": "原因 · Why",
+    "messages": "消息数 · Messages",
+}
+"""What each column of a delivery says."""
+
 
 def table_comments(resolved: Resolved, table: TableRef) -> dict[str, Any]:
     """{"table": text, "columns": {name: text}}, of a table of the catalog; {} for any other."""
@@ -127,6 +135,11 @@ def _triggers(resolved: Resolved, name: str) -> Said:
     return in_one_line(trigger.spec.title, trigger.spec.meaning), trigger_comments(resolved, trigger)
 
 
+def _deliveries(resolved: Resolved, name: str) -> Said:
+    delivery = resolved.deliveries.get(name)
+    return None if delivery is None else (in_one_line(delivery.spec.title, delivery.spec.meaning), OUTCOMES)
+
+
 def _person(resolved: Resolved) -> dict[str, str]:
     return {PERSON: in_one_line(resolved.catalog.project.persons.title)}
 
@@ -140,4 +153,5 @@ _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "lists": _lists,
     "reports": _reports,
     "triggers": _triggers,
+    "deliveries": _deliveries,
 }

@@ -3,7 +3,6 @@
 One asset, since one ledger knows what a person was sent by whichever trigger.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,28 +10,21 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.delivery.messaging import SentMessages, ledger_of, send_messages
-from valtag_assets.delivery.outbox import Outbox
+from valtag_assets.delivery.messaging import SentMessages, send_messages
+from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.receipts import Receipts, TakenIn
-from valtag_assets.delivery.route import Place
 from valtag_assets.delivery.triggered import as_plan, messages_expression
 from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.trigger_state import SEEN
 from valtag_assets.engine.triggers import triggers_name
 from valtag_assets.expression.resolved import ResolvedTrigger
+from valtag_assets.graph.deliveries import GROUP, sending_place
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.triggers import VERSIONS, readable_versions
 from valtag_assets.warehouse.snapshot import TableRef
 
-GROUP = "8_deliveries"
 MESSAGES = "outbox/messages"
-
-
-def place_of(setting: Setting) -> Place:
-    """Where senders of this setting work."""
-    files = setting.data / "deliveries" / setting.name
-    return Place(setting.resolved, setting.warehouse, setting.spill, files, os.environ)
 
 
 def receipts_folder(setting: Setting) -> Path:
@@ -93,14 +85,16 @@ class Done:
 
 def send_due(setting: Setting, run: str) -> Done:
     """Plan what triggers decided, take in receipts, send what is due."""
-    place = place_of(setting)
-    with Outbox.open(ledger_of(place)) as outbox, Receipts.open(ledger_of(place)) as receipts:
+    with (
+        Outbox.open(ledger_file(setting.warehouse)) as outbox,
+        Receipts.open(ledger_file(setting.warehouse)) as receipts,
+    ):
         planned = {
             code: plan_messages(setting, trigger, outbox, run) for code, trigger in setting.resolved.triggers.items()
         }
         # Before anything is sent: somebody may have unsubscribed.
         taken = receipts.take_in(receipts_folder(setting), setting.clock())
-        sent = send_messages(place, setting.clock)
+        sent = send_messages(sending_place(setting), setting.clock)
         counts = [row for row in outbox.counts() if row["kind"] == "message"]
     return Done(planned, taken, sent, counts)
 

@@ -7,12 +7,12 @@ import json
 
 import dagster as dg
 
-from valtag_assets.delivery.messaging import ledger_of, waiting_at
-from valtag_assets.delivery.outbox import Outbox
+from valtag_assets.delivery.messaging import waiting_at
+from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
-from valtag_assets.graph.messages import place_of, receipts_folder
+from valtag_assets.graph.messages import receipts_folder
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import file_state
 from valtag_assets.graph.triggers import trigger_inputs
@@ -92,7 +92,7 @@ def _due(setting: Setting) -> dg.SensorDefinition:
         under_way = dg.RunsFilter(job_name=MESSAGES, statuses=_UNDER_WAY)
         if context.instance.get_runs(filters=under_way, limit=1):
             return dg.SkipReason("a run that sends is under way")
-        ledger = ledger_of(place_of(setting))
+        ledger = ledger_file(setting.warehouse)
         due: list[str] = []
         if ledger.exists():
             with Outbox.open(ledger) as outbox:

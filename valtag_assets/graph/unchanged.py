@@ -7,6 +7,7 @@ import dagster as dg
 
 from valtag_assets.graph.clean import clean_plan
 from valtag_assets.graph.comments import table_comments
+from valtag_assets.graph.deliveries import delivering, delivery_plan
 from valtag_assets.graph.identity import persons_plan, strangers_plan
 from valtag_assets.graph.lists import list_plan, list_sources
 from valtag_assets.graph.publishing import Plan, unchanged
@@ -53,3 +54,5 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield report_plan(setting, report, as_of)
     for trigger in resolved.triggers.values():
         yield trigger_plan(setting, trigger, as_of)
+    for delivery in delivering(setting):
+        yield delivery_plan(setting, delivery, as_of)

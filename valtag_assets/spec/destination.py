@@ -245,6 +245,11 @@ class Destination(Block):
         return self.batch or _MOST_ROWS[self.kind]
 
     @property
+    def requests_at_once(self) -> int:
+        """How many requests may be under way. What keeps a table takes one change after the other."""
+        return self.concurrency if self.kind == "http" else 1
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """Every environment variable the destination reads."""
         masks = [item.mask.hmac for item in self.fields.values() if isinstance(item.mask, Hmac)]

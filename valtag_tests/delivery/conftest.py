@@ -1,4 +1,4 @@
-"""A certificate that nobody vouches for."""
+"""A certificate that nobody vouches for; the session's servers."""
 
 import shutil
 import ssl
@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from valtag_tests.servers import postgres_url, redis_url
+
+__all__ = ["postgres_url", "redis_url"]
 
 
 @pytest.fixture

@@ -172,6 +172,7 @@ class Shop:
     heard: list[TableDone] = field(default_factory=list)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     full: bool = False
+    confirmed: bool = False
 
     def write(self, customer_rows: pd.DataFrame | None = None, order_rows: pd.DataFrame | None = None) -> None:
         for name, text in self.files.items():
@@ -188,7 +189,7 @@ class Shop:
     @property
     def setting(self) -> Setting:
         setting = Setting(resolve_catalog(self.root / "catalog"), self.root / "data", self.clock)
-        return replace(setting, listen=self.heard.append, full=self.full)
+        return replace(setting, listen=self.heard.append, full=self.full, confirmed=self.confirmed)
 
     def run(self, as_of: date = AS_OF, job: str | None = None) -> dict[str, str]:
         """Run intake and derive (or one ``job``); the outcome of every table, by name."""

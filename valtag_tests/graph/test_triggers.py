@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from valtag_assets.definitions import build_definitions
-from valtag_assets.delivery.messaging import ledger_of, stops_of
-from valtag_assets.delivery.outbox import Outbox
+from valtag_assets.delivery.gateway import stops_of
+from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.receipts import Receipts
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
-from valtag_assets.graph.messages import place_of, receipts_folder
+from valtag_assets.graph.messages import receipts_folder
 from valtag_assets.graph.trigger_sensors import trigger_sensors
 from valtag_tests.graph.shop import AS_OF, FILES, PROJECT, SEGMENTS, Shop, orders
 
@@ -100,7 +100,7 @@ def with_files(shop: Shop, files: Mapping[str, str]) -> Shop:
 
 
 def messages(shop: Shop, **wanted: Any) -> list[dict[str, Any]]:
-    with Outbox.open(ledger_of(place_of(shop.setting))) as outbox:
+    with Outbox.open(ledger_file(shop.setting.warehouse)) as outbox:
         return [row for row in outbox.read().to_pylist() if all(row[n] == v for n, v in wanted.items())]
 
 
@@ -218,7 +218,7 @@ def test_who_unsubscribes_is_not_sent_the_next_message(cared: Shop) -> None:
     waiting = {row["person_id"] for row in messages(cared, origin="thanks", reason="capped")}
     cared.clock = lambda: MORNING + timedelta(days=1, hours=2)
     cared.run(job=MESSAGES)
-    with Receipts.open(ledger_of(place_of(cared.setting))) as receipts:
+    with Receipts.open(ledger_file(cared.setting.warehouse)) as receipts:
         assert receipts.read().num_rows == len(sent)
     assert {row["person_id"] for row in messages(cared, origin="thanks", reason="unsubscribed")} == waiting
     assert {row["state"] for row in messages(cared, origin="thanks", reason="unsubscribed")} == {"held_back"}
@@ -231,7 +231,7 @@ def land(shop: Shop, name: str, receipts: Sequence[Mapping[str, Any]]) -> None:
 
 
 def test_what_is_stopped_is_planned_and_not_sent(caring: Shop) -> None:
-    stops_of(place_of(caring.setting)).stop("channel.sms")
+    stops_of(caring.setting.warehouse).stop("channel.sms")
     caring.run(job=TRIGGERS)
     assert received(caring, "gateway") == []
     assert {row["reason"] for row in messages(caring, destination="gateway", arm="treated")} == {
