@@ -6,9 +6,12 @@ the same whatever order receipts came in, and however often. An unsubscribe may 
 of a message.
 """
 
+import hashlib
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from valtag_assets.warehouse import durable
 
 STATES = ("delivered", "opened", "clicked", "converted", "unsubscribed", "subscribed", "bounced")
 EVERY_CHANNEL = "*"
@@ -192,6 +199,64 @@ class TakenIn:
     files: int = 0
     receipts: int = 0
     refused: int = 0
+
+
+def land(folder: Path, receipts: Sequence[Receipt]) -> Path:
+    """Leave receipts in ``folder`` as a file of JSON lines, whole or not at all, and on the disk when this returns.
+
+    It is named after what it says: the same receipts told again are the same file.
+    """
+    lines = "".join(json.dumps(_written(receipt), sort_keys=True) + "\n" for receipt in receipts)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{hashlib.sha256(lines.encode()).hexdigest()[:32]}.jsonl"
+    _replace(target, lines)
+    return target
+
+
+def _replace(target: Path, text: str) -> None:
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    durable.write(aside, text)
+    os.replace(aside, target)
+    durable.flush(target.parent)
+
+
+def _written(receipt: Receipt) -> dict[str, str]:
+    texts = {"key": receipt.key, "person_id": receipt.person_id, "channel": receipt.channel, "state": receipt.state}
+    return {name: text for name, text in texts.items() if text} | {"at": receipt.at.isoformat()}
+
+
+def export(receipts: pa.Table, channel_of: Callable[[str, str, str], str | None], folder: Path) -> int:
+    """Write ``receipts`` (of ``Receipts.read``) to ``folder`` as CSV, a file for each month (UTC) they came in, so
+    that a source of kind fact reads them (回流). What would say the same is left as it is; how many were written.
+
+    Of receipts about no message of the ledger, and no person, nobody could say whose they are: they are left out.
+    """
+    known = receipts.filter(pc.not_equal(receipts["person_id"], ""))
+    rows = known.select(["origin", "step", "destination"]).to_pylist()
+    told = known["channel"].to_pylist()
+    via = [said or channel_of(*(row[name] or "" for name in row)) for said, row in zip(told, rows, strict=True)]
+    identity = pc.binary_join_element_wise(known["key"], known["person_id"], known["channel"], known["state"], "|")
+    table = known.set_column(known.schema.get_field_index("channel"), "channel", pa.array(via, pa.string()))
+    table = table.rename_columns(["message_key" if name == "key" else name for name in table.column_names])
+    table = table.append_column("receipt_id", identity)
+    months = pc.strftime(table["received_at"], format="%Y-%m")
+    written = 0
+    for month in pc.unique(months).to_pylist():
+        part = table.filter(pc.equal(months, month)).sort_by("receipt_id")
+        written += _write_changed(folder / f"receipts-{month}.csv", part)
+    return written
+
+
+def _write_changed(target: Path, table: pa.Table) -> int:
+    """Write it as CSV unless it is there just so: a file that is touched is cleaned again."""
+    sink = pa.BufferOutputStream()
+    csv.write_csv(table, sink)
+    content = sink.getvalue().to_pybytes()
+    if target.exists() and target.read_bytes() == content:
+        return 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _replace(target, content.decode())
+    return 1
 
 
 def _read(file: Path) -> tuple[Sequence[Receipt], int]:

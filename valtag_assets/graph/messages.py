@@ -10,9 +10,10 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.delivery.gateway import Gateway
 from valtag_assets.delivery.messaging import SentMessages, send_messages
 from valtag_assets.delivery.outbox import Outbox, ledger_file
-from valtag_assets.delivery.receipts import Receipts, TakenIn
+from valtag_assets.delivery.receipts import Receipts, TakenIn, export
 from valtag_assets.delivery.triggered import as_plan, messages_expression
 from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.trigger_state import SEEN
@@ -20,6 +21,7 @@ from valtag_assets.engine.triggers import triggers_name
 from valtag_assets.expression.resolved import ResolvedTrigger
 from valtag_assets.graph.deliveries import GROUP, sending_place
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.sources import landing_folder
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.triggers import VERSIONS, readable_versions
 from valtag_assets.warehouse.snapshot import TableRef
@@ -30,6 +32,11 @@ MESSAGES = "outbox/messages"
 def receipts_folder(setting: Setting) -> Path:
     """Where files of receipts land: JSON lines."""
     return setting.data / "receipts" / setting.name
+
+
+def receipts_landing(setting: Setting) -> Path:
+    """Where receipts lie that a source may read as a fact: matched to person, trigger, step and channel."""
+    return landing_folder(setting) / setting.name / "receipts"
 
 
 def message_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -94,6 +101,9 @@ def send_due(setting: Setting, run: str) -> Done:
         }
         # Before anything is sent: somebody may have unsubscribed.
         taken = receipts.take_in(receipts_folder(setting), setting.clock())
+        if taken.files:
+            gateway = Gateway.of(sending_place(setting))
+            export(receipts.read(), gateway.channel_of, receipts_landing(setting))
         sent = send_messages(sending_place(setting), setting.clock)
         counts = [row for row in outbox.counts() if row["kind"] == "message"]
     return Done(planned, taken, sent, counts)

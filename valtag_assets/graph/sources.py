@@ -22,9 +22,14 @@ def source_name(source: str) -> str:
     return f"sources/{source}"
 
 
+def landing_folder(setting: Setting) -> Path:
+    """Where new files land."""
+    return Path(os.environ.get(LANDING, setting.data / "landing"))
+
+
 def origin_of(setting: Setting, source: ResolvedSource) -> Origin:
     """The source's ``read`` block with its files found. Raises SourceError when nothing is there."""
-    environment = {LANDING: str(setting.data / "landing"), **os.environ}
+    environment = {**os.environ, LANDING: str(landing_folder(setting))}
     return locate(source.spec.read, setting.resolved.catalog.root, environment)
 
 

@@ -218,9 +218,11 @@ class Key(Block):
     """A bearer key of `valtag serve`: the role it stands for, and where its secret is; the secret is never here.
 
     ``env`` names an environment variable that holds it; ``sha256`` is its SHA-256 digest, 64 hexadecimal digits.
+    ``receipts``: whether it may tell what came of messages (POST /receipts).
     """
 
     role: str
+    receipts: bool = False
     env: str | None = None
     sha256: str | None = None
 

@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "expression": {"spec"},
     "engine": {"spec", "expression", "warehouse"},
     "quality": {"spec", "expression", "warehouse"},
-    "serving": {"spec", "expression", "engine", "warehouse"},
+    "serving": {"spec", "expression", "engine", "delivery", "warehouse"},
     "delivery": {"spec", "expression", "engine", "warehouse"},
     "graph": {"spec", "expression", "engine", "quality", "serving", "delivery", "warehouse"},
     "definitions": {"graph"},
