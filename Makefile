@@ -41,7 +41,7 @@ bench: $(VENV)/.dev ## measure tags against other ways, a day, the whole graph (
 constraints: ## write constraints.txt anew: the newest versions pyproject.toml allows
 	rm -rf build/constraints
 	$(PYTHON) -m venv build/constraints
-	build/constraints/bin/python -m pip install --quiet -e '.[demo,databases,dev]'
+	build/constraints/bin/python -m pip install --quiet -e '.[demo,databases,deliveries,dev]'
 	build/constraints/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt
 	rm -rf build/constraints
 
@@ -60,7 +60,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --constraint constraints.txt --editable '.[demo,databases,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[demo,databases,deliveries,dev]'
 	@$(BIN)/python -m compileall -q valtag_assets
 	@touch $@ $(VENV)/.demo
 

@@ -1,4 +1,4 @@
-"""The whole graph on one page: sources → clean → identity → tags → scores → segments → reports and serving."""
+"""The whole graph on one page: sources → clean → identity → tags → scores → segments → what is made of them."""
 
 import os
 
@@ -7,11 +7,13 @@ from dagster_duckdb import DuckDBResource
 
 from valtag_assets.graph.allocations import allocation_assets
 from valtag_assets.graph.clean import clean_assets
+from valtag_assets.graph.deliveries import delivery_assets
 from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
 from valtag_assets.graph.lists import list_assets
+from valtag_assets.graph.messages import message_assets
 from valtag_assets.graph.recheck import recheck_assets
 from valtag_assets.graph.reports import report_assets
 from valtag_assets.graph.scores import score_assets
@@ -21,6 +23,7 @@ from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, setting_from
 from valtag_assets.graph.sources import source_assets
 from valtag_assets.graph.tags import tag_assets
+from valtag_assets.graph.triggers import trigger_assets
 from valtag_assets.graph.upkeep import vacuum_job
 
 
@@ -37,6 +40,9 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *allocation_assets(setting),
             *segment_assets(setting),
             *report_assets(setting),
+            *trigger_assets(setting),
+            *message_assets(setting),
+            *delivery_assets(setting),
             *serving_assets(setting),
             *health_assets(setting),
         ],

@@ -64,6 +64,10 @@ def run(setting: Setting, days: Sequence[date], select: Sequence[str], progress:
             yield whole.run(chosen, intake=number == 0)
 
 
+# Assets that are not in the warehouse.
+_NO_TABLES = ("sources/", "serving/", "outbox/")
+
+
 @contextmanager
 def _alone(setting: Setting) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance, while no other command runs this catalog here."""
@@ -153,7 +157,7 @@ class _Run:
         """The warehouse tables a job makes, in the order of the flow."""
         keys = self.jobs[job].asset_layer.executable_asset_keys
         tables = ("/".join(key.path) for key in keys)
-        return sorted((table for table in tables if not table.startswith(("sources/", "serving/"))), key=_flow)
+        return sorted((table for table in tables if not table.startswith(_NO_TABLES)), key=_flow)
 
     def _unreadable(self, tables: Collection[str]) -> dict[str, str]:
         found = {}
@@ -188,7 +192,7 @@ class _Run:
 
 
 def _flow(table: str) -> tuple[int, str]:
-    stages = ("clean", "identity", "lists", "tags", "scores", "allocations", "segments", "reports")
+    stages = ("clean", "identity", "lists", "tags", "scores", "allocations", "segments", "reports", "triggers")
     stage = table.partition("/")[0]
     return (stages.index(stage) if stage in stages else len(stages), table)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.block import Block
+from valtag_assets.spec.delivery import DeliveryFile
+from valtag_assets.spec.destination import Destination
 from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.project import AccessRules, Project
@@ -19,6 +21,7 @@ from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import SegmentFile
 from valtag_assets.spec.source import Source
 from valtag_assets.spec.tag import Category
+from valtag_assets.spec.trigger import Trigger
 
 # Which files each schema is for, as editors match them.
 FILES: dict[str, tuple[type[Block], str]] = {
@@ -32,6 +35,9 @@ FILES: dict[str, tuple[type[Block], str]] = {
     "reports": (ReportFile, "reports/*.yaml"),
     "placement": (Placement, "placements/*.yaml"),
     "allocation": (Allocation, "allocations/*.yaml"),
+    "trigger": (Trigger, "triggers/*.yaml"),
+    "destination": (Destination, "destinations/*.yaml"),
+    "deliveries": (DeliveryFile, "deliveries/*.yaml"),
 }
 _SCALAR = ["string", "number", "boolean", "null"]
 _TEXTS = {"type": "array", "items": {"type": _SCALAR}}

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from rich.console import Console
 
 from valtag_assets.console.webserver import HOST, refuse_taken
+from valtag_assets.graph.messages import receipts_folder
 from valtag_assets.graph.setting import Setting
 from valtag_assets.serving.building import build_store, find_store
 from valtag_assets.serving.keys import read_keys
@@ -45,7 +46,7 @@ def serve(setting: Setting, out: Console, *, host: str, port: int, is_open: bool
         raise Mistake(f"--open serves without keys, so on this machine only: leave out --host {host}, or name keys")
     refuse_taken(port, host)
     made = made_store(setting, out)
-    place = Place(setting.resolved, setting.warehouse, setting.spill)
+    place = Place(setting.resolved, setting.warehouse, setting.spill, receipts_folder(setting))
     build = [sys.executable, "-c", _COMMAND, "serve", "--build"]
     build += ["--catalog", str(setting.resolved.catalog.root), "--data", str(setting.data)]
     app = create_app(Service(place, made, build), keys)

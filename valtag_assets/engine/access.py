@@ -6,6 +6,7 @@ from typing import Any
 
 from valtag_assets.engine.persons import PERSON, STRANGER_COLUMNS, STRANGERS
 from valtag_assets.engine.rules import HOLDOUT
+from valtag_assets.engine.trigger_state import SEEN, STATE
 from valtag_assets.expression.resolved import Resolved, ResolvedAllocation, ResolvedReport, ResolvedSource
 from valtag_assets.expression.rule import fields_read
 from valtag_assets.spec.allocation import COLUMN_TITLES
@@ -42,6 +43,8 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
         known |= dict.fromkeys(("_file", "_row", "_into_file", "_into_row"), "internal")
     elif table.stage == "segments" and table.name in resolved.segments:
         known[HOLDOUT] = "internal"
+    elif table.stage == "triggers":
+        known |= trigger_levels(resolved, columns)
     elif table.key == STRANGERS:
         # How many rows and keys each fact has of nobody: numbers, no keys.
         known |= dict.fromkeys(STRANGER_COLUMNS, "internal")
@@ -53,10 +56,22 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
         known |= allocation_levels(resolved, resolved.allocations[table.name])
     elif table.stage == "reports" and table.name in resolved.reports:
         known |= report_levels(resolved, resolved.reports[table.name])
+    elif table.stage == "deliveries":
+        # Counts of messages; who they went to is in the outbox alone.
+        known |= dict.fromkeys(columns, "internal")
     elif table.stage == QUARANTINE:
         # value and record are judged row by row: see hide_quarantine.
         known |= {column: "internal" for column in columns if column not in known}
     return {column: known.get(column, "pii") for column in columns}
+
+
+def trigger_levels(resolved: Resolved, columns: Iterable[str]) -> dict[str, Access]:
+    """The level of every column: values kept have that of their tag; the event's key that of a person."""
+    found: dict[str, Access] = {name: "internal" for name in STATE if name not in (PERSON, "event")}
+    found["event"] = resolved.catalog.project.persons.access
+    levels = served_levels(resolved)
+    kept = {name: name.removeprefix(SEEN) for name in columns if name.startswith(SEEN)}
+    return found | {name: levels.get(code, "pii") for name, code in kept.items()}
 
 
 def report_levels(resolved: Resolved, report: ResolvedReport) -> dict[str, Access]:

@@ -18,7 +18,7 @@ from valtag_assets.spec.segment import Cap, Sample
 
 _DRAWN = "_drawn"
 _PLACE = "_place"
-_HELD_OUT = "holdout"
+HELD_OUT = "holdout"
 # The first eight hexadecimal digits of a digest decide a draw: shares are met to 2**-32.
 _DIGITS = 8
 MATCHES = "matches"
@@ -58,7 +58,7 @@ def segment_expression(
     held_out = ibis.literal(False)
     if spec.holdout is not None:
         # A draw of its own: with the sample's, an audience sampled by the same seed would hold out its first members.
-        held_out = _drawn(table, f"{_HELD_OUT}:{spec.holdout.seed}", spec.holdout.share)
+        held_out = drawn(table, f"{HELD_OUT}:{spec.holdout.seed}", spec.holdout.share)
     return table.mutate(**{HOLDOUT: held_out}).order_by(PERSON)
 
 
@@ -80,8 +80,8 @@ def stages_expression(segment: ResolvedSegment, persons: ibis.Table) -> ibis.Tab
     barred = {name: ibis.coalesce(table[name], ibis.literal(False)) for name in table.columns if name != PERSON}
     sample = segment.spec.sample
     share = sample.share if sample is not None else None
-    drawn = ibis.literal(True) if sample is None or share is None else _drawn(table, sample.seed, share)
-    return table.select(PERSON, **barred, **{_DRAWN: drawn})
+    taken = ibis.literal(True) if sample is None or share is None else drawn(table, sample.seed, share)
+    return table.select(PERSON, **barred, **{_DRAWN: taken})
 
 
 def barriers(segment: ResolvedSegment) -> list[Member]:
@@ -97,28 +97,29 @@ def changes_expression(segment: str, previous: str = "previous") -> ibis.Table:
     return entries.aggregate(entries=entries.count()).cross_join(exits.aggregate(exits=exits.count()))
 
 
-def _digest(table: ibis.Table, seed: int | str) -> ir.StringValue:
-    """A number between 0 and 1 for each person, the same for ever, as hexadecimal text."""
+def lot(table: ibis.Table, seed: int | str) -> ir.StringValue:
+    """A number between 0 and 1 for each person, the same for ever, as hexadecimal text: what lots are drawn by."""
     return (ibis.literal(f"{seed}:") + table[PERSON]).hexdigest("md5")
 
 
-def _drawn(table: ibis.Table, seed: int | str, share: float) -> ir.BooleanValue:
+def drawn(table: ibis.Table, seed: int | str, share: float) -> ir.BooleanValue:
+    """Whether each person is among the ``share`` that ``seed`` draws."""
     threshold = round(share * 16**_DIGITS)
     if threshold >= 16**_DIGITS:
         return ibis.literal(True)
-    return _digest(table, seed).substr(0, _DIGITS) < f"{threshold:0{_DIGITS}x}"
+    return lot(table, seed).substr(0, _DIGITS) < f"{threshold:0{_DIGITS}x}"
 
 
 def _sampled(table: ibis.Table, sample: Sample) -> ibis.Table:
     if sample.share is not None:
-        return table.filter(_drawn(table, sample.seed, sample.share))
+        return table.filter(drawn(table, sample.seed, sample.share))
     assert sample.count is not None
     return drawn_first(table, sample.seed, sample.count)
 
 
 def drawn_first(table: ibis.Table, seed: int, how_many: int) -> ibis.Table:
     """(person_id) of so many persons of ``table``, the same ones for the same persons and seed."""
-    drawn = table.mutate(**{_DRAWN: _digest(table, seed)})
+    drawn = table.mutate(**{_DRAWN: lot(table, seed)})
     return drawn.order_by(drawn[_DRAWN], drawn[PERSON]).limit(how_many).select(PERSON)
 
 

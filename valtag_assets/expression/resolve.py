@@ -12,10 +12,12 @@ from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
 from valtag_assets.expression.resolve_allocation import resolve_allocations
+from valtag_assets.expression.resolve_channel import resolve_channels
+from valtag_assets.expression.resolve_delivery import resolve_deliveries, resolve_destinations
 from valtag_assets.expression.resolve_placement import resolve_placements
 from valtag_assets.expression.resolve_report import resolve_reports
 from valtag_assets.expression.resolve_score import resolve_scores
-from valtag_assets.expression.resolve_segment import exclusions, resolve_channels, resolve_segments, rule_scope
+from valtag_assets.expression.resolve_segment import exclusions, resolve_segments, rule_scope
 from valtag_assets.expression.resolve_source import resolve_source
 from valtag_assets.expression.resolve_tag import (
     concrete_codes,
@@ -25,6 +27,7 @@ from valtag_assets.expression.resolve_tag import (
     tag_symbol,
     value_tags,
 )
+from valtag_assets.expression.resolve_trigger import resolve_triggers
 from valtag_assets.expression.resolved import (
     Resolved,
     ResolvedCategory,
@@ -70,24 +73,26 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     excluded = exclusions(catalog, scope)
     reports = resolve_reports(catalog, sources, tags, scope, problems)
     placements = resolve_placements(catalog, tags, scope.columns, problems)
-    allocations = resolve_allocations(catalog, tags, scores, problems)
-    return (
-        Resolved(
-            catalog,
-            sources,
-            tags,
-            categories,
-            scores,
-            segments,
-            channels,
-            excluded,
-            scope,
-            reports,
-            placements,
-            allocations,
-        ),
-        problems,
+    destinations = resolve_destinations(catalog, tags, scope.columns, problems)
+    triggers = resolve_triggers(catalog, tags, scope, channels, excluded, destinations, problems)
+    resolved = Resolved(
+        catalog=catalog,
+        sources=sources,
+        tags=tags,
+        categories=categories,
+        scores=scores,
+        segments=segments,
+        channels=channels,
+        exclusions=excluded,
+        rules=scope,
+        reports=reports,
+        placements=placements,
+        allocations=resolve_allocations(catalog, tags, scores, problems),
+        triggers=triggers,
+        destinations=destinations,
+        deliveries=resolve_deliveries(catalog, destinations, tags, scope.columns, problems),
     )
+    return resolved, problems
 
 
 def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:

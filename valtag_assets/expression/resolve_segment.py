@@ -13,7 +13,6 @@ from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolved import (
     PERSON,
     Ordered,
-    ResolvedChannel,
     ResolvedScore,
     ResolvedSegment,
     ResolvedSource,
@@ -21,8 +20,6 @@ from valtag_assets.expression.resolved import (
     RuleScope,
 )
 from valtag_assets.expression.rule import (
-    Condition,
-    Joined,
     Member,
     ResolvedRule,
     columns_read,
@@ -34,7 +31,7 @@ from valtag_assets.expression.rule import (
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.spec.catalog import Catalog, Entry
 from valtag_assets.spec.problem import Problem, did_you_mean
-from valtag_assets.spec.segment import Rule, Segment
+from valtag_assets.spec.segment import Segment
 from valtag_assets.spec.types import TEXT
 
 # An engine plans a statement of so many in seconds; of ten times as many, in minutes.
@@ -70,24 +67,6 @@ def resolve_segments(
     found = {code: _with_exclusions(excluded, found, segment) for code, segment in found.items()}
     order = _order(found, problems)
     return {code: found[code] for code in order}
-
-
-def resolve_channels(catalog: Catalog, scope: RuleScope, problems: list[Problem]) -> dict[str, ResolvedChannel]:
-    """The channels of project.yaml. Mistakes go to ``problems``."""
-    found = {}
-    for number, channel in enumerate(catalog.project.channels):
-        place = f"channels[{channel.code}].reachable"
-
-        def blame(said: str, _: object, place: str = place) -> None:
-            problems.append(Problem(catalog.root / "project.yaml", 1, place, said))
-
-        if channel.code in found:
-            blame(f"channel '{channel.code}' is defined twice", number)
-        rule = resolve_rule(Rule(condition=channel.reachable), scope, blame)
-        if not isinstance(rule, Condition | Joined) or facts_read(rule):
-            blame("a channel is open by tags and scores alone", number)
-        found[channel.code] = ResolvedChannel(channel.code, channel.title, rule)
-    return found
 
 
 def refusals(rule: ResolvedRule, tags: Mapping[str, ResolvedTag]) -> list[str]:

@@ -8,6 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from valtag_assets.expression.resolved_delivery import (
+    ResolvedChannel,
+    ResolvedDelivery,
+    ResolvedDestination,
+    ResolvedTrigger,
+)
 from valtag_assets.expression.rule import Member, ResolvedRule
 from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
@@ -268,15 +274,6 @@ class RuleScope:
 
 
 @dataclass(frozen=True)
-class ResolvedChannel:
-    """A way to reach a person, and when it is open."""
-
-    code: str
-    title: Title
-    reachable: ResolvedRule
-
-
-@dataclass(frozen=True)
 class ReportColumn:
     """A dimension of a report. ``values`` is its closed list of values, if it has one."""
 
@@ -370,6 +367,9 @@ class Resolved:
     reports: Mapping[str, ResolvedReport]
     placements: Mapping[str, ResolvedPlacement]
     allocations: Mapping[str, ResolvedAllocation]
+    destinations: Mapping[str, ResolvedDestination]
+    deliveries: Mapping[str, ResolvedDelivery]
+    triggers: Mapping[str, ResolvedTrigger]
 
     def score_of(self, column: str) -> str | None:
         """The score that gives ``column``, if one does."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from valtag_assets.engine.allocation import allocation_columns
 from valtag_assets.engine.rules import HOLDOUT
+from valtag_assets.engine.trigger_state import SEEN, STATE
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
@@ -15,10 +16,19 @@ from valtag_assets.expression.resolved import (
     ResolvedScore,
     ResolvedSource,
 )
+from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.spec.allocation import COLUMN_TITLES as ALLOCATION_TITLES
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.warehouse.snapshot import TableRef
+
+OUTCOMES = {
+    "operation": "操作：新增、变更、移出、无 · What was to be done",
+    "state": "结果 · What came of it",
+    "reason": "原因 · Why",
+    "messages": "消息数 · Messages",
+}
+"""What each column of a delivery says."""
 
 
 def table_comments(resolved: Resolved, table: TableRef) -> dict[str, Any]:
@@ -179,6 +189,24 @@ def _reports(resolved: Resolved, name: str) -> Said:
     return None if report is None else (in_one_line(report.spec.title, report.spec.meaning), report_comments(report))
 
 
+def trigger_comments(resolved: Resolved, trigger: ResolvedTrigger) -> dict[str, str]:
+    """What each column of a trigger's table says."""
+    found = {name: in_one_line(title) for name, (_, title) in STATE.items()}
+    return found | {f"{SEEN}{code}": f"进入时的值 · Value on entering: {code}" for code in trigger.columns}
+
+
+def _triggers(resolved: Resolved, name: str) -> Said:
+    trigger = resolved.triggers.get(name)
+    if trigger is None:
+        return None
+    return in_one_line(trigger.spec.title, trigger.spec.meaning), trigger_comments(resolved, trigger)
+
+
+def _deliveries(resolved: Resolved, name: str) -> Said:
+    delivery = resolved.deliveries.get(name)
+    return None if delivery is None else (in_one_line(delivery.spec.title, delivery.spec.meaning), OUTCOMES)
+
+
 def _person(resolved: Resolved) -> dict[str, str]:
     return {PERSON: in_one_line(resolved.catalog.project.persons.title)}
 
@@ -192,4 +220,6 @@ _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "segments": _segments,
     "lists": _lists,
     "reports": _reports,
+    "triggers": _triggers,
+    "deliveries": _deliveries,
 }

@@ -7,18 +7,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 
 import dagster as dg
 
 from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.reading.read import fingerprint
-from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.health import WELL, Health, table_health
 from valtag_assets.graph.jobs import DAILY, HEALTH, RECHECK
 from valtag_assets.graph.setting import Setting
-from valtag_assets.graph.sources import origin_of, source_name
+from valtag_assets.graph.sources import file_state, origin_of, source_name
 from valtag_assets.graph.stages import after_deadline, asset_key
+from valtag_assets.graph.trigger_sensors import trigger_sensors
 from valtag_assets.graph.upkeep import vacuum_schedule
 
 LEAD = timedelta(hours=2)
@@ -31,14 +30,15 @@ def schedules(setting: Setting) -> list[dg.ScheduleDefinition]:
 
 
 def sensors(setting: Setting) -> list[dg.SensorDefinition]:
-    """Landing files, health, and Dagster's automation conditions."""
+    """Landing files, health, Dagster's automation conditions; of a catalog with triggers, what starts these."""
     automation = dg.AutomationConditionSensorDefinition(
         "automation",
         target=dg.AssetSelection.all(),
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="按自动化条件重算 · Recompute what its automation condition asks for",
     )
-    return [_landing(setting), _health(setting), automation]
+    found = [_landing(setting), _health(setting), automation]
+    return [*found, *trigger_sensors(setting)] if setting.resolved.triggers else found
 
 
 def _daily(setting: Setting) -> dg.ScheduleDefinition:
@@ -80,7 +80,7 @@ def _landing(setting: Setting) -> dg.SensorDefinition:
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         before = json.loads(context.cursor) if context.cursor else None
-        now = {code: _state(setting, source) for code, source in setting.resolved.sources.items()}
+        now = {code: file_state(setting, source) for code, source in setting.resolved.sources.items()}
         cursor = json.dumps(now, sort_keys=True)
         changed = sorted(code for code in now if before is None or now[code] != before.get(code))
         if not changed:
@@ -91,15 +91,6 @@ def _landing(setting: Setting) -> dg.SensorDefinition:
         return dg.SensorResult(asset_events=events, run_requests=runs, cursor=cursor)
 
     return landing
-
-
-def _state(setting: Setting, source: ResolvedSource) -> list[str]:
-    """Name, size and time of each file: cheap enough to ask every half minute."""
-    try:
-        paths = origin_of(setting, source).paths
-    except SourceError as error:
-        return [f"missing: {error}"]
-    return [f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in map(Path, paths)]
 
 
 def _observations(setting: Setting, codes: Sequence[str]) -> Iterator[dg.AssetObservation]:

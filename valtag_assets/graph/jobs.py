@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.tags import tags_name
-from valtag_assets.graph import clean, health, identity, sources
+from valtag_assets.graph import clean, health, identity, messages, sources
 from valtag_assets.graph.recheck import recheck_keys
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key, refresh_of
@@ -16,6 +16,8 @@ INTAKE = "intake"
 DERIVE = "derive"
 HEALTH = "health"
 RECHECK = "recheck"
+TRIGGERS = "triggers"
+MESSAGES = "messages"
 
 _INTAKE_GROUPS = (sources.GROUP, clean.GROUP, identity.GROUP)
 
@@ -39,4 +41,9 @@ def jobs(setting: Setting) -> list[Any]:
         RECHECK: (nightly, "抽样全量重算比对 · A sample recomputed from clean rows and compared"),
         HEALTH: (dg.AssetSelection.groups(health.GROUP), "健康表 · The table of health"),
     }
+    if setting.resolved.triggers:
+        sending = dg.AssetSelection.assets(asset_key(messages.MESSAGES))
+        says = "触发器所需的一切，然后发送 · What triggers read, the triggers, their messages"
+        chosen[TRIGGERS] = (sending.upstream(), says)
+        chosen[MESSAGES] = (sending, "规划并发送到期消息 · Plan and send what is due")
     return [dg.define_asset_job(name, selection, description=says) for name, (selection, says) in chosen.items()]

@@ -55,6 +55,7 @@ class Setting:
     clock: Callable[[], datetime] = wall_clock
     listen: Callable[[TableDone], None] = field(default=_silent, compare=False)
     full: bool = False  # compute everything from clean rows again, changed or not
+    confirmed: bool = False  # somebody has seen that an audience really changed so much: send it
     engine: Engines | None = None
     apart: Path | None = None
 

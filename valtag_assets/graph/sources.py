@@ -1,6 +1,7 @@
 """Stage *sources*: the company's tables, observed. Their data version is the fingerprint of their content."""
 
 import os
+from pathlib import Path
 
 import dagster as dg
 
@@ -21,10 +22,24 @@ def source_name(source: str) -> str:
     return f"sources/{source}"
 
 
+def landing_folder(setting: Setting) -> Path:
+    """Where new files land."""
+    return Path(os.environ.get(LANDING, setting.data / "landing"))
+
+
 def origin_of(setting: Setting, source: ResolvedSource) -> Origin:
     """The source's ``read`` block with its files found. Raises SourceError when nothing is there."""
-    environment = {LANDING: str(setting.data / "landing"), **os.environ}
+    environment = {**os.environ, LANDING: str(landing_folder(setting))}
     return locate(source.spec.read, setting.resolved.catalog.root, environment)
+
+
+def file_state(setting: Setting, source: ResolvedSource) -> list[str]:
+    """Name, size and time of each file: cheap enough to ask every half minute."""
+    try:
+        paths = origin_of(setting, source).paths
+    except SourceError as error:
+        return [f"missing: {error}"]
+    return [f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in map(Path, paths)]
 
 
 def source_assets(setting: Setting) -> list[dg.SourceAsset]:

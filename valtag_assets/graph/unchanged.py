@@ -8,6 +8,7 @@ import dagster as dg
 from valtag_assets.graph.allocations import allocation_plan
 from valtag_assets.graph.clean import clean_plan
 from valtag_assets.graph.comments import table_comments
+from valtag_assets.graph.deliveries import delivering, delivery_plan
 from valtag_assets.graph.identity import persons_plan, strangers_plan
 from valtag_assets.graph.lists import list_plan, list_sources
 from valtag_assets.graph.publishing import Plan, unchanged
@@ -17,6 +18,7 @@ from valtag_assets.graph.segments import segment_plan
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.tags import category_plan
+from valtag_assets.graph.triggers import trigger_plan
 from valtag_assets.warehouse.snapshot import TableRef
 
 
@@ -53,3 +55,7 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield segment_plan(setting, segment, as_of)
     for report in resolved.reports.values():
         yield report_plan(setting, report, as_of)
+    for trigger in resolved.triggers.values():
+        yield trigger_plan(setting, trigger, as_of)
+    for delivery in delivering(setting):
+        yield delivery_plan(setting, delivery, as_of)

@@ -15,6 +15,7 @@ from valtag_assets.expression.resolved import (
     ResolvedSource,
     ResolvedTag,
 )
+from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.quality import queries
 from valtag_assets.quality.column import (
     HIDDEN_LEVELS,
@@ -26,7 +27,7 @@ from valtag_assets.quality.column import (
     present,
     rule_at,
 )
-from valtag_assets.quality.expectation import BETWEEN, ROWS, Expectation, with_unique_names
+from valtag_assets.quality.expectation import BETWEEN, COMPOUND_UNIQUE, ROWS, Expectation, with_unique_names
 from valtag_assets.quality.table import KEY, key_expectations, row_count, schema, size_between
 from valtag_assets.spec.block import Severity, Title
 from valtag_assets.spec.types import TEXT, DataType
@@ -120,6 +121,23 @@ def segment_expectations(
     alike = previous is not None and previous.metrics.get("meaning") == meaning
     size = size_between(segment.entry, root, segment.spec.size, previous if alike else None)
     return [*key_expectations(segment.entry, resolved), strangers, size]
+
+
+def trigger_expectations(resolved: Resolved, trigger: ResolvedTrigger) -> list[Expectation]:
+    """A person, and each of a person's entries once."""
+    present_key, _ = key_expectations(trigger.entry, resolved)
+    once = Expectation(
+        check="entries",
+        kind=COMPOUND_UNIQUE,
+        column=None,
+        arguments={"column_list": [KEY, "entry"], "ignore_row_if": "any_value_is_missing"},
+        severity="error",
+        holds="table",
+        title=Title(zh="每人每次进入一行", en="each entry of a person once"),
+        rule=rule_at(trigger.entry, resolved.catalog.root),
+        shows_values=resolved.catalog.project.persons.access not in HIDDEN_LEVELS,
+    )
+    return [present_key, once]
 
 
 def list_expectations(resolved: Resolved, source: ResolvedSource) -> list[Expectation]:

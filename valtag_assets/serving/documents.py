@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from valtag_assets.engine.lookup import Layout
 
 MOST_PERSONS = 1000
+MOST_RECEIPTS = 1000
 LONGEST_ID = 200
 MOST_TAGS = 500
 LONGEST_TAGS = 4000
@@ -167,6 +168,30 @@ class Health(BaseModel):
     behind: bool
     trouble: str | None
     tables: list[TableState] | None = None
+
+
+class Receipt(BaseModel):
+    """What came back about a message; an unsubscribe may name a person and a channel instead of the message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field("", description="The idempotency key the message was sent with.")
+    state: str = Field(description="delivered, opened, clicked, converted, unsubscribed, subscribed, bounced.")
+    at: str = Field(description="The instant it happened, with its zone: 2024-01-31T08:00:00+08:00.")
+    person_id: str = ""
+    channel: str = Field("", description="A channel of project.yaml, or * for all.")
+
+
+class Told(BaseModel):
+    """Receipts, kept all of them or none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    receipts: list[Receipt] = Field(min_length=1, max_length=MOST_RECEIPTS)
+
+
+class Kept(BaseModel):
+    kept: int
 
 
 class Error(BaseModel):

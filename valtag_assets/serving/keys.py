@@ -16,11 +16,13 @@ _SCHEME = "bearer "
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever asks: the name of the key (for people), its role, and the highest level that role may read."""
+    """Whoever asks: the name of the key (for people), its role, the highest level that role may read, and whether it
+    may tell receipts."""
 
     key: str
     role: str
     level: Access
+    receipts: bool = False
 
 
 class Keys:
@@ -71,7 +73,7 @@ def read_keys(resolved: Resolved, environment: Mapping[str, str], *, is_open: bo
         digest = written or _from_environment(name, key.env, environment)
         if digest in found:
             raise Mistake(f"access.yaml: keys {found[digest].key} and {name} have the same secret: give each its own")
-        found[digest] = Caller(name, key.role, role_level(resolved, key.role))
+        found[digest] = Caller(name, key.role, role_level(resolved, key.role), key.receipts)
     return Keys(tuple(found.items()))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from valtag_assets.delivery.receipts import BadReceipt, land, read_receipt
 from valtag_assets.engine.access import may_read
 from valtag_assets.serving import documents as doc
 from valtag_assets.serving.answers import Answers, View
@@ -92,6 +93,22 @@ async def person_variant(request: Request, person_id: PersonId, placement: str, 
     """Which content a placement shows a person, and the rule that decided."""
     answers, record = await _record(request, person_id, as_of)
     return _json(answers.variant(person_id, record, placement))
+
+
+@router.post("/receipts", responses=_answers(doc.Kept, 403, 422))
+async def receipts(request: Request, told: doc.Told) -> Response:
+    """What came of messages. Kept when this answers; telling the same again changes nothing."""
+    _only_known(request)
+    if not _caller(request).receipts:
+        raise Refusal(403, "this key may not tell receipts (access.yaml: keys, receipts: true)")
+    found = []
+    for number, item in enumerate(told.receipts):
+        try:
+            found.append(read_receipt(item.model_dump(exclude_defaults=True)))
+        except BadReceipt as error:
+            raise Refusal(422, f"receipts.{number}: {error}") from error
+    await asyncio.to_thread(land, _service(request).place.receipts, found)
+    return _json(orjson.dumps({"kept": len(found)}))
 
 
 @router.get("/tags", responses=_answers(doc.Dictionary, 422))

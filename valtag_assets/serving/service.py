@@ -43,11 +43,12 @@ Seen = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class Place:
-    """The catalog that is served, its warehouse, and a folder for working files."""
+    """The catalog that is served, its warehouse, a folder for working files, and the one where receipts land."""
 
     resolved: Resolved
     warehouse: Warehouse
     spill: Path
+    receipts: Path
 
     @property
     def stores(self) -> DerivedFiles:

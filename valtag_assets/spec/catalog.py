@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.block import Block, Title
+from valtag_assets.spec.delivery import Delivery, DeliveryFile
+from valtag_assets.spec.destination import Destination
 from valtag_assets.spec.loading import CatalogFile, Kinds, Place, problem_at, read_file
 from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement
@@ -20,6 +22,7 @@ from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Segment, SegmentFile
 from valtag_assets.spec.source import Source
 from valtag_assets.spec.tag import Category, Tag
+from valtag_assets.spec.trigger import Trigger
 
 Spec = TypeVar("Spec", bound=Block)
 
@@ -32,13 +35,17 @@ FOLDERS: Mapping[str, type[Block] | Kinds[Block]] = {
     "reports": ReportFile,
     "placements": Placement,
     "allocations": Allocation,
+    "destinations": Destination,
+    "deliveries": DeliveryFile,
+    "triggers": Trigger,
 }
 
+Owned = Source | Category | Rfm | Ltv | Segment | Report | Placement | Allocation | Destination | Delivery | Trigger
 
 # The kinds of source whose keys may make up the population.
 OF_PERSONS = ("master", "fact")
 _DEFINED = re.compile(
-    r"\b(?:code|source|category|score|placement|allocation|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)"
+    r"\b(?:code|source|category|score|placement|allocation|destination|trigger|name)[\"']?\s*:\s*[\"']?([a-z][a-z0-9_]*)"
 )
 _QUOTED = re.compile(r"'([a-z][a-z0-9_]*)'")
 # Stands in for a project.yaml that can't be read, so that the other files are checked all the same.
@@ -73,9 +80,12 @@ class Catalog:
     reports: Mapping[str, Entry[Report]]
     placements: Mapping[str, Entry[Placement]]
     allocations: Mapping[str, Entry[Allocation]]
+    destinations: Mapping[str, Entry[Destination]]
+    deliveries: Mapping[str, Entry[Delivery]]
+    triggers: Mapping[str, Entry[Trigger]]
     digest: str
 
-    def owner_of(self, spec: Source | Category | Rfm | Ltv | Segment | Report | Placement | Allocation) -> str:
+    def owner_of(self, spec: Owned) -> str:
         return spec.owner or self.project.owner
 
     def person_sources(self) -> tuple[str, ...]:
@@ -132,6 +142,9 @@ def read_catalog(root: Path) -> Reading:
         reports=_nested(files["reports"], "reports", "report", problems),
         placements=_index(files["placements"], "placement", problems),
         allocations=_index(files["allocations"], "allocation", problems),
+        destinations=_index(files["destinations"], "destination", problems),
+        deliveries=_nested(files["deliveries"], "deliveries", "delivery", problems),
+        triggers=_index(files["triggers"], "trigger", problems),
         digest=_digest(root),
     )
     references = list(_person_references(catalog, project)) if project else []

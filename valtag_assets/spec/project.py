@@ -56,12 +56,75 @@ class Exclusions(Block):
     lists: tuple[Code, ...] = ()
 
 
+class Quiet(Block):
+    """Local times between which nobody is sent anything; ``from`` 21:00 ``to`` 09:00 goes over midnight."""
+
+    since: str = Field(alias="from")
+    to: str
+
+    @field_validator("since", "to")
+    @classmethod
+    def _time_of_day(cls, text: str) -> str:
+        return check_time(text)
+
+    @model_validator(mode="after")
+    def _some_time(self) -> "Quiet":
+        if self.since == self.to:
+            raise ValueError(
+                f"from {self.since} to {self.to} is no time at all; to stop a channel, see valtag trigger"
+            )
+        return self
+
+
 class Channel(Block):
-    """A way to reach a person; ``reachable`` is the condition over tags and scores under which it is open."""
+    """A way to reach a person; ``reachable`` is the condition over tags and scores under which it is open.
+
+    ``consent``: the condition under which the person agreed to it; left out, no agreement is needed. ``suppressed``:
+    lists whose members it must not reach. ``quiet``: hours of the person's day in which messages wait.
+    """
 
     code: Code
     title: Title
     reachable: str
+    consent: str | None = None
+    suppressed: tuple[Code, ...] = ()
+    quiet: Quiet | None = None
+
+
+class MessageCap(Block):
+    """At most so many messages to one person within so many days, over all triggers and syncs: of one ``channel``,
+    or of all of them."""
+
+    at_most: int = Field(ge=0, le=10**6)
+    within: str
+    channel: Code | None = None
+
+    @field_validator("within")
+    @classmethod
+    def _days(cls, text: str) -> str:
+        if not re.fullmatch(r"[1-9]\d{0,3}d", text):
+            raise ValueError(f"within '{text}': write so many days as 7d")
+        return text
+
+    @property
+    def days(self) -> int:
+        return int(self.within[:-1])
+
+
+class GlobalHoldout(Block):
+    """A share of all persons that no trigger ever sends to, drawn by ``seed``: the same persons every day."""
+
+    share: float = Field(gt=0, lt=1)
+    seed: int
+
+
+class Contact(Block):
+    """What holds for every message to a person: ``caps`` (疲劳度), the tag with the person's time ``zone`` (an IANA
+    name; who has none lives in the project's), the ``holdout`` over all triggers."""
+
+    caps: tuple[MessageCap, ...] = ()
+    zone: Code | None = None
+    holdout: GlobalHoldout | None = None
 
 
 class Project(Block):
@@ -80,6 +143,7 @@ class Project(Block):
     retention: Retention = Retention()
     exclusions: Exclusions = Exclusions()
     channels: tuple[Channel, ...] = ()
+    contact: Contact = Contact()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},
@@ -154,9 +218,11 @@ class Key(Block):
     """A bearer key of `valtag serve`: the role it stands for, and where its secret is; the secret is never here.
 
     ``env`` names an environment variable that holds it; ``sha256`` is its SHA-256 digest, 64 hexadecimal digits.
+    ``receipts``: whether it may tell what came of messages (POST /receipts).
     """
 
     role: str
+    receipts: bool = False
     env: str | None = None
     sha256: str | None = None
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from valtag_assets.definitions import build_definitions
 from valtag_assets.expression.resolve import resolve_catalog
-from valtag_assets.graph.jobs import DERIVE, INTAKE, RECHECK
+from valtag_assets.graph.jobs import DERIVE, INTAKE, MESSAGES, RECHECK
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -172,6 +172,7 @@ class Shop:
     heard: list[TableDone] = field(default_factory=list)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     full: bool = False
+    confirmed: bool = False
 
     def write(self, customer_rows: pd.DataFrame | None = None, order_rows: pd.DataFrame | None = None) -> None:
         for name, text in self.files.items():
@@ -188,7 +189,7 @@ class Shop:
     @property
     def setting(self) -> Setting:
         setting = Setting(resolve_catalog(self.root / "catalog"), self.root / "data", self.clock)
-        return replace(setting, listen=self.heard.append, full=self.full)
+        return replace(setting, listen=self.heard.append, full=self.full, confirmed=self.confirmed)
 
     def run(self, as_of: date = AS_OF, job: str | None = None) -> dict[str, str]:
         """Run intake and derive (or one ``job``); the outcome of every table, by name."""
@@ -197,7 +198,7 @@ class Shop:
         for name in (INTAKE, DERIVE) if job is None else (job,):
             result = definitions.resolve_job_def(name).execute_in_process(
                 instance=self.instance,
-                partition_key=None if name in (INTAKE, RECHECK) else as_of.isoformat(),
+                partition_key=None if name in (INTAKE, RECHECK, MESSAGES) else as_of.isoformat(),
                 raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             )

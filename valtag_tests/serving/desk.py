@@ -139,7 +139,7 @@ class Desk:
     def place(self) -> Place:
         spill = self.root / "spill"
         spill.mkdir(exist_ok=True)
-        return Place(self.resolved, self.warehouse, spill)
+        return Place(self.resolved, self.warehouse, spill, self.root / "receipts")
 
     def publish(
         self,

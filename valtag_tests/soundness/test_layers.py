@@ -1,4 +1,4 @@
-"""Who may import whom: spec ← expression ← engine, quality ← serving ← graph ← definitions ← console ← cli.
+"""Who may import whom: spec ← expression ← engine, quality ← serving, delivery ← graph ← definitions ← console ← cli.
 
 ``models`` is mathematics, and knows nothing of the rest.
 """
@@ -17,10 +17,11 @@ MAY_IMPORT = {
     "expression": {"spec"},
     "engine": {"spec", "expression", "models", "warehouse"},
     "quality": {"spec", "expression", "warehouse"},
-    "serving": {"spec", "expression", "engine", "warehouse"},
-    "graph": {"spec", "expression", "models", "engine", "quality", "serving", "warehouse"},
+    "serving": {"spec", "expression", "engine", "delivery", "warehouse"},
+    "delivery": {"spec", "expression", "engine", "warehouse"},
+    "graph": {"spec", "expression", "models", "engine", "quality", "serving", "delivery", "warehouse"},
     "definitions": {"graph"},
-    "console": {"spec", "expression", "engine", "serving", "warehouse", "graph", "definitions"},
+    "console": {"spec", "expression", "engine", "serving", "delivery", "warehouse", "graph", "definitions"},
     "site": {"spec", "expression", "engine", "warehouse", "graph", "console"},
     "commands": {"spec", "graph", "console", "site"},
     "cli": {"spec", "graph", "console", "commands"},
@@ -31,11 +32,13 @@ HOMES = {
     "dagster": {"graph", "definitions", "cli", "console"},
     "dagster_duckdb": {"graph", "definitions"},
     "great_expectations": {"quality"},
-    "duckdb": {"engine", "warehouse", "quality", "catalogs"},
-    "ibis": {"expression", "engine", "quality"},
+    "duckdb": {"engine", "warehouse", "quality", "delivery", "catalogs"},
+    "ibis": {"expression", "engine", "quality", "delivery"},
     "sqlglot": {"expression"},
     "pyspark": {"engine"},
-    "sqlite3": {"engine", "serving"},
+    "sqlite3": {"engine", "serving", "delivery"},
+    "aiohttp": {"delivery"},
+    "redis": {"delivery"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},

@@ -1,10 +1,5 @@
-"""Files to read, an in-memory DuckDB, and one real PostgreSQL for the session."""
+"""Files to read, an in-memory DuckDB, and the session's PostgreSQL."""
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +9,9 @@ import pytest
 from valtag_assets.engine.reading.origin import Origin
 from valtag_assets.engine.reading.read import read_source
 from valtag_assets.engine.reading.tables import RawTable
+from valtag_tests.servers import postgres_url
 
+__all__ = ["postgres_url"]
 Rows = list[tuple]
 
 
@@ -62,38 +59,3 @@ def csv_file(tmp_path: Path) -> Callable[..., Origin]:
         return Origin("csv", (path,), **settings)  # type: ignore[arg-type]
 
     return write
-
-
-def _binaries() -> Path | None:
-    on_path = shutil.which("initdb")
-    folders = [Path(on_path).resolve().parent] if on_path else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The URL of a PostgreSQL server of our own, on the loopback, gone after the session."""
-    binaries = _binaries()
-    if binaries is None:
-        pytest.skip("this machine has no PostgreSQL server (initdb, pg_ctl): install postgresql to run this")
-    # Not in pytest's folders: those are closed to the user the server runs as.
-    with tempfile.TemporaryDirectory(prefix="valtag-postgres-") as home:
-        as_user: list[str] = []
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            as_user = ["runuser", "-u", "postgres", "--"]
-            shutil.chown(home, "postgres")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-
-        def run(program: str, *arguments: str) -> None:
-            command = [*as_user, str(binaries / program), "-D", f"{home}/data", *arguments]
-            subprocess.run(command, check=True, capture_output=True, cwd=home, timeout=60)
-
-        run("initdb", "-U", "valtag", "--auth=trust", "-E", "UTF8", "--no-sync")
-        run("pg_ctl", "-l", f"{home}/log", "-w", "-o", f"-p {port} -h 127.0.0.1 -k '' -F", "start")
-        try:
-            yield f"postgresql://valtag@127.0.0.1:{port}/postgres"
-        finally:
-            run("pg_ctl", "-m", "immediate", "-w", "stop")

@@ -1,0 +1,372 @@
+"""The outbox: the one ledger of every effect outside valtag, written before sending and updated after.
+
+SQLite in WAL mode with ``synchronous = FULL``: what is committed outlives a kill and a power cut. A message is
+planned once (its key is what makes it that message), claimed with a lease, and settled. ``acknowledged`` is what the
+receivers of audiences are known to hold, brought up to date in the transaction that settles a message; an empty hash
+says that nobody knows what the receiver holds of that person.
+
+Every instant is given by the caller; nothing here reads a clock.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from valtag_assets.delivery.message import Kind, Message, Result, State
+from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA
+from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.store import Warehouse
+
+FOLDER, FILE = "outbox", "outbox.sqlite"
+_BATCH = 50_000
+_WAIT_SECONDS = 60
+
+_INSERT = """
+    INSERT INTO message (key, kind, origin, version, step, destination, person_id, entry, arm, operation,
+        "values", values_hash, snapshot, run, as_of, created_at, not_before, expires_at, priority, state, reason)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_INSERT_AGAIN = (
+    _INSERT
+    + """
+    ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = '', attempts = 0, run = excluded.run,
+        not_before = excluded.not_before, answered_at = NULL
+    WHERE state IN ('rejected', 'dead', 'expired', 'held_back')"""
+)
+_CLAIM = """
+    UPDATE message SET state = 'claimed', lease_until = :until, attempts = attempts + 1
+    WHERE key IN (
+        SELECT key FROM message
+        WHERE destination = :destination AND state = 'pending' AND not_before <= :now
+          AND (expires_at IS NULL OR expires_at > :now)
+          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind)
+        ORDER BY priority DESC, not_before, key LIMIT :most)
+    RETURNING *"""
+_DONE = """
+    UPDATE message SET state = :state, reason = :reason, reference = :reference, lease_until = NULL,
+        sent_at = coalesce(sent_at, :at), answered_at = :at
+    WHERE key = :key AND state IN ('claimed', 'pending', 'unknown', 'dead')"""
+_HELD = """
+    INSERT INTO acknowledged SELECT origin, person_id, values_hash, :at FROM message
+    WHERE key = :key AND kind = 'sync' AND operation <> 'remove' AND state = 'acknowledged' AND answered_at = :at
+    ON CONFLICT DO UPDATE SET values_hash = excluded.values_hash, acked_at = excluded.acked_at"""
+_GONE = """
+    DELETE FROM acknowledged WHERE (origin, person_id) IN (
+        SELECT origin, person_id FROM message
+        WHERE key = :key AND kind = 'sync' AND operation = 'remove' AND state = 'acknowledged'
+          AND answered_at = :at)"""
+_NOT_DONE = """
+    UPDATE message SET state = :state, reason = :reason, reference = :reference, lease_until = NULL,
+        not_before = coalesce(:until, not_before), attempts = attempts - :uncounted,
+        sent_at = CASE WHEN :doubt THEN coalesce(sent_at, :at) ELSE sent_at END,
+        answered_at = :at
+    WHERE key = :key AND state = 'claimed' AND attempts = :attempts"""
+_DOUBT = """
+    INSERT INTO acknowledged SELECT origin, person_id, '', :at FROM message WHERE key = :key AND kind = 'sync'
+    ON CONFLICT DO UPDATE SET values_hash = '', acked_at = excluded.acked_at"""
+_DOUBT_OF_LOST = """
+    INSERT INTO acknowledged SELECT origin, person_id, '', :now FROM message
+    WHERE destination = :destination AND state = 'claimed' AND lease_until < :now AND kind = 'sync'
+    ON CONFLICT DO UPDATE SET values_hash = '', acked_at = excluded.acked_at"""
+_LOST = """
+    UPDATE message SET state = :state, reason = :reason, lease_until = NULL, sent_at = coalesce(sent_at, :now)
+    WHERE destination = :destination AND state = 'claimed' AND lease_until < :now"""
+_EXPIRE = """
+    UPDATE message SET state = 'expired', reason = 'its time was over before it could be sent', answered_at = :now
+    WHERE destination = :destination AND state = 'pending' AND expires_at <= :now"""
+_WITHDRAW = """
+    UPDATE message SET state = 'expired', reason = 'superseded by a newer state', answered_at = :now
+    WHERE origin = :origin AND kind = 'sync' AND state = 'pending' AND key NOT IN (SELECT key FROM kept)"""
+_UNDER_WAY = """
+    SELECT person_id, key, state, operation, values_hash FROM message
+    WHERE origin = ? AND kind = 'sync' AND (state = 'pending' OR state = 'claimed' OR state = 'unknown')
+    ORDER BY person_id"""
+_RESOLVE = """
+    UPDATE message SET state = :state, reason = :reason, not_before = :now, answered_at = :now
+    WHERE key = :key AND state = 'unknown'"""
+_NEXT = """
+    SELECT min(at) FROM (
+        SELECT min(not_before) AS at FROM message WHERE destination = :destination AND state = 'pending'
+          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind)
+        UNION ALL
+        SELECT min(lease_until) FROM message WHERE destination = :destination AND state = 'claimed'
+          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind))"""
+_DUE = """
+    SELECT destination, count(*) FROM message WHERE state = 'pending' AND not_before <= :now
+    GROUP BY destination ORDER BY destination"""
+_COUNTS = """
+    SELECT destination, origin, kind, operation, state, reason, count(*) AS messages FROM message
+    WHERE (:origin IS NULL OR origin = :origin) AND (:destination IS NULL OR destination = :destination)
+      AND (:run IS NULL OR run = :run)
+    GROUP BY destination, origin, kind, operation, state, reason
+    ORDER BY destination, origin, kind, operation, state, reason"""
+_READ = """
+    SELECT * FROM message
+    WHERE (:key IS NULL OR key = :key) AND (:origin IS NULL OR origin = :origin)
+      AND (:destination IS NULL OR destination = :destination) AND (:kind IS NULL OR kind = :kind)
+      AND (:state IS NULL OR state = :state) AND (:person IS NULL OR person_id = :person)
+    ORDER BY created_at, key"""
+_ACKNOWLEDGED = "SELECT person_id, values_hash FROM acknowledged WHERE origin = ? ORDER BY person_id"
+
+
+def ledger_file(warehouse: Warehouse) -> Path:
+    """Where the outbox of a warehouse lies."""
+    return warehouse.root / FOLDER / FILE
+
+
+class Outbox:
+    """The ledger in one SQLite file. Any number of processes may use it at once; writers queue."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def open(cls, file: Path) -> "Outbox":
+        """The ledger ``file``, made with its folder if it is not there."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # A claim is made in the sender's thread, a plan in whichever thread the graph runs.
+        connection = sqlite3.connect(file, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        for statement in SCHEMA:
+            connection.execute(statement)
+        return cls(connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> "Outbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Planning
+
+    def plan(self, table: pa.Table) -> int:
+        """Write messages down, one per row of ``table``; how many were new. A key that is known changes nothing.
+
+        Columns: those of ``schema.PLANNED``; ``schema.DEFAULTS`` stand for what is left out. Instants are
+        timestamps with a zone, ``as_of`` a date, ``values`` JSON text, ``state`` pending or held_back.
+        """
+        with self._writing():
+            return self._insert(table, _INSERT + " ON CONFLICT DO NOTHING")
+
+    def _insert(self, table: pa.Table, statement: str) -> int:
+        lacking = [name for name in PLANNED if name not in table.column_names and name not in DEFAULTS]
+        unknown = [name for name in table.column_names if name not in PLANNED]
+        if lacking or unknown:
+            raise ValueError(f"a plan needs the columns {lacking}, and has no {unknown}")
+        before = self._connection.total_changes
+        for batch in table.to_batches(_BATCH):
+            columns = [_planned(batch, name) for name in PLANNED]
+            self._connection.executemany(statement, zip(*columns, strict=True))
+        return self._connection.total_changes - before
+
+    def replace(self, origin: str, table: pa.Table, kept: Sequence[str], run: str, now: datetime) -> int:
+        """Plan the newest state of an audience: what is pending of it is taken back, but for the ``kept`` keys, and
+        ``table`` (see ``plan``) is written down, all in one transaction; how many were withdrawn.
+
+        A message that came to nothing and is planned again is tried again, with its key.
+        """
+        with self._writing():
+            self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY)")
+            self._connection.execute("DELETE FROM kept")
+            self._connection.executemany("INSERT INTO kept VALUES (?)", ((key,) for key in kept))
+            values = {"origin": origin, "now": _number(now), "run": run}
+            withdrawn = self._connection.execute(_WITHDRAW, values).rowcount
+            self._connection.execute("UPDATE message SET run = :run WHERE key IN (SELECT key FROM kept)", values)
+            self._insert(table, _INSERT_AGAIN)
+        return withdrawn
+
+    def under_way(self, origin: str) -> pa.Table:
+        """(person_id, key, state, operation, values_hash) of every message of a delivery that is open."""
+        rows = self._connection.execute(_UNDER_WAY, (origin,))
+        names = ("person_id", "key", "state", "operation", "values_hash")
+        return _arrow(rows, pa.schema([(name, pa.string()) for name in names]))
+
+    def acknowledged(self, origin: str) -> pa.Table:
+        """(person_id, values_hash) of everybody the receiver of a delivery holds, sorted by person."""
+        names = ("person_id", "values_hash")
+        rows = self._connection.execute(_ACKNOWLEDGED, (origin,))
+        return _arrow(rows, pa.schema([(name, pa.string()) for name in names]))
+
+    # Sending
+
+    def recover(self, destination: str, now: datetime, *, idempotent: bool) -> int:
+        """Deal with leases that ran out, as their sender has died, and with messages whose time is over.
+
+        What was claimed is sent again by an ``idempotent`` destination; of another nobody knows whether it was sent.
+        How many leases had run out.
+        """
+        state, reason = ("pending", "") if idempotent else ("unknown", "the sender ended before the answer came")
+        values = {"destination": destination, "now": _number(now)}
+        with self._writing():
+            self._connection.execute(_DOUBT_OF_LOST, values)
+            lost = self._connection.execute(_LOST, {**values, "state": state, "reason": reason}).rowcount
+            self._connection.execute(_EXPIRE, values)
+        return lost
+
+    def claim(
+        self,
+        destination: str,
+        most: int,
+        now: datetime,
+        until: datetime,
+        *,
+        origin: str | None = None,
+        kind: Kind | None = None,
+    ) -> list[Message]:
+        """At most so many due messages (of an origin, of a kind), the most urgent first, for this caller alone
+        ``until`` its lease ends."""
+        values: dict[str, Any] = {"destination": destination, "most": most, "origin": origin, "kind": kind}
+        values |= {"now": _number(now), "until": _number(until)}
+        with self._writing():
+            rows = self._connection.execute(_CLAIM, values).fetchall()
+        found = [_message(row) for row in rows]
+        return sorted(found, key=lambda item: (-item.priority, item.not_before, item.key))
+
+    def settle(self, results: Iterable[Result]) -> None:
+        """Write down what came of attempts, all in one transaction.
+
+        That a message was taken is a fact, whoever tells it and however late; anything else counts only for the
+        attempt it is about.
+        """
+        with self._writing():
+            for result in results:
+                self._settle(result)
+
+    def _settle(self, result: Result) -> None:
+        message = result.message
+        values = {"key": message.key, "state": result.state, "reason": result.reason, "at": _number(result.at)}
+        values |= {"reference": result.reference or message.reference}
+        if result.state in ("sent", "acknowledged"):
+            self._connection.execute(_DONE, values)
+            if message.kind == "sync":
+                self._connection.execute(_HELD, values)
+                self._connection.execute(_GONE, values)
+            return
+        values |= {"until": result.until and _number(result.until), "uncounted": int(not result.counted)}
+        values |= {"doubt": result.doubt, "attempts": message.attempts}
+        changed = self._connection.execute(_NOT_DONE, values).rowcount
+        if changed and result.doubt:
+            self._connection.execute(_DOUBT, values)
+
+    # Looking
+
+    def next_at(self, destination: str, *, origin: str | None = None, kind: Kind | None = None) -> datetime | None:
+        """When something of a destination is to be done next: a message is due, or a lease runs out."""
+        values = {"destination": destination, "origin": origin, "kind": kind}
+        found = self._connection.execute(_NEXT, values).fetchone()[0]
+        return None if found is None else _instant(found)
+
+    def destinations(self) -> list[str]:
+        """The destinations with messages that are to be sent or being sent."""
+        rows = self._connection.execute(
+            "SELECT destination FROM message WHERE state = 'pending'"
+            " UNION SELECT destination FROM message WHERE state = 'claimed'"
+        )
+        return sorted(row[0] for row in rows)
+
+    def due(self, now: datetime) -> dict[str, int]:
+        """How many messages wait to be sent now, by destination."""
+        return dict(map(tuple, self._connection.execute(_DUE, {"now": _number(now)})))
+
+    def unknown(self, destination: str | None = None) -> pa.Table:
+        """The messages of which nobody knows whether they were sent: somebody has to decide."""
+        return self.read(destination=destination, state="unknown")
+
+    def resolve(self, key: str, decision: Literal["requeue", "close"], now: datetime) -> None:
+        """Decide about an unknown message: send it (again), or leave it. Mistake for any other message."""
+        state, reason = ("pending", "") if decision == "requeue" else ("dead", "closed by decision")
+        values = {"key": key, "state": state, "reason": reason, "now": _number(now)}
+        if not self._connection.execute(_RESOLVE, values).rowcount:
+            raise Mistake(f"'{key}' is no message that waits for a decision; valtag outbox lists those")
+
+    def counts(
+        self, *, origin: str | None = None, destination: str | None = None, run: str | None = None
+    ) -> list[dict[str, Any]]:
+        """How many messages there are by destination, origin, kind, operation, state and reason."""
+        values = {"origin": origin, "destination": destination, "run": run}
+        return [dict(row) for row in self._connection.execute(_COUNTS, values)]
+
+    def read(
+        self,
+        *,
+        key: str | None = None,
+        origin: str | None = None,
+        destination: str | None = None,
+        kind: str | None = None,
+        state: State | None = None,
+        person: str | None = None,
+    ) -> pa.Table:
+        """The messages that match all that is given, oldest first, with the columns of ``schema.COLUMNS``."""
+        values = {"key": key, "origin": origin, "destination": destination, "kind": kind, "state": state}
+        rows = self._connection.execute(_READ, {**values, "person": person})
+        stored = [(name, pa.int64() if name in INSTANTS else kind) for name, kind in COLUMNS.items()]
+        stored = [(name, pa.string() if name == "as_of" else kind) for name, kind in stored]
+        return _arrow(rows, pa.schema(stored)).cast(pa.schema(list(COLUMNS.items())))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+
+def _planned(batch: pa.RecordBatch, name: str) -> Sequence[Any]:
+    if name not in batch.schema.names:
+        if name == "not_before":
+            return _planned(batch, "created_at")
+        return [DEFAULTS[name]] * batch.num_rows
+    column = batch.column(name)
+    if name in INSTANTS:
+        column = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+    elif name == "as_of":
+        column = column.cast(pa.string())
+    found: list[Any] = column.to_pylist()
+    return found
+
+
+def _arrow(rows: sqlite3.Cursor, schema: pa.Schema) -> pa.Table:
+    batches = []
+    while many := rows.fetchmany(_BATCH):
+        columns = list(zip(*many, strict=True))
+        arrays = [pa.array(columns[number], kind) for number, kind in enumerate(schema.types)]
+        batches.append(pa.record_batch(arrays, schema=schema))
+    return pa.Table.from_batches(batches, schema)
+
+
+def _message(row: sqlite3.Row) -> Message:
+    values: dict[str, Any] = dict(row)
+    for name in INSTANTS:
+        values[name] = None if values[name] is None else _instant(values[name])
+    values["as_of"] = None if values["as_of"] is None else date.fromisoformat(values["as_of"])
+    values["values"] = json.loads(values["values"])
+    return Message(**values)
+
+
+def _number(instant: datetime) -> int:
+    """Microseconds since 1970; ValueError for an instant that names no zone."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant} has no zone")
+    difference = instant - _EPOCH
+    return (difference.days * 86_400 + difference.seconds) * 1_000_000 + difference.microseconds
+
+
+def _instant(number: int) -> datetime:
+    seconds, micros = divmod(number, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

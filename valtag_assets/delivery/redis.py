@@ -1,0 +1,83 @@
+"""Redis for online use (``pip install valtag[deliveries]``).
+
+``<prefix>:<origin>:members`` is the set of an audience's person ids; ``<prefix>:<origin>:person:<id>`` a hash of the
+fields of each. A batch is one transaction (MULTI … EXEC): who reads sees all of it or nothing.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from valtag_assets.delivery.message import Outcome, Parcel
+from valtag_assets.delivery.secret import secret
+from valtag_assets.spec.destination import Destination
+from valtag_assets.spec.mistake import Mistake
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+
+class RedisReceiver:
+    """One Redis database."""
+
+    def __init__(self, spec: Destination, client: "Redis") -> None:
+        self._spec, self._client = spec, client
+
+    async def deliver(self, parcels: Sequence[Parcel]) -> Sequence[Outcome]:
+        """Put the parcels in: all of them, or none."""
+        return [await self._deliver(parcels)] * len(parcels)
+
+    async def _deliver(self, parcels: Sequence[Parcel]) -> Outcome:
+        from redis import exceptions
+
+        try:
+            async with self._client.pipeline(transaction=True) as transaction:
+                for parcel in parcels:
+                    self._put(transaction, parcel)
+                await transaction.execute()
+            return Outcome("ok")
+        except exceptions.AuthenticationError:
+            return Outcome("halt", "Redis does not let us in")
+        except (exceptions.ConnectionError, exceptions.TimeoutError):
+            # What is set may be set again.
+            return Outcome("unreachable", "Redis can't be reached")
+        except exceptions.RedisError as error:
+            return Outcome("retry", f"Redis: {type(error).__name__}")
+
+    def _put(self, transaction: Any, parcel: Parcel) -> None:
+        person, origin = parcel.message.person_id, parcel.message.origin
+        members = f"{self._spec.prefix}:{origin}:members"
+        record = f"{self._spec.prefix}:{origin}:person:{person}"
+        # A hash keeps what is not named, so the old one goes.
+        transaction.delete(record)
+        if parcel.message.operation == "remove":
+            transaction.srem(members, person)
+            return
+        transaction.sadd(members, person)
+        found = {name: _text(value) for name, value in parcel.fields.items() if value is not None}
+        if found:
+            transaction.hset(record, mapping=found)
+
+
+def _text(value: Any) -> str:
+    """A value as Redis holds it: texts as they are, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@asynccontextmanager
+async def open_redis(spec: Destination, environment: Mapping[str, str]) -> AsyncIterator[RedisReceiver]:
+    """The database, whose URL is in the environment. Mistake where the variable or the client is missing."""
+    url = secret(spec.url_env or "", environment, spec.destination)
+    try:
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError as error:
+        raise Mistake(f'{spec.destination}: needs the Redis client: pip install "valtag[deliveries]"') from error
+    # The sender retries; a client that did so by itself would hide it.
+    client = Redis.from_url(url, socket_timeout=spec.timeout, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
+    try:
+        yield RedisReceiver(spec, client)
+    finally:
+        await client.aclose()

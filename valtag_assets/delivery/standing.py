@@ -1,0 +1,98 @@
+"""How persons stand to the channels now: reachable, agreed, suppressed, excluded, and where they live.
+
+Read from the newest published tables, whatever a message was decided on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.lookup import ASKED
+from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.rules import column_inputs, rule_inputs, rule_table, with_columns
+from valtag_assets.engine.session import unbound
+from valtag_assets.expression.resolve_trigger import channel_rules
+from valtag_assets.expression.resolved import Resolved
+from valtag_assets.expression.rule import Joined, ResolvedRule
+from valtag_assets.warehouse.errors import WarehouseError
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.store import Warehouse
+
+EXCLUDED, ZONE = "excluded", "zone"
+_MOST_EXPECTED = 200_000
+
+
+class Standing:
+    """Asks the published tables. ``spill``: a folder for working files."""
+
+    def __init__(self, resolved: Resolved, warehouse: Warehouse, spill: Path) -> None:
+        self._resolved, self._warehouse, self._spill = resolved, warehouse, spill
+        self._expected: set[str] = set()
+        self._known: dict[str, Mapping[str, object]] = {}
+        self._known_of: tuple[str, ...] = ()
+
+    def expect(self, persons: Iterable[str]) -> None:
+        """Who will be asked about soon: looked up with the next who is unknown."""
+        self._expected |= set(islice(persons, _MOST_EXPECTED))
+
+    def of(self, persons: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        """By person: ``reachable_<channel>``, ``consent_<channel>``, ``suppressed_<channel>`` of those channels that
+        have such a rule, ``excluded``, and ``zone``, None where unknown.
+
+        Raises WarehouseError where a table was never published: then nothing is known, and nothing may be sent.
+        """
+        served = self._served()
+        version = tuple(item.id for item in served.values())
+        if version != self._known_of:
+            self._known, self._known_of = {}, version
+        if any(person not in self._known for person in persons):
+            asked = {*persons, *self._expected}.difference(self._known)
+            self._known |= {str(row[PERSON]): row for row in self._fetch(sorted(asked), served).to_pylist()}
+            self._expected.clear()
+        return {person: self._known[person] for person in persons}
+
+    def _served(self) -> dict[str, Snapshot]:
+        """The newest snapshot of every table that is read."""
+        names = set(rule_inputs(self._resolved, self.rules().values()))
+        zone = self._resolved.catalog.project.contact.zone
+        names |= set(column_inputs(self._resolved, [zone])) if zone is not None else set()
+        return {name: self._newest(name) for name in sorted(names)}
+
+    def _fetch(self, persons: Sequence[str], served: Mapping[str, Snapshot]) -> pa.Table:
+        rules = self.rules()
+        contact = self._resolved.catalog.project.contact
+        as_of = max((item.as_of for item in served.values() if item.as_of is not None), default=date.min)
+        table = rule_table(self._resolved, rules, as_of, unbound(ASKED, {PERSON: "string"}))
+        zone: ibis.Value = ibis.literal(None, "string")
+        if contact.zone is not None:
+            table = with_columns(self._resolved, table, [contact.zone])
+            zone = table[contact.zone]
+        columns = {name.removeprefix("_"): table[name] for name in rules}
+        expression = table.select(PERSON, **columns, **{ZONE: zone}).order_by(PERSON)
+        inputs = {name: item.files for name, item in served.items()}
+        with open_duckdb(self._spill) as engine, TemporaryDirectory(dir=self._spill) as space:
+            asked = Path(space) / "asked.parquet"
+            pq.write_table(pa.table({PERSON: pa.array(persons, pa.string())}), asked)
+            return engine.fetch(expression, {ASKED: [asked], **inputs})
+
+    def rules(self) -> dict[str, ResolvedRule]:
+        """The rules asked, each under its name with _ before it, which no tag has."""
+        found: dict[str, ResolvedRule] = {}
+        for channel in self._resolved.channels.values():
+            found |= {f"_{name}": rule for name, rule in channel_rules(channel).items()}
+        if self._resolved.exclusions:
+            found[f"_{EXCLUDED}"] = Joined("any", self._resolved.exclusions)
+        return found
+
+    def _newest(self, name: str) -> Snapshot:
+        found = self._warehouse.latest(TableRef.parse(name))
+        if found is None:
+            raise WarehouseError(f"{name} was never published, so nobody knows who may be sent anything")
+        return found

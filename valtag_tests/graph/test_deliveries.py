@@ -1,0 +1,210 @@
+"""An audience is kept at its destination: what changed is sent, what is wrong sends nothing."""
+
+import csv
+import sqlite3
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from valtag_assets.delivery.delivering import ledger_file
+from valtag_assets.delivery.outbox import Outbox
+from valtag_tests.graph.shop import AS_OF, FILES, Shop, customers, orders, results_of
+
+DESTINATIONS = {
+    "destinations/crm.yaml": """
+destination: crm
+title: {zh: 客户系统, en: CRM}
+kind: file
+path: crm
+format: csv
+cost: 0.05
+fields: {city: city, spend: total_spend, is_recent: recent}
+""",
+    "destinations/bi.yaml": """
+destination: bi
+title: {zh: 看板, en: BI}
+kind: database
+path: bi.sqlite
+table: audience
+mode: upsert
+""",
+    "deliveries/all.yaml": """
+deliveries:
+  - {code: women_crm, title: {zh: 女性, en: Women}, segment: women, to: crm, patience: 0, jump_from: 20}
+  - code: spenders_bi
+    title: {zh: 高消费, en: Spenders}
+    segment: spenders
+    to: bi
+    fields: [order_count]
+    patience: 0
+  - {code: off, title: {zh: 停用, en: Off}, segment: women, to: bi, enabled: false}
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a shop with deliveries after one run. Not to be changed: take a copy (``ran``)."""
+    folder = tmp_path_factory.mktemp("delivered")
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = Shop(folder, instance, {**FILES, **DESTINATIONS})
+        made.write()
+        assert set(made.run().values()) == {"published"}
+    return folder
+
+
+@pytest.fixture
+def delivered(ran: Shop) -> Shop:
+    ran.files = {**FILES, **DESTINATIONS}
+    return ran
+
+
+def crm(shop: Shop) -> dict[str, dict[str, str]]:
+    """The rows of the CRM's file, by person."""
+    path = shop.root / "data" / "deliveries" / "shop" / "crm" / "women_crm.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["person_id"]: row for row in csv.DictReader(file)}
+
+
+def bi(shop: Shop) -> dict[str, int]:
+    with closing(sqlite3.connect(shop.root / "data" / "deliveries" / "shop" / "bi.sqlite")) as connection:
+        return dict(connection.execute("SELECT person_id, order_count FROM audience"))
+
+
+def outcome(shop: Shop, code: str = "women_crm", as_of: date = AS_OF) -> dict[tuple[str, str], int]:
+    rows = shop.rows(f"deliveries/{code}", as_of)
+    return dict(zip(zip(rows["operation"], rows["state"], strict=True), rows["messages"], strict=True))
+
+
+def women(rows: pd.DataFrame) -> set[str]:
+    return set(rows[rows["性别"] == "女"]["顾客号"])
+
+
+def test_a_destination_holds_the_members_with_their_published_values(delivered: Shop) -> None:
+    spend, city = delivered.rows("tags/transaction"), delivered.rows("tags/attribute")
+    published = city.merge(spend, on="person_id").set_index("person_id")
+    recent = set(delivered.rows("segments/recent")["person_id"])
+    found = crm(delivered)
+    assert set(found) == women(customers())
+    for person, row in found.items():
+        assert row["city"] == published.loc[person, "city"]
+        assert float(row["spend"]) == float(published.loc[person, "total_spend"])
+        assert row["is_recent"] == str(person in recent).lower()
+    assert bi(delivered) == {
+        p: published.loc[p, "order_count"] for p in delivered.rows("segments/spenders")["person_id"]
+    }
+    assert outcome(delivered) == {("add", "acknowledged"): 30}
+
+
+def test_the_next_run_sends_what_changed_and_nothing_else(delivered: Shop) -> None:
+    assert delivered.run()["deliveries/women_crm"] == "reused"
+    rows = customers()
+    rows.loc[rows["顾客号"] == "C001", "性别"] = "男"
+    rows.loc[rows["顾客号"] == "C002", "性别"] = "女"
+    rows.loc[rows["顾客号"] == "C003", "城市"] = "北京"
+    delivered.write(customer_rows=rows)
+    delivered.run()
+    found = crm(delivered)
+    assert set(found) == women(rows) and found["C003"]["city"] == "北京"
+    sent = outcome(delivered)
+    assert sent == {
+        ("add", "acknowledged"): 1,
+        ("remove", "acknowledged"): 1,
+        ("change", "acknowledged"): 1,
+        ("none", "unchanged"): 28,
+    }
+
+
+def test_one_who_comes_back_is_sent_again(delivered: Shop) -> None:
+    rows = customers()
+    for gender in ("男", "女", "男", "女"):
+        rows.loc[rows["顾客号"] == "C001", "性别"] = gender
+        delivered.write(customer_rows=rows)
+        delivered.run()
+        assert ("C001" in crm(delivered)) == (gender == "女")
+
+
+def test_upsert_never_removes(delivered: Shop) -> None:
+    before = bi(delivered)
+    small = orders()
+    small["amount"] = "0.50"
+    delivered.write(order_rows=small)
+    delivered.full = True
+    delivered.run()
+    if delivered.served("segments/spenders") is not None:
+        assert set(bi(delivered)) >= set(before)
+
+
+def test_a_mass_exit_sends_nothing_until_somebody_confirms_it(delivered: Shop) -> None:
+    rows = customers()
+    rows.loc[rows["顾客号"] <= "C040", "性别"] = "男"
+    delivered.write(customer_rows=rows)
+    before = crm(delivered)
+    assert delivered.run()["deliveries/women_crm"] == "refused"
+    assert "mass_exit failed" in delivered.reason("deliveries/women_crm")
+    assert not results_of(delivered.events, "deliveries/women_crm")["mass_exit"].passed
+    assert crm(delivered) == before
+    delivered.confirmed = True
+    assert delivered.run()["deliveries/women_crm"] == "published"
+    assert set(crm(delivered)) == women(rows)
+
+
+def test_what_travels_must_not_become_empty(delivered: Shop) -> None:
+    rows = customers()
+    rows.loc[rows["顾客号"] > "C030", "城市"] = ""
+    delivered.write(customer_rows=rows)
+    assert delivered.run()["deliveries/women_crm"] == "refused"
+    assert "coverage_drop failed" in delivered.reason("deliveries/women_crm")
+    assert all(row["city"] for row in crm(delivered).values())
+
+
+def test_a_held_tag_holds_its_deliveries_and_no_others(delivered: Shop) -> None:
+    rows = customers()
+    rows.loc[rows["顾客号"] == "C001", "城市"] = "火星"
+    delivered.write(customer_rows=rows)
+    before = crm(delivered)
+    heard = delivered.run()
+    assert heard["deliveries/women_crm"] == "refused" and "held" in delivered.reason("deliveries/women_crm")
+    assert heard["deliveries/spenders_bi"] == "reused"
+    assert crm(delivered) == before
+
+
+def test_a_past_as_of_is_computed_and_not_sent(delivered: Shop) -> None:
+    before = crm(delivered)
+    day = AS_OF - timedelta(days=2)
+    assert delivered.run(day)["deliveries/women_crm"] == "published"
+    assert outcome(delivered, as_of=day) == {}
+    assert crm(delivered) == before
+
+
+def test_nobody_whom_the_project_excludes_is_sent(delivered: Shop) -> None:
+    excluded = FILES["project.yaml"] + "exclusions: {segments: [quiet_women]}\n"
+    delivered.files = {**delivered.files, "project.yaml": excluded}
+    delivered.write()
+    delivered.confirmed = True  # many go at once
+    delivered.run()
+    gone = set(delivered.rows("segments/quiet_women")["person_id"])
+    assert gone and set(crm(delivered)) == women(customers()) - gone
+
+
+def test_the_ledger_and_the_ui_hold_no_personal_values(delivered: Shop) -> None:
+    with Outbox.open(ledger_file(delivered.setting.warehouse)) as outbox:
+        rows = outbox.read(origin="women_crm").to_pylist()
+    assert {row["state"] for row in rows} == {"acknowledged"}
+    assert len({row["values_hash"] for row in rows}) == len(rows)
+    graph = delivered.served("deliveries/women_crm")
+    assert graph is not None and "C001" not in str(graph.metrics)
+
+
+def test_a_text_that_looks_like_a_formula_is_none_in_a_spreadsheet(delivered: Shop) -> None:
+    attribute = FILES["tags/attribute.yaml"].replace("[上海, 北京, 成都]", "[上海, 北京, 成都, '=1+1']")
+    rows = customers()
+    rows.loc[rows["顾客号"] == "C001", "城市"] = "=1+1"
+    delivered.files = {**delivered.files, "tags/attribute.yaml": attribute}
+    delivered.write(customer_rows=rows)
+    delivered.run()
+    assert crm(delivered)["C001"]["city"] == "'=1+1"
