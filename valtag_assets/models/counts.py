@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from valtag_assets.models.distinct import row_keys
+
 Array = NDArray[np.float64]
 
 
@@ -45,5 +47,7 @@ class Counts:
 
 def collapsed(x: Any, t_x: Any, T: Any) -> Counts:
     """Counts of customers given one by one."""
-    rows, weight = np.unique(np.column_stack([x, t_x, T]).astype(np.float64), axis=0, return_counts=True)
-    return Counts(rows[:, 0], rows[:, 1], rows[:, 2], weight.astype(np.float64))
+    columns = [np.asarray(column, dtype=np.float64) for column in (x, t_x, T)]
+    _, first, weight = np.unique(row_keys(*columns)[0], return_index=True, return_counts=True)
+    x, t_x, T = (column[first] for column in columns)
+    return Counts(x, t_x, T, weight.astype(np.float64))
