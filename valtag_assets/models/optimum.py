@@ -58,7 +58,7 @@ def _climb(likelihood: Likelihood, start: Array) -> Optimum:
         jac=True,
         method="L-BFGS-B",
         bounds=[(-LARGEST, LARGEST)] * len(start),
-        options={"maxiter": 500, "maxcor": 20, "ftol": TOLERANCE, "gtol": 1e-9},
+        options={"maxiter": 500, "maxcor": 8, "ftol": TOLERANCE, "gtol": 1e-9},
     )
     # A line search that cannot improve the last digits says "abnormal"; where it stands is flat, it has arrived.
     flat = bool(np.abs(ended.jac).max() < 1e-6)
@@ -70,8 +70,9 @@ def _climb(likelihood: Likelihood, start: Array) -> Optimum:
 
 
 def _errors(likelihood: Likelihood, at: Array, step: float = 1e-4) -> Array:
-    """From the inverse of the negative Hessian, by central differences of the gradient."""
-    rows = [(likelihood(at + move)[1] - likelihood(at - move)[1]) / (2 * step) for move in step * np.eye(len(at))]
+    """From the inverse of the negative Hessian, by differences of the gradient."""
+    here = likelihood(at)[1]
+    rows = [(likelihood(at + move)[1] - here) / step for move in step * np.eye(len(at))]
     hessian = -(np.array(rows) + np.array(rows).T) / 2
     try:
         variances = np.diag(np.linalg.inv(hessian))

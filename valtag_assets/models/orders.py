@@ -112,15 +112,16 @@ def _fitted(model: str, counts: Counts, unit: float, k: int, found: Optimum) -> 
     names = [name for name in PARAMETERS[model] if name != "k"]
     values = np.exp(found.at)
     values[[name in TIMES for name in names]] *= unit
-    value, _ = likelihood(model, counts, k)(np.log(values))
+    # The density of an order's time is per unit of time.
+    value = found.value - counts.weight @ counts.x / counts.customers * math.log(unit)
     if k > 1:
-        value += constant(counts, k)
+        value += constant(counts.scaled(unit), k)
     errors = (found.errors / math.sqrt(counts.customers)).tolist()
     parameters = dict(zip(names, values.tolist(), strict=True))
     return Fit(
         model,
         {**parameters, "k": float(k)} if model == "mbg_cnbd_k" else parameters,
-        value * counts.customers,
+        float(value) * counts.customers,
         counts.customers,
         found.converged,
         found.evaluations,
