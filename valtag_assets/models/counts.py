@@ -40,6 +40,10 @@ class Counts:
     def customers(self) -> float:
         return float(self.weight.sum())
 
+    def total(self, of: Array) -> float:
+        """Sum over customers."""
+        return float((self.weight * of).sum())
+
     def scaled(self, unit: float) -> "Counts":
         """The same with times divided by ``unit``."""
         return Counts(self.x, self.t_x / unit, self.T / unit, self.weight)

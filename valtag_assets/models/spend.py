@@ -80,7 +80,7 @@ def spend_likelihood(n: Array, mean: Array, weight: Array) -> Likelihood:
     counts, inverse = np.unique(n, return_inverse=True)
     per_n = np.bincount(inverse, weights=weight, minlength=len(counts))
     spent, weighted_n = n * mean, weight * n
-    log_spent, log_mean = float(weighted_n @ np.log(spent)), float(weight @ np.log(mean))
+    log_spent, log_mean = float((weighted_n * np.log(spent)).sum()), float((weight * np.log(mean)).sum())
     parts = [
         tuple(column[at : at + _ROWS] for column in (spent, weight, weighted_n)) for at in range(0, len(n), _ROWS)
     ]
