@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
-_SMALL = 1 << 14
-"""Whole numbers up to here, such as days of some decades, are their own place in a table."""
+_SMALL = 1 << 20
+"""Whole numbers up to here, such as days, are keys as they are."""
 
 
 def distinct(*columns: Array) -> tuple[list[Array], Numbers, Numbers]:

@@ -198,9 +198,12 @@ def order_quantile(fit: Fit, x: Any, t_x: Any, T: Any, horizon: Any, level: Any)
     states = model.states(x, t_x, T)
     # Most customers will not order: that is seen where it is cheap.
     once = p_order(fit, x, t_x, T, horizon)
+    _, alike, first = distinct(x, T, horizon)
 
     def at_least(rows: Rows, n: Array) -> Array:
-        return np.einsum("pk,pk->k", states[:, rows], model.tail(x[rows], T[rows], horizon[rows], n))
+        (_, n), number, one = distinct(alike[rows].astype(np.float64), n)
+        lone = first[alike[rows[one]]]
+        return np.einsum("pk,pk->k", states[:, rows], model.tail(x[lone], T[lone], horizon[lone], n)[:, number])
 
     return smallest(at_least, once, limit).reshape(shape)
 
