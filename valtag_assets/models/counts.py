@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from valtag_assets.models.distinct import row_keys
+from valtag_assets.models.distinct import counted
 
 Array = NDArray[np.float64]
 
@@ -40,6 +40,10 @@ class Counts:
     def customers(self) -> float:
         return float(self.weight.sum())
 
+    def total(self, of: Array) -> float:
+        """Sum over customers."""
+        return float((self.weight * of).sum())
+
     def scaled(self, unit: float) -> "Counts":
         """The same with times divided by ``unit``."""
         return Counts(self.x, self.t_x / unit, self.T / unit, self.weight)
@@ -47,7 +51,5 @@ class Counts:
 
 def collapsed(x: Any, t_x: Any, T: Any) -> Counts:
     """Counts of customers given one by one."""
-    columns = [np.asarray(column, dtype=np.float64) for column in (x, t_x, T)]
-    _, first, weight = np.unique(row_keys(*columns)[0], return_index=True, return_counts=True)
-    x, t_x, T = (column[first] for column in columns)
+    (x, t_x, T), weight = counted(*(np.asarray(column, dtype=np.float64) for column in (x, t_x, T)))
     return Counts(x, t_x, T, weight.astype(np.float64))

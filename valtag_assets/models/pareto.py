@@ -62,7 +62,7 @@ class Pareto:
         for rows in _chunks(np.flatnonzero(~one)):
             way = betainc(n[rows], shape[rows], horizon[rows] / (order[rows] + horizon[rows]))
             # Of the least probabilities the inverse is not to be had; at once is near enough.
-            share = np.maximum(way, 1e-100)[:, None] * _NTH_AT
+            share = np.maximum(way, 1e-80)[:, None] * _NTH_AT
             at = betaincinv(n[rows][:, None], shape[rows][:, None], share)
             time = order[rows][:, None] * at / np.maximum(1 - at, 1e-300)
             stays = np.exp(-self.s * np.log1p(time / death[rows][:, None]))

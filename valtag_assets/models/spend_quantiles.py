@@ -129,8 +129,14 @@ def _numbers_of_orders(model: Family, lone: Customers, once: Array, rarest: Arra
 
 def _tails(model: Family, lone: Customers, once: Array, edges: Array) -> Array:
     """P(so many orders | alive in phase j), shape (phases, BINS + 1, rows); of the last edge 0."""
-    inner = [model.tail(lone.x, lone.T, lone.horizon, edge) for edge in edges[1:-1]]
-    return np.stack([once, *inner, np.zeros_like(once)], axis=1)
+    tail = np.zeros((model.phases, *edges.shape))
+    tail[:, 0] = once
+    for number in range(1, len(edges) - 1):
+        # Many edges are the same as the one before.
+        rows = np.flatnonzero(edges[number] > edges[number - 1])
+        tail[:, number] = tail[:, number - 1]
+        tail[:, number, rows] = model.tail(lone.x[rows], lone.T[rows], lone.horizon[rows], edges[number, rows])
+    return tail
 
 
 def _growing(whole: Array) -> Array:

@@ -23,7 +23,8 @@ def valtag(of: Arrays, clock: "Clock") -> Arrays:
     from valtag_assets.models.orders import discounted_orders, expected_orders, fit, p_alive
     from valtag_assets.models.spend import expected_spend, fit_spend
 
-    history, mean = (of["x"], of["t_x"], of["T"]), of["mean"]
+    # Dates make whole days; the models take any unit of time, and the parameters are given in weeks as the others'.
+    history, mean = (of["x"], np.rint(of["t_x"] * 7), np.rint(of["T"] * 7)), of["mean"]
     repeat = of["x"] > 0
     clock("start")
     found = fit("mbg_nbd", collapsed(*history))
@@ -31,12 +32,13 @@ def valtag(of: Arrays, clock: "Clock") -> Arrays:
     assert found.faults() == spend.faults() == []
     clock("fit")
     value = expected_spend(spend, of["x"], mean)
-    alive, orders = p_alive(found, *history), expected_orders(found, *history, HORIZON)
-    weekly = (1 + MONTHLY) ** (1 / MONTH) - 1
-    worth = value * discounted_orders(found, *history, MONTHS * MONTH, weekly, MONTH)
+    alive, orders = p_alive(found, *history), expected_orders(found, *history, HORIZON * 7)
+    month = MONTH * 7
+    worth = value * discounted_orders(found, *history, MONTHS * month, (1 + MONTHLY) ** (1 / month) - 1, month)
     clock("score")
-    return {"parameters": np.array([*found.parameters.values(), spend.p, spend.q, spend.gamma]),
-            "alive": alive, "orders": orders, "value": value, "worth": worth}  # fmt: skip
+    parameters = np.array([*found.parameters.values(), spend.p, spend.q, spend.gamma])
+    parameters[1] /= 7
+    return {"parameters": parameters, "alive": alive, "orders": orders, "value": value, "worth": worth}
 
 
 def lifetimes(of: Arrays, clock: "Clock") -> Arrays:

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import example, settings
 from hypothesis import given as drawn
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from valtag_assets.models import orders
@@ -66,6 +66,8 @@ def test_quantiles_make_sense_for_all_parameters_and_histories(fit: Fit) -> None
 
 @settings(max_examples=60, deadline=None)
 @drawn(fits(SIZES), st.floats(0, 500))
+@example(given("pareto_nbd", r=2.117, alpha=1.0, s=1.0, beta=1.0), 0.0)
+@example(given("pareto_nbd", r=2.718, alpha=1.0, s=1.0, beta=1.0), 1e-57)
 def test_probabilities_of_numbers_of_orders_sum_to_one_at_most(fit: Fit, t: float) -> None:
     found = orders.pmf(fit, 50, t)
     assert (found >= 0).all() and found.sum() <= 1 + 1e-9
