@@ -88,13 +88,16 @@ def _of_fact(source: ResolvedSource, ltv: ResolvedLtv, as_of: date) -> ibis.Tabl
     moment = table[time]
     table = table.filter(table[OWNER].notnull(), *between(moment, None, as_of))
     table = table.mutate(**{AGE: ibis.literal(as_of).delta(table[time].cast("date"), unit="day").cast("int64")})
+    # As columns, since what is added up may be the same for every row.
+    paid = {f"_paid{n}": item for n, item in enumerate((ltv.spend, ltv.refunds)) if item in mine and item is not None}
+    table = table.mutate(**{name: _value(table, item, as_of) for name, item in paid.items()})
     ordered: ir.Value = ibis.literal(0, "int64")
     if ltv.orders.fact == source.code:
         ordered = table.count(where=_counts(table, ltv.orders, as_of))
     money: ir.Value = ibis.literal(0).cast("decimal(38,10)")
-    for aggregate, sign in ((ltv.spend, 1), (ltv.refunds, -1)):
-        if aggregate is not None and aggregate.fact == source.code:
-            money = money + sign * _money(table, aggregate, as_of)
+    for name, item in paid.items():
+        found = _money(table, name, item, as_of)
+        money = money + found if item is ltv.spend else money - found
     return table.group_by([OWNER, AGE]).aggregate(**{ORDERED: ordered, MONEY: money.cast("decimal(38,10)")})
 
 
@@ -106,11 +109,15 @@ def _counts(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.BooleanV
     return ibis.and_(*conditions) if conditions else None
 
 
-def _money(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.Value:
+def _value(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.Value:
+    assert aggregate.of is not None
+    return compile_value(aggregate.of, table, as_of)
+
+
+def _money(table: ibis.Table, name: str, aggregate: Aggregate, as_of: date) -> ir.Value:
     assert aggregate.of is not None and aggregate.of.type is not None
     where = compile_condition(aggregate.where, table, as_of) if aggregate.where is not None else None
-    exact = total(compile_value(aggregate.of, table, as_of), aggregate.of.type, where)
-    return exact.cast("decimal(38,10)").fill_null(0)
+    return total(table[name], aggregate.of.type, where).cast("decimal(38,10)").fill_null(0)
 
 
 def newcomers_expression(holdout: int, cuts: int) -> ibis.Table:
