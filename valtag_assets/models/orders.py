@@ -57,10 +57,9 @@ class Fit:
         loose = [name for name, error in self.errors.items() if not error < 1]
         if loose:
             found.append(f"poorly determined by the data: {', '.join(loose)} (standard error of the logarithm ≥ 1)")
-        if "a" in self.parameters and (
-            self.parameters["a"] < 0.05 or self.parameters["a"] + self.parameters["b"] > 50
-        ):
-            found.append("no dropout: hardly any customer leaves, or all do alike (a < 0.05 or a + b > 50)")
+        of = self.parameters
+        if ("a" in of and (of["a"] < 0.05 or of["a"] + of["b"] > 50)) or of.get("s", 1) < 0.05:
+            found.append("no dropout: hardly any customer leaves, or all do alike (a or s < 0.05, or a + b > 50)")
         return found
 
 

@@ -120,7 +120,7 @@ def expected_spend(fit: SpendFit, n: Any, mean: Any) -> Array:
 def spend_quantile(orders_fit: Fit, spend_fit: SpendFit, x: Any, t_x: Any, T: Any, horizon: Any, level: Any) -> Array:
     """Quantile of the spend in (T, T + horizon], over gamma + n mean, for levels in (0, 1), with n = x + 1.
 
-    The customer's quantile is the result times (gamma + n mean), exact to 1%; it does not depend on the mean
+    The customer's quantile is the result times (gamma + n mean), to about 1%; it does not depend on the mean
     otherwise, so it is computed once for customers who share (x, t_x, T).
     """
     flat = arrays(x, t_x, T, horizon, 1 - levels(level))
