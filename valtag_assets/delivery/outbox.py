@@ -313,6 +313,14 @@ class Outbox:
         stored = [(name, pa.string() if name == "as_of" else kind) for name, kind in stored]
         return _arrow(rows, pa.schema(stored)).cast(pa.schema(list(COLUMNS.items())))
 
+    def find(self, beginning: str) -> list[dict[str, Any]]:
+        """At most two messages whose key begins so, with the columns of ``schema.COLUMNS``."""
+        last = beginning + "g"  # keys are hexadecimal digits
+        keys = self._connection.execute(
+            "SELECT key FROM message WHERE key >= ? AND key < ? LIMIT 2", (beginning, last)
+        )
+        return [row for key in [row[0] for row in keys] for row in self.read(key=key).to_pylist()]
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
