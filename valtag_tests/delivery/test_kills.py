@@ -23,7 +23,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["aiohttp", "valtag_assets.delivery.http", "valtag_assets.delivery.sender"])
 
 
-def sender(file: Path, url: str, hours: int, said: dict[str, Any]) -> None:
+def sender(file: Path, url: str, hours: int, patience: float, said: dict[str, Any]) -> None:
     """Send all there is; it is ``hours`` later than in the beginning, so that earlier leases have run out."""
     clock = Clock()
     clock.at += timedelta(hours=hours)
@@ -33,7 +33,7 @@ def sender(file: Path, url: str, hours: int, said: dict[str, Any]) -> None:
         with Outbox.open(file) as outbox:
             async with open_http(spec, {}, clock.now) as receiver:
                 route = Route(spec, receiver, with_phones)
-                await send(outbox, route, clock.now, sleep=clock.sleep, patience=3000, seed=hours)
+                await send(outbox, route, clock.now, sleep=clock.sleep, patience=patience, seed=hours)
 
     asyncio.run(whole())
 
@@ -43,7 +43,8 @@ async def killed(file: Path, gateway: Gateway, kills: int, said: dict[str, Any])
     chance, done = random.Random(5), 0
     async with running(gateway):
         for hours in range(kills + 1):
-            process = PROCESSES.Process(target=sender, args=(file, gateway.url, hours, said))
+            patience = 3000.0 if hours < kills else 1e6
+            process = PROCESSES.Process(target=sender, args=(file, gateway.url, hours, patience, said))
             process.start()
             after = gateway.requests + chance.randint(1, 12)
             while process.is_alive() and (hours == kills or gateway.requests < after):
