@@ -1,5 +1,6 @@
 """``valtag explain message``: why a message was sent, or was not, down to the source rows of what it rests on."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -207,8 +208,6 @@ def _shown(
     setting: Setting, trigger: ResolvedTrigger, message: Mapping[str, Any], role: str | None
 ) -> dict[str, Any]:
     """What travelled, as the role may see it."""
-    import json
-
     level, levels = role_level(setting.resolved, role), served_levels(setting.resolved)
     to = setting.resolved.destinations.get(message["destination"])
     sources = {field.name: field.source for field in to.fields} if to is not None else {}

@@ -249,8 +249,7 @@ class Outbox:
         if result.state in ("sent", "acknowledged"):
             self._connection.execute(_DONE, values)
             if message.kind == "sync":
-                self._connection.execute(_HELD, values)
-                self._connection.execute(_GONE, values)
+                self._connection.execute(_GONE if message.operation == "remove" else _HELD, values)
             return
         values |= {"until": result.until and _number(result.until), "uncounted": int(not result.counted)}
         values |= {"doubt": result.doubt, "attempts": message.attempts}
