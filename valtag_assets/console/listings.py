@@ -86,9 +86,9 @@ def catalog_counts(resolved: Resolved) -> dict[str, int]:
         "tags": len(resolved.tags),
         "scores": len(resolved.scores),
         "segments": len(resolved.segments),
-        "triggers": len(resolved.triggers),
         "reports": len(resolved.reports),
         "placements": len(resolved.placements),
         "destinations": len(resolved.destinations),
         "deliveries": len(resolved.deliveries),
+        "triggers": len(resolved.triggers),
     }
