@@ -9,7 +9,6 @@ import pandas as pd
 from valtag_assets.console.message import Looking, explain_message
 from valtag_assets.console.triggers import forecast, summaries
 from valtag_assets.definitions import build_definitions
-from valtag_assets.delivery.gateway import stops_of
 from valtag_assets.delivery.outbox import ledger_file
 from valtag_assets.delivery.receipts import Receipts
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
@@ -126,15 +125,6 @@ def test_who_unsubscribes_is_not_sent_the_next_message(cared: Shop) -> None:
         assert receipts.read().num_rows == len(sent)
     assert {row["person_id"] for row in messages(cared, origin="thanks", reason="unsubscribed")} == waiting
     assert {row["state"] for row in messages(cared, origin="thanks", reason="unsubscribed")} == {"held_back"}
-
-
-def test_what_is_stopped_is_planned_and_not_sent(caring: Shop) -> None:
-    stops_of(caring.setting.warehouse).stop("channel.sms")
-    caring.run(job=TRIGGERS)
-    assert received(caring, "gateway") == []
-    assert {row["reason"] for row in messages(caring, destination="gateway", arm="treated")} == {
-        "stopped: channel.sms"
-    }
 
 
 def test_who_is_still_under_way_the_next_day_is_not_entered_again(cared: Shop) -> None:
