@@ -156,12 +156,11 @@ def _candidates(planning: Planning, table: ibis.Table) -> ibis.Table:
         new = table._event_at.isnull() | (table.event_at > table._event_at)
         table = table.mutate(since=table.event_at.date(), _ready=ibis.literal(True)).filter(holds & new)
     else:
-        decided_today = ibis.coalesce(table._entered == today, nothing)
-        inside = ibis.coalesce(table._open, nothing) | decided_today
+        inside = ibis.coalesce(table._open, nothing)
         enters = ~inside
         since = ibis.coalesce(table._waits_since, today)
         if spec.on.each is not None:
-            again = inside & ~decided_today & ibis.coalesce(table._entered <= planning.back(spec.on.each), nothing)
+            again = inside & ibis.coalesce(table._entered <= planning.back(spec.on.each), nothing)
             since = ibis.coalesce(table._waits_since, ibis.ifelse(again, table._since, today))
             enters = enters | again
         table = table.filter(holds & enters).mutate(

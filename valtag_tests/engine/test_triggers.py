@@ -194,8 +194,12 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "dwell, cooldown": {"dwell": "2d", "again": {"cooldown": "3d"}},
     "a cooldown that latches": {"again": {"cooldown": "3d", "latch": True}, "exclude": "is_leaves"},
-    "again each two days, at most three times": {"on": {"each": "2d"}, "again": {"most": 3}, "dwell": "2d"},
-    "again each day, latching": {"on": {"each": "1d"}, "again": {"cooldown": "2d", "latch": True}},
+    "again each day, at most twice": {"on": {"each": "1d"}, "again": {"most": 2}},
+    "again each two days, latching": {
+        "on": {"each": "2d"},
+        "again": {"cooldown": "2d", "latch": True},
+        "dwell": "2d",
+    },
     "budget of messages, dates": {
         "budget": {"messages": 40},
         "start": date(2024, 3, 2),

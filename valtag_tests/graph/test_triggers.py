@@ -64,6 +64,21 @@ def test_at_night_text_messages_wait_and_the_morning_run_sends_them(caring: Shop
     assert len(messages(caring, origin="care", destination="gateway", state="sent")) == len(waiting)
 
 
+def test_a_message_that_waited_is_not_sent_when_the_rule_no_longer_holds(caring: Shop) -> None:
+    caring.clock = lambda: MORNING - timedelta(hours=5)
+    caring.run(job=TRIGGERS)
+    waiting = {row["person_id"] for row in messages(caring, origin="care", destination="gateway", state="pending")}
+    gone = sorted(waiting)[0]
+    rows = orders()
+    caring.write(order_rows=rows[rows["customer_id"] != gone])
+    caring.clock = lambda: MORNING
+    caring.run(job=TRIGGERS)
+    sent = {row["person_id"] for row in messages(caring, origin="care", destination="gateway", state="sent")}
+    assert sent == waiting - {gone}
+    (dropped,) = messages(caring, origin="care", destination="gateway", person_id=gone)
+    assert (dropped["state"], dropped["reason"]) == ("held_back", "no_longer")
+
+
 def due(shop: Shop) -> Any:
     """How many runs the sensor of due messages asks for at an instant."""
 
