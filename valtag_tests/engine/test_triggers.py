@@ -20,7 +20,7 @@ from valtag_tests.kit import category, make_catalog, run, tag, write_clean, writ
 
 START = date(2024, 3, 1)
 FLAGS = ("wants", "leaves", "agreed", "has_phone", "has_advisor", "bought", "is_new")
-COSTS = {"sms": Decimal("0.05"), "advisor": Decimal("1.2"), "again": Decimal("0.05")}
+COSTS = {"sms": Decimal("0.5"), "advisor": Decimal("1"), "again": Decimal("0.5")}
 MEMBERS = {
     "source": "members",
     "title": {"zh": "会员", "en": "Members"},
@@ -206,7 +206,7 @@ CASES: dict[str, dict[str, Any]] = {
         "end": date(2024, 3, 5),
         "backlog": "skip",
     },
-    "budget of cost, a test": {"budget": {"cost": 12.5}, "test": {"list": "stop"}},
+    "budget of cost, a test": {"budget": {"cost": 20}, "test": {"list": "stop"}},
     "a journey": {
         "unless": "is_bought",
         "again": {"cooldown": "2d"},
