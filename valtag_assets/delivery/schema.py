@@ -91,11 +91,12 @@ _MESSAGE = """
     )"""
 _ACKNOWLEDGED = """
     CREATE TABLE IF NOT EXISTS acknowledged (
+        destination TEXT NOT NULL,
         origin TEXT NOT NULL,
         person_id TEXT NOT NULL,
         values_hash TEXT NOT NULL,
         acked_at INTEGER NOT NULL,
-        PRIMARY KEY (origin, person_id)
+        PRIMARY KEY (destination, origin, person_id)
     ) WITHOUT ROWID"""
 SCHEMA = (
     _MESSAGE,

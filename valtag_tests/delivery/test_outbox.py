@@ -132,7 +132,7 @@ def test_a_retry_waits_and_one_that_was_not_tried_is_not_counted(outbox: Outbox)
 
 def test_what_the_receiver_holds_follows_its_acknowledgements_alone(outbox: Outbox) -> None:
     def holds() -> dict[str, str]:
-        rows = outbox.acknowledged("win_back").to_pylist()
+        rows = outbox.acknowledged("sms", "win_back").to_pylist()
         return {row["person_id"]: row["values_hash"] for row in rows}
 
     outbox.plan(messages(["a", "b", "c"], operation="add"))
@@ -154,7 +154,7 @@ def test_of_what_a_dead_sender_had_nobody_knows_what_the_receiver_holds(outbox: 
     outbox.recover("sms", LEASE + timedelta(seconds=1), idempotent=True)
     assert outbox.replace("win_back", messages(["a"]).slice(0, 0), [], "r2", NOW) == 1
     assert states(outbox) == {"a": "expired"}
-    assert outbox.acknowledged("win_back").to_pylist() == [{"person_id": "a", "values_hash": ""}]
+    assert outbox.acknowledged("sms", "win_back").to_pylist() == [{"person_id": "a", "values_hash": ""}]
 
 
 def test_somebody_decides_about_an_unknown_message_once(outbox: Outbox) -> None:
