@@ -19,8 +19,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from valtag_assets.delivery.message import Kind, Message, Result, State
-from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA
+from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, VERSION
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.errors import WarehouseError
 
 FILE = "outbox.sqlite"
 _BATCH = 50_000
@@ -131,8 +132,12 @@ class Outbox:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        for statement in SCHEMA:
-            connection.execute(statement)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in SCHEMA:
+                connection.execute(statement)
+        elif version != VERSION:
+            raise WarehouseError(f"{file} is of format {version}; this valtag reads {VERSION}")
         return cls(connection)
 
     def close(self) -> None:

@@ -98,6 +98,7 @@ _ACKNOWLEDGED = """
         acked_at INTEGER NOT NULL,
         PRIMARY KEY (destination, origin, person_id)
     ) WITHOUT ROWID"""
+VERSION = 1
 SCHEMA = (
     _MESSAGE,
     _ACKNOWLEDGED,
@@ -107,4 +108,6 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS claimed ON message (destination, lease_until) WHERE state = 'claimed'",
     "CREATE INDEX IF NOT EXISTS unknown ON message (destination) WHERE state = 'unknown'",
     "CREATE INDEX IF NOT EXISTS told ON message (person_id, sent_at) WHERE kind = 'message'",
+    "PRAGMA user_version = 1",
 )
+"""Makes the tables; the version comes last, so that a making that was cut off is done again."""
