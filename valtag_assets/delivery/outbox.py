@@ -19,8 +19,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from valtag_assets.delivery.message import Kind, Message, Result, State
-from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA
+from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, VERSION
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.store import Warehouse
 
 FOLDER, FILE = "outbox", "outbox.sqlite"
@@ -52,12 +53,12 @@ _DONE = """
         sent_at = coalesce(sent_at, :at), answered_at = :at
     WHERE key = :key AND state IN ('claimed', 'pending', 'unknown', 'dead')"""
 _HELD = """
-    INSERT INTO acknowledged SELECT origin, person_id, values_hash, :at FROM message
+    INSERT INTO acknowledged SELECT destination, origin, person_id, values_hash, :at FROM message
     WHERE key = :key AND kind = 'sync' AND operation <> 'remove' AND state = 'acknowledged' AND answered_at = :at
     ON CONFLICT DO UPDATE SET values_hash = excluded.values_hash, acked_at = excluded.acked_at"""
 _GONE = """
-    DELETE FROM acknowledged WHERE (origin, person_id) IN (
-        SELECT origin, person_id FROM message
+    DELETE FROM acknowledged WHERE (destination, origin, person_id) IN (
+        SELECT destination, origin, person_id FROM message
         WHERE key = :key AND kind = 'sync' AND operation = 'remove' AND state = 'acknowledged'
           AND answered_at = :at)"""
 _NOT_DONE = """
@@ -67,15 +68,17 @@ _NOT_DONE = """
         answered_at = :at
     WHERE key = :key AND state = 'claimed' AND attempts = :attempts"""
 _DOUBT = """
-    INSERT INTO acknowledged SELECT origin, person_id, '', :at FROM message WHERE key = :key AND kind = 'sync'
+    INSERT INTO acknowledged SELECT destination, origin, person_id, '', :at FROM message
+    WHERE key = :key AND kind = 'sync'
     ON CONFLICT DO UPDATE SET values_hash = '', acked_at = excluded.acked_at"""
 _DOUBT_OF_LOST = """
-    INSERT INTO acknowledged SELECT origin, person_id, '', :now FROM message
-    WHERE destination = :destination AND state = 'claimed' AND lease_until < :now AND kind = 'sync'
+    INSERT INTO acknowledged SELECT destination, origin, person_id, '', :now FROM message
+    WHERE destination = :destination AND state = 'claimed' AND (lease_until < :now OR origin = :origin)
+      AND kind = 'sync'
     ON CONFLICT DO UPDATE SET values_hash = '', acked_at = excluded.acked_at"""
 _LOST = """
     UPDATE message SET state = :state, reason = :reason, lease_until = NULL, sent_at = coalesce(sent_at, :now)
-    WHERE destination = :destination AND state = 'claimed' AND lease_until < :now"""
+    WHERE destination = :destination AND state = 'claimed' AND (lease_until < :now OR origin = :origin)"""
 _EXPIRE = """
     UPDATE message SET state = 'expired', reason = 'its time was over before it could be sent', answered_at = :now
     WHERE destination = :destination AND state = 'pending' AND expires_at <= :now"""
@@ -111,7 +114,8 @@ _READ = """
       AND (:destination IS NULL OR destination = :destination) AND (:kind IS NULL OR kind = :kind)
       AND (:state IS NULL OR state = :state) AND (:person IS NULL OR person_id = :person)
     ORDER BY created_at, key"""
-_ACKNOWLEDGED = "SELECT person_id, values_hash FROM acknowledged WHERE origin = ? ORDER BY person_id"
+_ACKNOWLEDGED = """
+    SELECT person_id, values_hash FROM acknowledged WHERE destination = ? AND origin = ? ORDER BY person_id"""
 
 
 def ledger_file(warehouse: Warehouse) -> Path:
@@ -134,8 +138,12 @@ class Outbox:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        for statement in SCHEMA:
-            connection.execute(statement)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in SCHEMA:
+                connection.execute(statement)
+        elif version != VERSION:
+            raise WarehouseError(f"{file} is of format {version}; this valtag reads {VERSION}")
         return cls(connection)
 
     def close(self) -> None:
@@ -191,22 +199,29 @@ class Outbox:
         names = ("person_id", "key", "state", "operation", "values_hash")
         return _arrow(rows, pa.schema([(name, pa.string()) for name in names]))
 
-    def acknowledged(self, origin: str) -> pa.Table:
-        """(person_id, values_hash) of everybody the receiver of a delivery holds, sorted by person."""
+    def acknowledged(self, destination: str, origin: str) -> pa.Table:
+        """(person_id, values_hash) of everybody whom a destination holds by a delivery, sorted by person."""
         names = ("person_id", "values_hash")
-        rows = self._connection.execute(_ACKNOWLEDGED, (origin,))
+        rows = self._connection.execute(_ACKNOWLEDGED, (destination, origin))
         return _arrow(rows, pa.schema([(name, pa.string()) for name in names]))
+
+    def forget(self, destination: str, origin: str) -> None:
+        """Know nothing any more of what a destination holds by a delivery: it has lost it."""
+        self._connection.execute(
+            "DELETE FROM acknowledged WHERE destination = ? AND origin = ?", (destination, origin)
+        )
 
     # Sending
 
-    def recover(self, destination: str, now: datetime, *, idempotent: bool) -> int:
+    def recover(self, destination: str, now: datetime, *, idempotent: bool, origin: str | None = None) -> int:
         """Deal with leases that ran out, as their sender has died, and with messages whose time is over.
 
+        ``origin``: the caller knows that nobody else is sending for it, so none of its leases counts any more.
         What was claimed is sent again by an ``idempotent`` destination; of another nobody knows whether it was sent.
         How many leases had run out.
         """
         state, reason = ("pending", "") if idempotent else ("unknown", "the sender ended before the answer came")
-        values = {"destination": destination, "now": _number(now)}
+        values = {"destination": destination, "now": _number(now), "origin": origin}
         with self._writing():
             self._connection.execute(_DOUBT_OF_LOST, values)
             lost = self._connection.execute(_LOST, {**values, "state": state, "reason": reason}).rowcount

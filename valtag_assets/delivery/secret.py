@@ -13,6 +13,8 @@ def secret(variable: str, environment: Mapping[str, str], where: str) -> str:
     value = environment.get(variable)
     if not value:
         raise Mistake(f"{where}: the environment variable {variable} is not set")
+    if not value.isprintable():
+        raise Mistake(f"{where}: the environment variable {variable} holds a line break, or what can't be printed")
     return value
 
 

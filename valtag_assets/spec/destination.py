@@ -107,7 +107,7 @@ class Answer(Block):
     @field_validator("ok", "retry", "pause", "halt", mode="before")
     @classmethod
     def _texts(cls, codes: Any) -> Any:
-        many = codes if isinstance(codes, list) else [codes]
+        many = codes if isinstance(codes, list | tuple) else [codes]
         return [str(code).lower() if isinstance(code, bool) else str(code) for code in many]
 
     @model_validator(mode="after")

@@ -1,6 +1,8 @@
 """The ledger: a message is planned once, belongs to one sender at a time, and ends in one state."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from valtag_assets.delivery.keys import message_key
 from valtag_assets.delivery.message import Message, Result, State
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.errors import WarehouseError
 
 NOW = datetime(2024, 3, 10, 8, tzinfo=UTC)
 LEASE = NOW + timedelta(minutes=5)
@@ -132,7 +135,7 @@ def test_a_retry_waits_and_one_that_was_not_tried_is_not_counted(outbox: Outbox)
 
 def test_what_the_receiver_holds_follows_its_acknowledgements_alone(outbox: Outbox) -> None:
     def holds() -> dict[str, str]:
-        rows = outbox.acknowledged("win_back").to_pylist()
+        rows = outbox.acknowledged("sms", "win_back").to_pylist()
         return {row["person_id"]: row["values_hash"] for row in rows}
 
     outbox.plan(messages(["a", "b", "c"], operation="add"))
@@ -154,7 +157,7 @@ def test_of_what_a_dead_sender_had_nobody_knows_what_the_receiver_holds(outbox: 
     outbox.recover("sms", LEASE + timedelta(seconds=1), idempotent=True)
     assert outbox.replace("win_back", messages(["a"]).slice(0, 0), [], "r2", NOW) == 1
     assert states(outbox) == {"a": "expired"}
-    assert outbox.acknowledged("win_back").to_pylist() == [{"person_id": "a", "values_hash": ""}]
+    assert outbox.acknowledged("sms", "win_back").to_pylist() == [{"person_id": "a", "values_hash": ""}]
 
 
 def test_somebody_decides_about_an_unknown_message_once(outbox: Outbox) -> None:
@@ -179,3 +182,11 @@ def test_counts_and_rows_are_what_was_written(outbox: Outbox) -> None:
     assert table["created_at"].to_pylist() == [NOW]
     assert table["not_before"].to_pylist() == [NOW]
     assert outbox.read(origin="nothing").num_rows == 0
+
+
+def test_a_ledger_of_a_later_format_is_left_alone(outbox: Outbox, tmp_path: Path) -> None:
+    file = tmp_path / "outbox" / "outbox.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(WarehouseError, match="format 7"):
+        Outbox.open(file)
