@@ -140,7 +140,8 @@ class Company:
         }
         if trigger.event is not None:
             inputs["clean/orders"] = write_clean(self.folder, self.resolved, "orders", events or [])
-        self.rows = run(trigger_expression(planning), inputs, self.folder / "out.parquet").to_pylist()
+        self.asked = trigger_expression(planning), inputs
+        self.rows = run(*self.asked, self.folder / "out.parquet").to_pylist()
         self.today = today
 
     def again(self) -> None:
