@@ -130,6 +130,8 @@ class _Run:
         self._fill(derived, as_of)
         if derived:
             self._execute(DERIVE, derived, as_of)
+        if MESSAGES in self.jobs and any(_stops_sending(item) for item in self.done):
+            self._execute(MESSAGES, (), None)  # the other triggers go on
         self._execute(HEALTH, (), None)
         unreadable |= {
             item.table: item.reason.removeprefix("SourceError: ")
@@ -193,6 +195,11 @@ class _Run:
                     # Dagster takes Ctrl-C for a failure of the step it hit, and would have us go on.
                     raise KeyboardInterrupt
                 self.faults[table] = text
+
+
+def _stops_sending(done: TableDone) -> bool:
+    """Whether the asset of messages was skipped, since this trigger was not evaluated."""
+    return done.table.startswith("triggers/") and done.outcome in ("refused", "failed")
 
 
 def _flow(table: str) -> tuple[int, str]:

@@ -210,6 +210,7 @@ CASES: dict[str, dict[str, Any]] = {
     "budget of cost, a test": {"budget": {"cost": 20}, "test": {"list": "stop"}},
     "a journey": {
         "unless": "is_bought",
+        "holdout": {"share": 0.3, "seed": 5},
         "again": {"cooldown": "2d"},
         "actions": [
             {"step": "sms", "to": "gateway", "channel": "sms"},
