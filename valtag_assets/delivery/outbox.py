@@ -159,21 +159,27 @@ class Outbox:
         That a message was taken is a fact, whoever tells it and however late; anything else counts only for the
         attempt it is about.
         """
+        taken: list[dict[str, Any]] = []
+        held: list[dict[str, Any]] = []
+        gone: list[dict[str, Any]] = []
         with self._writing():
             for result in results:
-                self._settle(result)
+                message, at = result.message, _number(result.at)
+                values = {"key": message.key, "state": result.state, "reason": result.reason, "at": at}
+                values["reference"] = result.reference or message.reference
+                if result.state not in ("sent", "acknowledged"):
+                    self._not_done(result, values)
+                    continue
+                taken.append(values)
+                if message.kind == "sync":
+                    (gone if message.operation == "remove" else held).append({"key": message.key, "at": at})
+            self._connection.executemany(sql.DONE, taken)
+            self._connection.executemany(sql.HELD, held)
+            self._connection.executemany(sql.GONE, gone)
 
-    def _settle(self, result: Result) -> None:
-        message = result.message
-        values = {"key": message.key, "state": result.state, "reason": result.reason, "at": _number(result.at)}
-        values |= {"reference": result.reference or message.reference}
-        if result.state in ("sent", "acknowledged"):
-            self._connection.execute(sql.DONE, values)
-            if message.kind == "sync":
-                self._connection.execute(sql.GONE if message.operation == "remove" else sql.HELD, values)
-            return
+    def _not_done(self, result: Result, values: dict[str, Any]) -> None:
         values |= {"until": result.until and _number(result.until), "uncounted": int(not result.counted)}
-        values |= {"doubt": result.doubt, "attempts": message.attempts}
+        values |= {"doubt": result.doubt, "attempts": result.message.attempts}
         changed = self._connection.execute(sql.NOT_DONE, values).rowcount
         if changed and result.doubt:
             self._connection.execute(sql.DOUBT, values)
