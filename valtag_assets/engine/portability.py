@@ -28,6 +28,7 @@ def _unknown_tables(resolved: Resolved, engines: Engines) -> Iterator[Problem]:
         "scores": resolved.scores,
         "segments": resolved.segments,
         "reports": resolved.reports,
+        "deliveries": resolved.deliveries,
         "lists": [code for code, source in resolved.sources.items() if source.spec.kind == "list"],
     }
     known = [f"{stage}/{name}" for stage, names in stages.items() for name in names]
