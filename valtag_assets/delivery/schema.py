@@ -107,6 +107,7 @@ SCHEMA = (
     " WHERE state = 'pending' OR state = 'claimed' OR state = 'unknown'",
     "CREATE INDEX IF NOT EXISTS claimed ON message (destination, lease_until) WHERE state = 'claimed'",
     "CREATE INDEX IF NOT EXISTS unknown ON message (destination) WHERE state = 'unknown'",
+    "CREATE INDEX IF NOT EXISTS ran ON message (run)",
     "CREATE INDEX IF NOT EXISTS told ON message (person_id, sent_at) WHERE kind = 'message'",
     "PRAGMA user_version = 1",
 )

@@ -17,7 +17,7 @@ PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 ROWS = "rows"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_MOST_ROWS = {"http": 1, "postgres": 5_000, "redis": 5_000, "file": 1_000_000, "database": 100_000}
+_MOST_ROWS = {"http": 1, "postgres": 5_000, "redis": 5_000, "file": 100_000, "database": 50_000}
 
 
 def _check_variable(name: str) -> str:
@@ -176,13 +176,20 @@ class Destination(Block):
     def _named(cls, fields: dict[str, Travelling]) -> dict[str, Travelling]:
         return check_names(fields)
 
+    @field_validator("key_header")
+    @classmethod
+    def _header_name(cls, name: str) -> str:
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"'{name}' is no name of a header")
+        return name
+
     @field_validator("headers")
     @classmethod
     def _plain_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if not _HEADER.fullmatch(name) or not value.isprintable():
                 raise ValueError(f"header '{name}' can't be sent")
-            if name.lower() == "authorization":
+            if name.lower() in ("authorization", "cookie"):
                 raise ValueError("write auth: the secret belongs in an environment variable")
         return headers
 

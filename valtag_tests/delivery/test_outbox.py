@@ -1,5 +1,6 @@
 """The ledger: a message is planned once, belongs to one sender at a time, and ends in one state."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from valtag_assets.delivery import statements
 from valtag_assets.delivery.keys import message_key
 from valtag_assets.delivery.message import Message, Result, State
 from valtag_assets.delivery.outbox import Outbox
@@ -190,3 +192,24 @@ def test_a_ledger_of_a_later_format_is_left_alone(outbox: Outbox, tmp_path: Path
         connection.execute("PRAGMA user_version = 7")
     with pytest.raises(WarehouseError, match="format 7"):
         Outbox.open(file)
+
+
+ASKED = {
+    **{name: text for name, text in vars(statements).items() if name.isupper() and not name.startswith("_")},
+    "read pending": statements.read({"destination": "sms", "state": "pending", "kind": "message"}),
+    "read unknown": statements.read({"state": "unknown"}),
+    "read one": statements.read({"key": "k"}),
+    "read person": statements.read({"person": "p", "kind": "message"}),
+    "count run": statements.counts({"origin": "o", "run": "r"}),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_nothing_that_is_asked_of_the_ledger_reads_all_of_it(outbox: Outbox, tmp_path: Path, name: str) -> None:
+    text = ASKED[name]
+    with closing(sqlite3.connect(tmp_path / "outbox" / "outbox.sqlite")) as connection:
+        connection.execute("CREATE TEMP TABLE kept (key TEXT PRIMARY KEY)")
+        named = dict.fromkeys(re.findall(r":([a-z]+)", text))
+        values = named or (None,) * text.count("?")
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+    assert [step for step in plan if step == "SCAN message"] == []
