@@ -101,6 +101,17 @@ def _segment(keys: dict[str, Any], block: dict[str, Any]) -> None:
     keys["order"] = {"anyOf": [keys["order"], {"type": "string"}]}
 
 
+def _fields(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    names = {"type": "array", "items": {"type": "string"}}
+    item = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Travelling"}]}
+    keys["fields"] = {"anyOf": [names, {"type": "object", "additionalProperties": item}, {"type": "null"}]}
+
+
+def _answer(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    for many in ("ok", "retry", "pause", "halt"):
+        keys[many] = {"anyOf": [{"type": _SCALAR}, _TEXTS]}
+
+
 def _event(keys: dict[str, Any], block: dict[str, Any]) -> None:
     if "same" in keys:
         keys["same"] = {"anyOf": [keys["same"], {"type": "string"}]}
@@ -125,6 +136,14 @@ def _or_text(keys: dict[str, Any], block: dict[str, Any]) -> None:
     block |= {"title": title, "anyOf": [{"type": "string"}, tree]}
 
 
+def _or_switch(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    """The block, or true or false in its place."""
+    tree = {name: value for name, value in block.items() if name not in ("title", "description")}
+    title = block["title"]
+    block.clear()
+    block |= {"title": title, "anyOf": [{"type": "boolean"}, tree]}
+
+
 def _project(keys: dict[str, Any], block: dict[str, Any]) -> None:
     keys["missing"] = _TEXTS
     keys["code_tables"] = {"type": "object", "additionalProperties": _CODE_TABLE}
@@ -140,6 +159,12 @@ _SHORT_FORMS = {
     "Segment": _segment,
     "Event": _event,
     "StepEvent": _event,
+    "Start": _or_text,
+    "EventStart": _or_text,
+    "Rehearsal": _or_switch,
     "Sequence": _period,
     "Project": _project,
+    "Destination": _fields,
+    "Delivery": _fields,
+    "Answer": _answer,
 }
