@@ -146,7 +146,7 @@ class Crm(Gateway):
                 self.holds[row["person"]] = row["born"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_after_any_history_of_changes_and_faults_the_receiver_holds_the_members(tmp_path: Path, seed: int) -> None:
     chance, post, gateway = random.Random(seed), crm(tmp_path, attempts=3), Crm()
     post.terms = Terms({}, confirmed=True)
