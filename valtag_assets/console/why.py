@@ -83,10 +83,10 @@ def find_why(setting: Setting, person: str, code: str, as_of: date | None, role:
         raise Mistake(
             f"the rule of {code} has changed since {served.id} of {served.as_of} was made; valtag run makes it anew"
         )
-    inputs = _inputs(setting, served)
+    inputs = inputs_of(setting, served)
     with open_duckdb(setting.spill) as engine:
         row = _row(engine, resolved, segment, served.as_of, person, inputs)
-    hidden = _hidden(resolved, segment, role)
+    hidden = hidden_columns(resolved, segment.rule, role)
     numbered = list(leaves(segment.rule))
     holds = [row[f"_leaf{number}"] for number in range(len(numbered))]
     costs = [_distance(leaf, row, number) for number, leaf in enumerate(numbered)]
@@ -102,7 +102,7 @@ def find_why(setting: Setting, person: str, code: str, as_of: date | None, role:
         member=row["_member"],
         holdout=row["_holdout"],
         rule_holds=row["_rule"],
-        conditions=list(_conditions(segment.rule, row, hidden)),
+        conditions=list(conditions_of(segment.rule, row, hidden)),
         stopped=list(_stopped(segment, row)),
         change=[
             f"{rule_meaning(numbered[item.leaf])} would have to {'hold' if item.to else 'fail'}"
@@ -113,7 +113,7 @@ def find_why(setting: Setting, person: str, code: str, as_of: date | None, role:
     )
 
 
-def _inputs(setting: Setting, served: Snapshot) -> dict[str, Sequence[Path]]:
+def inputs_of(setting: Setting, served: Snapshot) -> dict[str, Sequence[Path]]:
     """The files of the snapshots the membership was made from, and the membership itself."""
     files: dict[str, Sequence[Path]] = {served.table.key: served.files}
     for name, snapshot_id in served.inputs.items():
@@ -153,16 +153,16 @@ def _row(
     }
 
 
-def _hidden(resolved: Resolved, segment: ResolvedSegment, role: str | None) -> frozenset[str]:
+def hidden_columns(resolved: Resolved, rule: ResolvedRule, role: str | None) -> frozenset[str]:
     """The columns of the rule that the role may not read."""
     level, found = role_level(resolved, role), set()
-    for name, columns in column_inputs(resolved, columns_read(segment.rule)).items():
+    for name, columns in column_inputs(resolved, columns_read(rule)).items():
         levels = column_levels(resolved, TableRef.parse(name), columns)
         found |= {column for column, own in levels.items() if not may_read(level, own)}
     return frozenset(found)
 
 
-def _conditions(rule: ResolvedRule, row: Mapping[str, Any], hidden: frozenset[str]) -> Iterator[Seen]:
+def conditions_of(rule: ResolvedRule, row: Mapping[str, Any], hidden: frozenset[str]) -> Iterator[Seen]:
     """The rule line by line, branches before what they join."""
     numbers = count()
 

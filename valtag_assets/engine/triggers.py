@@ -57,10 +57,17 @@ def trigger_expression(planning: Planning) -> ibis.Table:
 
 
 def decisions_expression(planning: Planning) -> ibis.Table:
-    """(decision, reason, arm, n): what this as-of decided, and who waits."""
-    table = state_table(triggers_name(planning.trigger.code), planning.carried)
+    """What this as-of decided, and who waits: ``decided_expression`` of the table that was written."""
+    return decided_expression(planning, state_table(triggers_name(planning.trigger.code), planning.carried))
+
+
+def decided_expression(planning: Planning, table: ibis.Table) -> ibis.Table:
+    """(decision, reason, arm, n, messages, cost) of the state ``table``: what its as-of decided, and who waits."""
     now = table.filter((table.entered == ibis.literal(planning.as_of)) | table.entered.isnull())
-    return now.group_by("decision", "reason", "arm").aggregate(n=now.count()).order_by("decision", "reason", "arm")
+    found = now.group_by("decision", "reason", "arm").aggregate(
+        n=now.count(), messages=now.messages.sum().cast("int64"), cost=now.cost.sum().cast("float64")
+    )
+    return found.order_by("decision", "reason", "arm")
 
 
 def versions_expression(planning: Planning) -> ibis.Table:

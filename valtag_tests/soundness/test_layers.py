@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "definitions": {"graph"},
     "console": {"spec", "expression", "engine", "serving", "delivery", "warehouse", "graph", "definitions"},
     "site": {"spec", "expression", "engine", "warehouse", "graph", "console"},
-    "commands": {"spec", "graph", "console", "site"},
+    "commands": {"spec", "delivery", "graph", "console", "site"},
     "cli": {"spec", "graph", "console", "commands"},
     "catalogs": {"warehouse"},  # a generator quotes names, too
 }

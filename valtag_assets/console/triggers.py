@@ -1,0 +1,166 @@
+"""``valtag trigger``: which triggers there are, what one decided, what it would decide, sending, stopping."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from valtag_assets.console.screen import count, table
+from valtag_assets.delivery.gateway import stops_of
+from valtag_assets.delivery.outbox import Outbox, ledger_file
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.triggers import decided_expression, trigger_expression
+from valtag_assets.expression.resolved import ResolvedTrigger
+from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.triggers import (
+    planning_of,
+    state_inputs,
+    trigger_gate,
+    trigger_lines,
+    version_of,
+)
+from valtag_assets.spec.mistake import Mistake
+from valtag_assets.spec.problem import did_you_mean
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A trigger as it stands: ``decided``: of its newest as-of, by decision; ``messages``: all there ever were, by
+    state; ``reason``: why a newer state was not published; ``stopped``: whether the kill switch holds it."""
+
+    code: str
+    title: dict[str, str]
+    version: str
+    as_of: date | None
+    decided: dict[str, int]
+    messages: dict[str, int]
+    reason: str | None
+    stopped: bool
+    test: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a trigger would decide at an as-of: rows (decision, reason, arm, persons, messages, cost)."""
+
+    code: str
+    as_of: date
+    rows: Sequence[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find_trigger(setting: Setting, code: str) -> ResolvedTrigger:
+    """The trigger of that code. Mistake for any other."""
+    found = setting.resolved.triggers.get(code)
+    if found is None:
+        raise Mistake(f"'{code}' is no trigger{did_you_mean(code, list(setting.resolved.triggers))}")
+    return found
+
+
+def summaries(setting: Setting) -> list[Summary]:
+    """Every trigger of the catalog."""
+    return [summary(setting, trigger) for trigger in setting.resolved.triggers.values()]
+
+
+def summary(setting: Setting, trigger: ResolvedTrigger) -> Summary:
+    """One trigger as it stands."""
+    ref = TableRef("triggers", trigger.code)
+    served, attempt = setting.warehouse.latest(ref), setting.warehouse.newest_attempt(ref)
+    stopped = stops_of(setting.warehouse).now() & {"all", f"trigger.{trigger.code}"}
+    blocked = attempt is not None and attempt.blocks and (served is None or attempt.at >= served.known_at)
+    return Summary(
+        code=trigger.code,
+        title=trigger.spec.title.model_dump(),
+        version=version_of(trigger),
+        as_of=served.as_of if served is not None else None,
+        decided=_decided(served),
+        messages=_messages(setting, trigger.code),
+        reason=attempt.reason if blocked and attempt is not None else None,
+        stopped=bool(stopped),
+        test=trigger.spec.test is not None,
+    )
+
+
+def _decided(served: Snapshot | None) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in served.metrics["decided"] if served is not None else ():
+        found[row["decision"]] = found.get(row["decision"], 0) + row["n"]
+    return dict(sorted(found.items()))
+
+
+def _messages(setting: Setting, code: str) -> dict[str, int]:
+    file, found = ledger_file(setting.warehouse), dict[str, int]()
+    if file.exists():
+        with Outbox.open(file) as outbox:
+            for row in outbox.counts(origin=code):
+                if row["kind"] == "message":
+                    found[row["state"]] = found.get(row["state"], 0) + row["messages"]
+    return found
+
+
+def forecast(setting: Setting, code: str, as_of: date) -> Forecast:
+    """What the trigger would decide at ``as_of``; nothing is decided. Mistake where its inputs are held."""
+    trigger = find_trigger(setting, code)
+    planning, past = planning_of(setting, trigger, as_of)
+    gate = trigger_gate(setting, past.flying, as_of)
+    if not gate.open:
+        raise Mistake(f"{code} decides nothing at {as_of}: {'; '.join(gate.faults)}")
+    expression = decided_expression(planning, trigger_expression(planning))
+    with open_duckdb(setting.spill) as engine:
+        rows = engine.fetch(expression, state_inputs(gate, past.prior, past.kept)).to_pylist()
+    return Forecast(code, as_of, rows)
+
+
+def print_summaries(console: Console, found: Sequence[Summary]) -> None:
+    """One line per trigger."""
+    rows = [
+        [
+            item.code,
+            f"{item.title['zh']} · {item.title['en']}",
+            str(item.as_of or "never"),
+            _counts(item.decided),
+            _counts(item.messages),
+            " ".join(word for word, is_so in (("stopped", item.stopped), ("test", item.test)) if is_so),
+        ]
+        for item in found
+    ]
+    columns = ["trigger", "title", "as-of", "decided 决定", "messages 消息", ""]
+    console.print(table("", columns, rows))
+    for item in found:
+        if item.reason is not None:
+            console.print(Text(f"{item.code}: {item.reason}", style="red"), soft_wrap=True)
+
+
+def print_summary(console: Console, setting: Setting, trigger: ResolvedTrigger) -> None:
+    """The definition, then how it stands."""
+    found = summary(setting, trigger)
+    console.print(Text(f"{found.code}  {trigger.spec.title}", style="bold"))
+    console.print(Text(f"version {found.version}, as-of {found.as_of or 'never evaluated'}", style="dim"))
+    console.print(Text(trigger_lines(trigger)))
+    console.print(Text(f"decided: {_counts(found.decided) or 'nothing'}"))
+    console.print(Text(f"messages: {_counts(found.messages) or 'none'}"))
+    if found.reason is not None:
+        console.print(Text(found.reason, style="red"), soft_wrap=True)
+
+
+def print_forecast(console: Console, found: Forecast) -> None:
+    """Who would enter, by decision; nothing was decided."""
+    rows = [
+        [row["decision"], row["reason"], row["arm"], count(row["n"]), count(row["messages"]), f"{row['cost']:.2f}"]
+        for row in found.rows
+    ]
+    console.print(Text(f"{found.code} at {found.as_of} would decide:", style="bold"))
+    console.print(table("", ["decision", "reason", "arm", "!persons", "!messages", "!cost"], rows))
+
+
+def _counts(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count(number)}" for name, number in numbers.items())
