@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import explain, report, segment, serve, trigger
+from valtag_assets.commands import deliver, explain, report, segment, serve, trigger
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -35,6 +35,8 @@ app.add_typer(trigger.trigger_app, name="trigger")
 app.command()(explain.explain)
 app.command()(report.report)
 app.command()(serve.serve)
+app.command()(deliver.deliver)
+app.command()(deliver.outbox)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]

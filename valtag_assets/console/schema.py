@@ -101,6 +101,17 @@ def _segment(keys: dict[str, Any], block: dict[str, Any]) -> None:
     keys["order"] = {"anyOf": [keys["order"], {"type": "string"}]}
 
 
+def _fields(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    names = {"type": "array", "items": {"type": "string"}}
+    item = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Travelling"}]}
+    keys["fields"] = {"anyOf": [names, {"type": "object", "additionalProperties": item}, {"type": "null"}]}
+
+
+def _answer(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    for many in ("ok", "retry", "pause", "halt"):
+        keys[many] = {"anyOf": [{"type": _SCALAR}, _TEXTS]}
+
+
 def _event(keys: dict[str, Any], block: dict[str, Any]) -> None:
     if "same" in keys:
         keys["same"] = {"anyOf": [keys["same"], {"type": "string"}]}
@@ -142,4 +153,7 @@ _SHORT_FORMS = {
     "StepEvent": _event,
     "Sequence": _period,
     "Project": _project,
+    "Destination": _fields,
+    "Delivery": _fields,
+    "Answer": _answer,
 }

@@ -91,6 +91,8 @@ def test_everything_people_read_is_bilingual(root: Path) -> None:
         *(allocation.spec for allocation in resolved.allocations.values()),
         *(placement.spec for placement in resolved.placements.values()),
         *(variant for placement in resolved.placements.values() for variant in placement.spec.variants),
+        *(destination.spec for destination in resolved.destinations.values()),
+        *(delivery.spec for delivery in resolved.deliveries.values()),
         *(placement.spec.default for placement in resolved.placements.values()),
     ]
     chinese = re.compile("[一-鿿]|RFM")
