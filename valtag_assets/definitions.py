@@ -9,6 +9,7 @@ from valtag_assets.graph.allocations import allocation_assets
 from valtag_assets.graph.clean import clean_assets
 from valtag_assets.graph.deliveries import delivery_assets
 from valtag_assets.graph.drivers import schedules, sensors
+from valtag_assets.graph.effects import effect_assets
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.jobs import jobs
@@ -43,6 +44,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *trigger_assets(setting),
             *message_assets(setting),
             *delivery_assets(setting),
+            *effect_assets(setting),
             *serving_assets(setting),
             *health_assets(setting),
         ],

@@ -74,7 +74,7 @@ def print_checked(catalog: str | None, *, as_json: bool) -> bool:
         print_json({"ok": True, "catalog": name, **counts, "problems": []})
     else:
         words = ", ".join(f"{number} {what}" for what, number in counts.items())
-        screen().print(f"{name}: {words}; no mistake", markup=False)
+        screen().print(f"{name}: {words}; no mistake", markup=False, soft_wrap=True)
     return True
 
 

@@ -78,4 +78,5 @@ def table_titles(resolved: Resolved) -> dict[str, Title]:
     found |= {f"allocations/{code}": item.spec.title for code, item in resolved.allocations.items()}
     found |= {f"segments/{code}": segment.spec.title for code, segment in resolved.segments.items()}
     found |= {f"reports/{code}": report.spec.title for code, report in resolved.reports.items()}
+    found |= {f"effects/{code}": trigger.spec.title for code, trigger in resolved.triggers.items()}
     return found

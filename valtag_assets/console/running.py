@@ -191,10 +191,15 @@ class _Run:
                 self.faults[table] = text
 
 
+_STAGES = (
+    "clean", "identity", "lists", "tags", "scores", "allocations", "segments", "reports", "triggers",
+    "effects", "insight",
+)  # fmt: skip
+
+
 def _flow(table: str) -> tuple[int, str]:
-    stages = ("clean", "identity", "lists", "tags", "scores", "allocations", "segments", "reports", "triggers")
     stage = table.partition("/")[0]
-    return (stages.index(stage) if stage in stages else len(stages), table)
+    return (_STAGES.index(stage) if stage in _STAGES else len(_STAGES), table)
 
 
 def _check(setting: Setting, as_of: date | None) -> None:
