@@ -9,10 +9,13 @@ from valtag_assets.console.exits import Exit
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
 
+MESSAGE = "message"
+"""In the place of a person: a message is explained."""
+
 
 def explain(
     person: Person,
-    tag: Annotated[str, typer.Argument(help="A tag, or a column of a score.")],
+    tag: Annotated[str, typer.Argument(help="A tag, or a column of a score; after the word message, its key.")],
     catalog: Catalog = None,
     as_of: AsOf = None,
     role: Role = None,
@@ -21,12 +24,25 @@ def explain(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Explain one value down to its source rows and prove it; exit code 2 when these give another value."""
+    """Explain one value down to its source rows and prove it; exit code 2 when these give another value.
+
+    valtag explain message KEY: why a message was sent, or was not.
+    """
     from valtag_assets.console import explain_view
     from valtag_assets.console.explain import Asked
     from valtag_assets.console.explain import explain as find
 
     setting = open_setting(catalog, data)
+    if person == MESSAGE:
+        from valtag_assets.console.message import Looking, explain_message
+        from valtag_assets.console.message_view import print_story
+
+        story = explain_message(setting, Looking(tag, role, limit, deep))
+        if as_json:
+            print_json(story.to_json())
+        else:
+            print_story(screen(), setting, story)
+        raise typer.Exit(Exit.DONE if all(item.proven for item in story.tags) else Exit.HELD)
     found = find(setting, Asked(person, tag, as_of, role, limit, deep))
     if as_json:
         print_json(explain_view.as_json(found))

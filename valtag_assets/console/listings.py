@@ -86,10 +86,10 @@ def catalog_counts(resolved: Resolved) -> dict[str, int]:
         "tags": len(resolved.tags),
         "scores": len(resolved.scores),
         "segments": len(resolved.segments),
-        "triggers": len(resolved.triggers),
         "reports": len(resolved.reports),
         "placements": len(resolved.placements),
         "allocations": len(resolved.allocations),
         "destinations": len(resolved.destinations),
         "deliveries": len(resolved.deliveries),
+        "triggers": len(resolved.triggers),
     }

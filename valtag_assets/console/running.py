@@ -15,7 +15,7 @@ from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.as_of import choose_as_of
 from valtag_assets.graph.home import dagster_home
-from valtag_assets.graph.jobs import DERIVE, HEALTH, INTAKE
+from valtag_assets.graph.jobs import DERIVE, HEALTH, INTAKE, MESSAGES
 from valtag_assets.graph.report import Ran
 from valtag_assets.graph.selection import UnknownTable, select_tables
 from valtag_assets.graph.setting import Setting, TableDone
@@ -95,6 +95,8 @@ class _Run:
         self.progress = progress
         self.definitions = build_definitions(self.setting)
         self.jobs = {name: self.definitions.resolve_job_def(name) for name in (INTAKE, DERIVE, HEALTH)}
+        if setting.resolved.triggers:
+            self.jobs[MESSAGES] = self.definitions.resolve_job_def(MESSAGES)
         every = [table for name in (INTAKE, DERIVE) for table in self._tables_of(name)]
         self.selected = bool(select)
         self.tables = select_tables(select, self.definitions, every) if select else frozenset(every)
@@ -116,7 +118,9 @@ class _Run:
         if refuse_as_of(self.setting, expected) is None and nothing_to_do(
             self.setting, self.instance, expected, tables
         ):
-            return Ran(expected, tables, (), new=False)
+            if MESSAGES in self.jobs and not self.selected:
+                self._execute(MESSAGES, (), None)  # what is due is due whether or not a table changed
+            return Ran(expected, tables, tuple(self.done), faults=self.faults, new=False)
         self.progress.planned([*taken, *derived])
         unreadable = self._unreadable(taken)
         if taken:

@@ -1,9 +1,11 @@
 """The send gateway: the one gate every message passes right before it is sent, whatever planned it.
 
-Asked of every message in this order: is it stopped (kill switch); is its time over; is the person excluded,
-suppressed, unsubscribed, without consent, out of reach; are these quiet hours where the person lives; does a cap
-(疲劳度) let one more through. Caps count what the ledger says was or may have been sent, what other senders have
-claimed, and what this gate lets through: first by priority, then as planned, then by key.
+Asked of every message in this order: is it stopped (kill switch); is its time over; does the rule still hold that
+started it; is the person excluded, suppressed, unsubscribed, without consent, out of reach; are these quiet hours
+where the person lives; does a cap (疲劳度) let one more through.
+
+Caps count what the ledger says was or may have been sent, what other senders have claimed, and what this gate lets
+through: first by priority, then as planned, then by key.
 """
 
 import sqlite3
@@ -21,7 +23,7 @@ from valtag_assets.delivery.outbox import FOLDER, ledger_file
 from valtag_assets.delivery.quiet import quiet_until
 from valtag_assets.delivery.receipts import EVERY_CHANNEL
 from valtag_assets.delivery.route import Place
-from valtag_assets.delivery.standing import EXCLUDED, ZONE, Standing
+from valtag_assets.delivery.standing import EXCLUDED, ZONE, Spell, Standing
 from valtag_assets.delivery.stops import EVERYTHING, Stops
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.project import MessageCap
@@ -114,12 +116,13 @@ class Gateway:
         standing = self._standing.of([message.person_id for message in messages])
         with _reading(self._ledger, messages) as ledger:
             told, said = self._told(ledger, now), self._said(ledger)
+        spells = self._spells(messages)
         found, going = {}, []
         for message in messages:
             channel = self.channel_of(message.origin, message.step, message.destination)
             assert channel is not None
             row = standing[message.person_id]
-            why = _closed(row, channel) or _said_of(said, message.person_id, channel)
+            why = _over(spells, message) or _closed(row, channel) or _said_of(said, message.person_id, channel)
             if why:
                 found[message.key] = Verdict("drop", why)
             elif message.kind == "sync":
@@ -129,6 +132,17 @@ class Gateway:
             else:
                 going.append((message, channel))
         return found | self._capped(going, told, now)
+
+    def _spells(self, messages: Sequence[Message]) -> dict[tuple[str, str, str], Spell]:
+        """The entries that rest on a rule, which may no longer hold, by (trigger, person, entry)."""
+        found = {}
+        for code in {message.origin for message in messages if message.kind == "message"}:
+            trigger = self._resolved.triggers.get(code)
+            if trigger is not None and trigger.event is None:
+                persons = [message.person_id for message in messages if message.origin == code]
+                for (person, entry), spell in self._standing.spells(code, persons).items():
+                    found[code, person, entry] = spell
+        return found
 
     def _quiet(self, channel: str, zone: object, now: datetime) -> datetime | None:
         quiet = self._resolved.channels[channel].quiet
@@ -240,6 +254,17 @@ class _reading:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+
+def _over(spells: Mapping[tuple[str, str, str], Spell], message: Message) -> str:
+    """Why a message is not worth sending any more: since it was planned, the rule has ceased to hold, or, of a step
+    that waited, the goal was reached."""
+    spell = spells.get((message.origin, message.person_id, message.entry))
+    if spell is None:
+        return ""
+    if spell.is_done:
+        return "goal_reached"
+    return "no_longer" if spell.entered == message.as_of and not spell.is_open else ""
 
 
 def _closed(row: Mapping[str, object], channel: str) -> str:

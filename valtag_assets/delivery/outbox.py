@@ -249,8 +249,7 @@ class Outbox:
         if result.state in ("sent", "acknowledged"):
             self._connection.execute(_DONE, values)
             if message.kind == "sync":
-                self._connection.execute(_HELD, values)
-                self._connection.execute(_GONE, values)
+                self._connection.execute(_GONE if message.operation == "remove" else _HELD, values)
             return
         values |= {"until": result.until and _number(result.until), "uncounted": int(not result.counted)}
         values |= {"doubt": result.doubt, "attempts": message.attempts}
@@ -312,6 +311,14 @@ class Outbox:
         stored = [(name, pa.int64() if name in INSTANTS else kind) for name, kind in COLUMNS.items()]
         stored = [(name, pa.string() if name == "as_of" else kind) for name, kind in stored]
         return _arrow(rows, pa.schema(stored)).cast(pa.schema(list(COLUMNS.items())))
+
+    def find(self, beginning: str) -> list[dict[str, Any]]:
+        """At most two messages whose key begins so, with the columns of ``schema.COLUMNS``."""
+        last = beginning + "g"  # keys are hexadecimal digits
+        keys = self._connection.execute(
+            "SELECT key FROM message WHERE key >= ? AND key < ? LIMIT 2", (beginning, last)
+        )
+        return [row for key in [row[0] for row in keys] for row in self.read(key=key).to_pylist()]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ Read from the newest published tables, whatever a message was decided on.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,10 @@ from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.lookup import ASKED
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.rules import column_inputs, rule_inputs, rule_table, with_columns
-from valtag_assets.engine.session import unbound
+from valtag_assets.engine.session import Inputs, unbound
+from valtag_assets.engine.trigger_state import STATE
+from valtag_assets.engine.triggers import triggers_name
+from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_trigger import channel_rules
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.rule import Joined, ResolvedRule
@@ -27,6 +31,15 @@ from valtag_assets.warehouse.store import Warehouse
 
 EXCLUDED, ZONE = "excluded", "zone"
 _MOST_EXPECTED = 200_000
+
+
+@dataclass(frozen=True)
+class Spell:
+    """An entry as it stands: when it was decided, whether the rule still holds, whether the goal was reached."""
+
+    entered: date | None
+    is_open: bool
+    is_done: bool
 
 
 class Standing:
@@ -58,6 +71,20 @@ class Standing:
             self._expected.clear()
         return {person: self._known[person] for person in persons}
 
+    def spells(self, trigger: str, persons: Sequence[str]) -> dict[tuple[str, str], Spell]:
+        """How the entries of these persons into a trigger stand in its newest published table, by (person, entry)."""
+        served = self._warehouse.latest(TableRef("triggers", trigger))
+        if served is None:
+            return {}
+        schema = {name: to_ibis_type(STATE[name][0]) for name in (PERSON, "entry", "entered", "is_open", "exited")}
+        table = unbound(triggers_name(trigger), schema)
+        mine = table.semi_join(unbound(ASKED, {PERSON: "string"}), PERSON).select(*schema)
+        rows = self._ask(mine, {triggers_name(trigger): served.files}, sorted(set(persons))).to_pylist()
+        return {
+            (row[PERSON], str(row["entry"])): Spell(row["entered"], row["is_open"], row["exited"] is not None)
+            for row in rows
+        }
+
     def _served(self) -> dict[str, Snapshot]:
         """The newest snapshot of every table that is read."""
         names = set(rule_inputs(self._resolved, self.rules().values()))
@@ -77,10 +104,13 @@ class Standing:
         columns = {name.removeprefix("_"): table[name] for name in rules}
         expression = table.select(PERSON, **columns, **{ZONE: zone}).order_by(PERSON)
         inputs = {name: item.files for name, item in served.items()}
+        return self._ask(expression, inputs, persons)
+
+    def _ask(self, expression: ibis.Table, inputs: Inputs, persons: Sequence[str]) -> pa.Table:
         with open_duckdb(self._spill) as engine, TemporaryDirectory(dir=self._spill) as space:
             asked = Path(space) / "asked.parquet"
             pq.write_table(pa.table({PERSON: pa.array(persons, pa.string())}), asked)
-            return engine.fetch(expression, {ASKED: [asked], **inputs})
+            return engine.fetch(expression, {**inputs, ASKED: [asked]})
 
     def rules(self) -> dict[str, ResolvedRule]:
         """The rules asked, each under its name with _ before it, which no tag has."""

@@ -18,13 +18,14 @@ from valtag_assets.engine.persons import OWNER, PERSON, beside, keyed, persons_t
 from valtag_assets.engine.rules import rule_table, with_columns
 from valtag_assets.engine.segments import HELD_OUT, drawn, lot
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.sums import total
 from valtag_assets.engine.trigger_state import COUNTED, MONEY, SEEN, Planning, state_schema
 from valtag_assets.engine.trigger_steps import Openness, openness, settle_later
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.resolve_trigger import EXCLUDE, TESTED, WHEN
 from valtag_assets.spec.project import GlobalHoldout
-from valtag_assets.spec.types import DataType
+from valtag_assets.spec.types import INTEGER, DataType
 
 PRIOR, KEPT = "prior", "kept"
 
@@ -65,7 +66,7 @@ def decided_expression(planning: Planning, table: ibis.Table) -> ibis.Table:
     """(decision, reason, arm, n, messages, cost) of the state ``table``: what its as-of decided, and who waits."""
     now = table.filter((table.entered == ibis.literal(planning.as_of)) | table.entered.isnull())
     found = now.group_by("decision", "reason", "arm").aggregate(
-        n=now.count(), messages=now.messages.sum().cast("int64"), cost=now.cost.sum().cast("float64")
+        n=now.count(), messages=total(now.messages, INTEGER).cast("int64"), cost=now.cost.sum().cast("float64")
     )
     return found.order_by("decision", "reason", "arm")
 
@@ -155,12 +156,11 @@ def _candidates(planning: Planning, table: ibis.Table) -> ibis.Table:
         new = table._event_at.isnull() | (table.event_at > table._event_at)
         table = table.mutate(since=table.event_at.date(), _ready=ibis.literal(True)).filter(holds & new)
     else:
-        decided_today = ibis.coalesce(table._entered == today, nothing)
-        inside = ibis.coalesce(table._open, nothing) | decided_today
+        inside = ibis.coalesce(table._open, nothing)
         enters = ~inside
         since = ibis.coalesce(table._waits_since, today)
         if spec.on.each is not None:
-            again = inside & ~decided_today & ibis.coalesce(table._entered <= planning.back(spec.on.each), nothing)
+            again = inside & ibis.coalesce(table._entered <= planning.back(spec.on.each), nothing)
             since = ibis.coalesce(table._waits_since, ibis.ifelse(again, table._since, today))
             enters = enters | again
         table = table.filter(holds & enters).mutate(
@@ -275,7 +275,7 @@ def _within_budget(planning: Planning, table: ibis.Table, history: ibis.Table) -
         return table
     nothing = ibis.literal(0, "int64"), ibis.literal(Decimal(0), MONEY)
     spent = history.aggregate(
-        _messages_spent=ibis.coalesce(history.messages.sum(), nothing[0]),
+        _messages_spent=ibis.coalesce(total(history.messages, INTEGER).cast("int64"), nothing[0]),
         _cost_spent=ibis.coalesce(history.cost.sum().cast(MONEY), nothing[1]),
     )
     going = (table._decision == "planned") & ~table._waits

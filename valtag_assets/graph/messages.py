@@ -3,6 +3,7 @@
 One asset, since one ledger knows what a person was sent by whichever trigger.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from valtag_assets.engine.trigger_state import SEEN
 from valtag_assets.engine.triggers import triggers_name
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.graph.deliveries import GROUP, sending_place
-from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.graph.sources import landing_folder
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.triggers import VERSIONS, readable_versions
@@ -60,10 +61,13 @@ def _messages_asset(setting: Setting) -> dg.AssetsDefinition:
         metadata={"steps 步骤": told},
     )
     def messages(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        started = time.monotonic()
         done = send_due(setting, context.run_id)
         faults = done.faults(setting)
         if faults:
-            raise dg.Failure(f"not everything could be sent: {'; '.join(faults)}", allow_retries=False)
+            reason = f"not everything could be sent: {'; '.join(faults)}"
+            setting.listen(TableDone(MESSAGES, "refused", time.monotonic() - started, reason=reason))
+            raise dg.Failure(reason, allow_retries=False)
         return dg.MaterializeResult(metadata=_metadata(done))
 
     return messages

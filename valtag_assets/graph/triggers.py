@@ -45,7 +45,7 @@ from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
-GROUP = "8_triggers"
+GROUP = "7_triggers"
 VERSIONS = "versions"
 
 

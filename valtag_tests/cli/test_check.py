@@ -11,8 +11,8 @@ def test_the_starter_has_no_mistake_and_is_counted(valtag: Valtag, shop: Shop) -
     said = valtag("check", "--catalog", shop.catalog)
     assert said.code == 0
     assert (
-        said.out == "shop: 2 sources, 3 categories, 13 tags, 1 scores, 3 segments, 0 triggers, 2 reports, "
-        "0 placements, 0 allocations, 0 destinations, 0 deliveries; no mistake\n"
+        said.out == "shop: 2 sources, 3 categories, 13 tags, 1 scores, 3 segments, 2 reports, 0 placements, "
+        "0 destinations, 0 deliveries, 0 triggers; no mistake\n"
     )
 
 

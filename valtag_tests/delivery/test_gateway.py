@@ -18,6 +18,7 @@ from valtag_assets.delivery.message import Message, Result, Verdict
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.delivery.quiet import quiet_until
 from valtag_assets.delivery.receipts import Receipt, Receipts
+from valtag_assets.delivery.standing import Spell
 from valtag_assets.delivery.stops import Stops
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.project import Quiet
@@ -41,6 +42,9 @@ class Everybody:
 
     def expect(self, persons: Sequence[str]) -> None:
         pass
+
+    def spells(self, trigger: str, persons: Sequence[str]) -> dict[tuple[str, str], Spell]:
+        return {}
 
     def of(self, persons: Sequence[str]) -> dict[str, Mapping[str, object]]:
         return {person: {**OPEN, "zone": None, **self.rows.get(person, {})} for person in persons}

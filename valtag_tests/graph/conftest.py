@@ -7,6 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from valtag_assets.graph.jobs import TRIGGERS
+from valtag_tests.graph.caring import TRIGGERED, with_files
 from valtag_tests.graph.shop import Shop
 
 
@@ -36,3 +38,27 @@ def ran(run_once: Path, tmp_path: Path) -> Iterator[Shop]:
     shutil.copytree(run_once, tmp_path, dirs_exist_ok=True)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Shop(tmp_path, instance)
+
+
+@pytest.fixture
+def caring(ran: Shop) -> Shop:
+    """A shop that was run once, to whose catalog triggers are added; it is the morning after."""
+    return with_files(ran, TRIGGERED)
+
+
+@pytest.fixture(scope="session")
+def cared_once(run_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of such a shop after its triggers ran and their messages were sent. Not to be changed."""
+    folder = tmp_path_factory.mktemp("cared")
+    shutil.copytree(run_once, folder, dirs_exist_ok=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert with_files(Shop(folder, instance), TRIGGERED).run(job=TRIGGERS)["triggers/care"] == "published"
+    return folder
+
+
+@pytest.fixture
+def cared(cared_once: Path, tmp_path: Path) -> Iterator[Shop]:
+    """A shop of one's own whose triggers ran."""
+    shutil.copytree(cared_once, tmp_path, dirs_exist_ok=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield with_files(Shop(tmp_path, instance), TRIGGERED)

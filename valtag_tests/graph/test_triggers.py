@@ -1,117 +1,20 @@
 """Triggers in the graph: from tables to a receiver and back, once, with reasons."""
 
-import json
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pandas as pd
-import pytest
 
+from valtag_assets.console.message import Looking, explain_message
+from valtag_assets.console.triggers import forecast, summaries
 from valtag_assets.definitions import build_definitions
-from valtag_assets.delivery.gateway import stops_of
-from valtag_assets.delivery.outbox import Outbox, ledger_file
+from valtag_assets.delivery.outbox import ledger_file
 from valtag_assets.delivery.receipts import Receipts
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
-from valtag_assets.graph.messages import receipts_folder
 from valtag_assets.graph.trigger_sensors import trigger_sensors
-from valtag_tests.graph.shop import AS_OF, FILES, PROJECT, SEGMENTS, Shop, orders
-
-MORNING = datetime(2024, 3, 11, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai, the day after the as-of
-CHANNELS = """
-channels:
-  - {code: sms, title: {zh: 短信, en: SMS}, reachable: gender is not null, quiet: {from: "21:00", to: "09:00"}}
-  - {code: advisor, title: {zh: 顾问, en: Advisor}, reachable: "city = '成都'"}
-contact:
-  caps: [{at_most: 1, within: 1d, channel: sms}]
-"""
-CARE = """
-trigger: care
-title: {zh: 关怀, en: Care}
-when: total_spend > 100 and city = '成都'
-together: true
-holdout: {share: 0.2, seed: 3}
-actions:
-  - {step: sms, to: gateway, fields: {spend: total_spend}, texts: {template: 'A"1'}}
-  - {step: advisor, to: desk}
-"""
-THANKS = """
-trigger: thanks
-title: {zh: 谢谢, en: Thanks}
-on: {event: {fact: orders, where: amount > 20}}
-priority: -1
-ttl: 5d
-actions: [{step: sms, to: gateway}]
-"""
-RECEIVER = """
-destination: {code}
-title: {{zh: 接收, en: Receiver}}
-kind: file
-path: {code}.jsonl
-format: jsonl
-mode: append
-channel: {channel}
-"""
-TRIGGERED = {
-    "project.yaml": PROJECT + CHANNELS,
-    "segments/audiences.yaml": SEGMENTS,
-    "triggers/care.yaml": CARE,
-    "triggers/thanks.yaml": THANKS,
-    "destinations/gateway.yaml": RECEIVER.format(code="gateway", channel="sms"),
-    "destinations/desk.yaml": RECEIVER.format(code="desk", channel="advisor"),
-}
-
-
-@pytest.fixture
-def caring(ran: Shop) -> Shop:
-    """A shop that was run once, to whose catalog triggers are added; it is the morning after."""
-    return with_files(ran, TRIGGERED)
-
-
-@pytest.fixture(scope="module")
-def cared_once(run_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of such a shop after its triggers ran and their messages were sent. Not to be changed."""
-    folder = tmp_path_factory.mktemp("cared")
-    shutil.copytree(run_once, folder, dirs_exist_ok=True)
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert with_files(Shop(folder, instance), TRIGGERED).run(job=TRIGGERS)["triggers/care"] == "published"
-    return folder
-
-
-@pytest.fixture
-def cared(cared_once: Path, tmp_path: Path) -> Iterator[Shop]:
-    """A shop of one's own whose triggers ran."""
-    shutil.copytree(cared_once, tmp_path, dirs_exist_ok=True)
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield with_files(Shop(tmp_path, instance), TRIGGERED)
-
-
-def with_files(shop: Shop, files: Mapping[str, str]) -> Shop:
-    for name, text in files.items():
-        path = shop.root / "catalog" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    shop.files = {**FILES, **shop.files, **files}
-    shop.clock = lambda: MORNING
-    return shop
-
-
-def messages(shop: Shop, **wanted: Any) -> list[dict[str, Any]]:
-    with Outbox.open(ledger_file(shop.setting.warehouse)) as outbox:
-        return [row for row in outbox.read().to_pylist() if all(row[n] == v for n, v in wanted.items())]
-
-
-def received(shop: Shop, code: str) -> list[dict[str, Any]]:
-    folder = shop.root / "data" / "deliveries" / "shop"
-    return [json.loads(line) for file in sorted(folder.rglob(f"*{code}*")) for line in lines_of(file)]
-
-
-def lines_of(file: Path) -> list[str]:
-    found = sorted(file.rglob("*.jsonl")) if file.is_dir() else [file]
-    return [line for part in found for line in part.read_text(encoding="utf-8").splitlines()]
+from valtag_tests.graph.caring import MORNING, land, messages, received, with_files
+from valtag_tests.graph.shop import AS_OF, Shop, orders
 
 
 def expected(shop: Shop) -> set[str]:
@@ -159,6 +62,21 @@ def test_at_night_text_messages_wait_and_the_morning_run_sends_them(caring: Shop
     assert ticks(MORNING) == 1
     caring.run(job=MESSAGES)
     assert len(messages(caring, origin="care", destination="gateway", state="sent")) == len(waiting)
+
+
+def test_a_message_that_waited_is_not_sent_when_the_rule_no_longer_holds(caring: Shop) -> None:
+    caring.clock = lambda: MORNING - timedelta(hours=5)
+    caring.run(job=TRIGGERS)
+    waiting = {row["person_id"] for row in messages(caring, origin="care", destination="gateway", state="pending")}
+    gone = sorted(waiting)[0]
+    rows = orders()
+    caring.write(order_rows=rows[rows["customer_id"] != gone])
+    caring.clock = lambda: MORNING
+    caring.run(job=TRIGGERS)
+    sent = {row["person_id"] for row in messages(caring, origin="care", destination="gateway", state="sent")}
+    assert sent == waiting - {gone}
+    (dropped,) = messages(caring, origin="care", destination="gateway", person_id=gone)
+    assert (dropped["state"], dropped["reason"]) == ("held_back", "no_longer")
 
 
 def due(shop: Shop) -> Any:
@@ -224,21 +142,6 @@ def test_who_unsubscribes_is_not_sent_the_next_message(cared: Shop) -> None:
     assert {row["state"] for row in messages(cared, origin="thanks", reason="unsubscribed")} == {"held_back"}
 
 
-def land(shop: Shop, name: str, receipts: Sequence[Mapping[str, Any]]) -> None:
-    folder = receipts_folder(shop.setting)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text("".join(json.dumps(row) + "\n" for row in receipts), encoding="utf-8")
-
-
-def test_what_is_stopped_is_planned_and_not_sent(caring: Shop) -> None:
-    stops_of(caring.setting.warehouse).stop("channel.sms")
-    caring.run(job=TRIGGERS)
-    assert received(caring, "gateway") == []
-    assert {row["reason"] for row in messages(caring, destination="gateway", arm="treated")} == {
-        "stopped: channel.sms"
-    }
-
-
 def test_who_is_still_under_way_the_next_day_is_not_entered_again(cared: Shop) -> None:
     before = len(messages(cared, origin="care"))
     cared.clock = lambda: MORNING + timedelta(days=1)
@@ -246,3 +149,77 @@ def test_who_is_still_under_way_the_next_day_is_not_entered_again(cared: Shop) -
     rows = cared.rows("triggers/care", AS_OF + timedelta(days=1))
     assert set(rows["entered"]) == {date(2024, 3, 10)}
     assert len(messages(cared, origin="care")) == before
+
+
+ANSWERS = """
+source: answers
+title: {zh: 回执, en: Answers}
+kind: fact
+person: person_id
+time: at
+key: [receipt_id]
+read: {path: "${VALTAG_LANDING}/shop/receipts/*.csv"}
+fields:
+  - {name: receipt_id, type: text, required: true}
+  - {name: person_id, type: text, required: true}
+  - {name: step, type: text}
+  - {name: state, type: text}
+  - {name: at, type: timestamp, required: true}
+"""
+RESPONSE = """
+category: response
+title: {zh: 响应类, en: Response}
+tags:
+  - code: click_count
+    title: {zh: 点击次数, en: Clicks}
+    type: integer
+    value: {fact: answers, agg: count, where: state = 'clicked'}
+"""
+FOLLOW = """
+trigger: follow
+title: {zh: 跟进, en: Follow}
+when: click_count > 0
+actions: [{step: call, to: desk}]
+"""
+
+
+def test_the_loop_is_closed_what_came_back_is_a_tag_that_starts_the_next_action(cared: Shop) -> None:
+    clicked, quiet = messages(cared, origin="care", destination="gateway", state="sent")[:2]
+    told = {"key": clicked["key"], "state": "clicked", "at": "2024-03-11T12:30:00+08:00"}
+    land(cared, "a.jsonl", [told, told, {"key": quiet["key"], "state": "delivered", "at": "2024-03-11T12:00:00Z"}])
+    cared.run(job=MESSAGES)
+    files = {"sources/answers.yaml": ANSWERS, "tags/response.yaml": RESPONSE, "triggers/follow.yaml": FOLLOW}
+    with_files(cared, files)
+    cared.clock = lambda: MORNING + timedelta(days=1)
+    assert cared.run(AS_OF + timedelta(days=1), TRIGGERS)["triggers/follow"] == "published"
+    tag = cared.rows("tags/response", AS_OF + timedelta(days=1)).set_index("person_id")["click_count"]
+    assert (tag[clicked["person_id"]], tag[quiet["person_id"]], tag.sum()) == (1, 0, 1)
+    called = [row["person_id"] for row in received(cared, "desk") if row["origin"] == "follow"]
+    assert called == [clicked["person_id"]]
+
+
+def test_a_message_is_explained_down_to_its_source_rows(cared: Shop) -> None:
+    (message, *_) = messages(cared, origin="care", destination="gateway", state="sent")
+    land(cared, "a.jsonl", [{"key": message["key"], "state": "opened", "at": "2024-03-11T12:30:00+08:00"}])
+    cared.run(job=MESSAGES)
+    story = explain_message(cared.setting, Looking(message["key"][:12]))
+    assert (story.trigger, story.step, story.person, story.state) == ("care", "sms", message["person_id"], "sent")
+    conditions = {item.text: (item.holds, dict(item.seen)) for item in story.conditions}
+    spend = story.decided["seen_total_spend"]
+    assert conditions["total_spend > 100"] == (True, {"total_spend": spend})
+    assert [event.what for event in story.events][-1] == "opened"
+    tags = {item.code: item for item in story.tags}
+    assert tags["total_spend"].value == spend
+    assert tags["total_spend"].proven
+    rows = pd.read_csv(cared.root / "catalog" / "data" / "orders.csv")
+    mine = rows[rows["customer_id"] == message["person_id"]]
+    assert tags["total_spend"].clean.counted == len(mine)
+
+
+def test_a_dry_run_says_what_would_be_decided_and_decides_nothing(cared: Shop) -> None:
+    before = messages(cared)
+    found = forecast(cared.setting, "care", AS_OF + timedelta(days=0))
+    (summary, _) = summaries(cared.setting)
+    counts = {row["decision"]: row["n"] for row in found.rows}
+    assert counts == summary.decided
+    assert messages(cared) == before

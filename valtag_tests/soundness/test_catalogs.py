@@ -8,6 +8,7 @@ import pytest
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
+from valtag_assets.expression.rule import rule_meaning
 from valtag_tests.soundness.code import PACKAGE
 
 SHIPPED = sorted(path.parent for path in (PACKAGE / "catalogs").glob("*/project.yaml"))
@@ -94,6 +95,7 @@ def test_everything_people_read_is_bilingual(root: Path) -> None:
         *(destination.spec for destination in resolved.destinations.values()),
         *(delivery.spec for delivery in resolved.deliveries.values()),
         *(placement.spec.default for placement in resolved.placements.values()),
+        *(trigger.spec for trigger in resolved.triggers.values()),
     ]
     chinese = re.compile("[一-鿿]|RFM")
     assert [block.title.en for block in blocks if not chinese.search(block.title.zh)] == []
@@ -114,6 +116,13 @@ def test_a_stage_of_life_is_the_silence_of_the_valuable(mall: Resolved) -> None:
     domain = mall.tags["lifecycle_stage"].spec.domain
     assert domain is not None and isinstance(domain.values, dict)
     assert "高价值沉默" in {title.zh for title in domain.values.values() if title is not None}
+
+
+def test_the_mall_has_the_trigger_everybody_asks_for(mall: Resolved) -> None:
+    trigger = mall.triggers["silent_valuable"]
+    assert rule_meaning(trigger.rules["when"]) == "all(total_spend > 3000, lifecycle_stage = 'dormant_high_value')"
+    assert trigger.spec.together
+    assert [trigger.channels[action.step] for action in trigger.spec.first_steps] == ["sms", "adviser"]
 
 
 def test_the_mall_has_the_audience_everybody_asks_for(mall: Resolved) -> None:
