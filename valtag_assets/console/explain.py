@@ -307,7 +307,7 @@ class _Explaining:
         assert as_of is not None
         inputs: Inputs = {clean_name(fact): self._input(snapshot, clean_name(fact)).files for fact in score.facts}
         inputs = {**inputs, PERSONS: [self._one(snapshot)]}
-        how, again = ltv_words(resolved, score, as_of, snapshot.metrics, self.looking.engine, inputs)
+        how, again = ltv_words(self.looking, score, as_of, snapshot.metrics, inputs)
         if value is None:
             proof = Proof(not again, None)
         else:

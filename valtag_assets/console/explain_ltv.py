@@ -5,29 +5,33 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from valtag_assets.console.explain_rows import Looking
 from valtag_assets.console.explanation import Proof
 from valtag_assets.engine.ltv.backtest import BOOSTED
 from valtag_assets.engine.ltv.forecasts import Fitted
 from valtag_assets.engine.ltv.histories import Persons, Steps
 from valtag_assets.engine.ltv.scoring import Outlook, person_columns
-from valtag_assets.engine.purchases import purchases_expression
-from valtag_assets.engine.session import Engine, Inputs
-from valtag_assets.expression.resolved import Resolved, ResolvedLtv
+from valtag_assets.engine.persons import PERSONS
+from valtag_assets.engine.purchases import DAYS, days_expression, purchases_expression
+from valtag_assets.engine.session import Inputs
+from valtag_assets.expression.resolved import ResolvedLtv
 
 TREES = "trees learned from everybody have a part in it; only a whole run makes it anew"
 
 
 def ltv_words(
-    resolved: Resolved, score: ResolvedLtv, as_of: date, metrics: Mapping[str, Any], engine: Engine, inputs: Inputs
+    looking: Looking, score: ResolvedLtv, as_of: date, metrics: Mapping[str, Any], inputs: Inputs
 ) -> tuple[list[str], dict[str, Any]]:
     """How a person's numbers come about, and all of them once more ({} where trees have a part in them).
 
     ``inputs`` are the facts, and a population of that one person.
     """
-    ltv = score.spec
+    resolved, engine, work, ltv = looking.resolved, looking.engine, looking.work, score.spec
     steps = Steps.to_score(ltv.holdout)
-    expression = purchases_expression(resolved, score, as_of, steps.ages)
-    persons = Persons.of(engine.fetch(expression, inputs), (), steps)
+    days = work / f"{score.code}.days.parquet"
+    engine.write(days_expression(resolved, score, as_of), inputs, days)
+    table = engine.fetch(purchases_expression(steps.ages), {PERSONS: inputs[PERSONS], DAYS: [days]})
+    persons = Persons.of(table, (), steps)
     histories = persons.at(0)
     if not len(histories):
         return ["not scored: no order up to the as-of"], {}

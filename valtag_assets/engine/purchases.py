@@ -21,7 +21,7 @@ from valtag_assets.expression.convert import convert
 from valtag_assets.expression.resolved import Aggregate, Resolved, ResolvedLtv, ResolvedSource
 from valtag_assets.spec.types import FLOAT, decimal
 
-PURCHASES, SAMPLED = "purchases", "sampled"
+DAYS, PURCHASES, SAMPLED = "days", "purchases", "sampled"
 AGE, ORDERED, MONEY = "_age", "_ordered", "_money"
 # Money is added as it is written, whatever its scale: ten digits after the point, as for floats.
 EXACT = decimal(38, 10)
@@ -40,23 +40,22 @@ def purchases_table(cuts: int) -> ibis.Table:
     return unbound(PURCHASES, purchases_columns(cuts))
 
 
-def purchases_expression(
-    resolved: Resolved, ltv: ResolvedLtv, as_of: date, ages: Sequence[int], *, sampled: bool = False
-) -> ibis.Table:
-    """One row per person of the population, or of those in ``sampled``, with an order up to ``as_of``; sorted.
+def purchases_expression(ages: Sequence[int], *, sampled: bool = False) -> ibis.Table:
+    """One row per person of the population, or of those in ``sampled``, with an order up to the as-of; sorted.
 
-    ``ages`` are the dates from which it is looked back, in days before the as-of, the first being 0. ``first``:
-    days since the first order day. Of the n-th date ``last_<n>``: days from the last order day up to it to the
-    as-of, null without one; ``days_<n>``: order days up to it; ``spend_<n>``: what was paid up to it, less what
-    came back, in the currency of the spend tag.
+    Reads ``days``. ``ages`` are the dates from which it is looked back, in days before the as-of, the first being 0.
+    ``first``: days since the first order day. Of the n-th date ``last_<n>``: days from the last order day up to it
+    to the as-of, null without one; ``days_<n>``: order days up to it; ``spend_<n>``: what was paid up to it, less
+    what came back, in the currency of the spend tag.
     """
-    days = _by_day(resolved, ltv, as_of)
+    days = _days_table()
     ordered, age = days[ORDERED] > 0, days[AGE]
     found: dict[str, ir.Value] = {"first": age.max(where=ordered)}
     for number, until in enumerate(ages):
-        seen = age >= until
+        # Nobody's day lies after the as-of, so the first date needs no condition.
+        seen = age >= until if until > 0 else None
         spend = days[MONEY].sum(where=seen).fill_null(0)
-        found[f"last_{number}"] = age.min(where=ordered & seen)
+        found[f"last_{number}"] = age.min(where=ordered if seen is None else ordered & seen)
         found[f"days_{number}"] = ordered.cast("int64").sum(where=seen).fill_null(0).cast("int64")
         found[f"spend_{number}"] = convert(spend.cast("decimal(38,10)"), EXACT, FLOAT)
     persons = unbound(SAMPLED, {PERSON: "string"}) if sampled else persons_table()
@@ -65,8 +64,9 @@ def purchases_expression(
     return table.semi_join(persons, PERSON).order_by(PERSON)
 
 
-def _by_day(resolved: Resolved, ltv: ResolvedLtv, as_of: date) -> ibis.Table:
-    """(_person, _age, _ordered, _money) per person and local day on which anything happened."""
+def days_expression(resolved: Resolved, ltv: ResolvedLtv, as_of: date) -> ibis.Table:
+    """(_person, _age, _ordered, _money) per person and local day on which anything happened: the rows of an order,
+    and what was paid less what came back. From this everything else is made, so facts are read once."""
     facts = sorted({item.fact for item in ltv.aggregates})
     parts = [_of_fact(resolved.sources[fact], ltv, as_of) for fact in facts]
     if len(parts) == 1:
@@ -77,6 +77,10 @@ def _by_day(resolved: Resolved, ltv: ResolvedLtv, as_of: date) -> ibis.Table:
     )
 
 
+def _days_table() -> ibis.Table:
+    return unbound(DAYS, {OWNER: "string", AGE: "int64", ORDERED: "int64", MONEY: "decimal(38,10)"})
+
+
 def _of_fact(source: ResolvedSource, ltv: ResolvedLtv, as_of: date) -> ibis.Table:
     mine = [item for item in ltv.aggregates if item.fact == source.code]
     time = time_of(source).code
@@ -84,13 +88,16 @@ def _of_fact(source: ResolvedSource, ltv: ResolvedLtv, as_of: date) -> ibis.Tabl
     moment = table[time]
     table = table.filter(table[OWNER].notnull(), *between(moment, None, as_of))
     table = table.mutate(**{AGE: ibis.literal(as_of).delta(table[time].cast("date"), unit="day").cast("int64")})
+    # As columns, since what is added up may be the same for every row.
+    paid = {f"_paid{n}": item for n, item in enumerate((ltv.spend, ltv.refunds)) if item in mine and item is not None}
+    table = table.mutate(**{name: _value(table, item, as_of) for name, item in paid.items()})
     ordered: ir.Value = ibis.literal(0, "int64")
     if ltv.orders.fact == source.code:
         ordered = table.count(where=_counts(table, ltv.orders, as_of))
     money: ir.Value = ibis.literal(0).cast("decimal(38,10)")
-    for aggregate, sign in ((ltv.spend, 1), (ltv.refunds, -1)):
-        if aggregate is not None and aggregate.fact == source.code:
-            money = money + sign * _money(table, aggregate, as_of)
+    for name, item in paid.items():
+        found = _money(table, name, item, as_of)
+        money = money + found if item is ltv.spend else money - found
     return table.group_by([OWNER, AGE]).aggregate(**{ORDERED: ordered, MONEY: money.cast("decimal(38,10)")})
 
 
@@ -102,26 +109,28 @@ def _counts(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.BooleanV
     return ibis.and_(*conditions) if conditions else None
 
 
-def _money(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.Value:
+def _value(table: ibis.Table, aggregate: Aggregate, as_of: date) -> ir.Value:
+    assert aggregate.of is not None
+    return compile_value(aggregate.of, table, as_of)
+
+
+def _money(table: ibis.Table, name: str, aggregate: Aggregate, as_of: date) -> ir.Value:
     assert aggregate.of is not None and aggregate.of.type is not None
     where = compile_condition(aggregate.where, table, as_of) if aggregate.where is not None else None
-    exact = total(compile_value(aggregate.of, table, as_of), aggregate.of.type, where)
-    return exact.cast("decimal(38,10)").fill_null(0)
+    return total(table[name], aggregate.of.type, where).cast("decimal(38,10)").fill_null(0)
 
 
-def order_days_expression(resolved: Resolved, ltv: ResolvedLtv, as_of: date) -> ibis.Table:
-    """(_age, newcomers, again) per local day, of the persons of the population who were customers before the
-    held-out period: those whose first order day it is, and those who had ordered before; sorted."""
-    days = _by_day(resolved, ltv, as_of)
-    mine = days.filter(days[ORDERED] > 0).semi_join(persons_table(), days[OWNER] == persons_table()[PERSON])
-    first = mine.mutate(_first=mine[AGE].max().over(ibis.window(group_by=OWNER)))
-    first = first.filter(first["_first"] >= ltv.spec.holdout)
-    new = first["_first"] == first[AGE]
-    return (
-        first.group_by(AGE)
-        .aggregate(newcomers=new.cast("int64").sum().cast("int64"), again=(~new).cast("int64").sum().cast("int64"))
-        .order_by(AGE)
+def newcomers_expression(holdout: int, cuts: int) -> ibis.Table:
+    """(_age, newcomers, again) per local day, of the persons who were customers before the held-out period: those
+    whose first order day it is, and those who had ordered before; sorted. Reads ``days`` and ``purchases``."""
+    days, bought = _days_table(), purchases_table(cuts)
+    before = bought.filter(bought["first"] >= holdout).select(PERSON, "first")
+    mine = days.filter(days[ORDERED] > 0).inner_join(before, days[OWNER] == before[PERSON])
+    new = mine["first"] == mine[AGE]
+    counted = mine.group_by(AGE).aggregate(
+        newcomers=new.cast("int64").sum().cast("int64"), again=(~new).cast("int64").sum().cast("int64")
     )
+    return counted.order_by(AGE)
 
 
 def customers_expression(cuts: int) -> ibis.Table:

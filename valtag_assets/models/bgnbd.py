@@ -49,6 +49,13 @@ class BetaGeometric:
 
     def states(self, x: Array, t_x: Array, T: Array) -> Array:
         """P(alive at T and in phase j), shape (k, rows)."""
+        found = np.empty((self.k, len(x)))
+        for first in range(0, len(x), _ROWS):
+            rows = slice(first, first + _ROWS)
+            found[:, rows] = self._states(x[rows], t_x[rows], T[rows])
+        return found
+
+    def _states(self, x: Array, t_x: Array, T: Array) -> Array:
         shape = self.r + self.k * x
         idle = np.maximum(T - t_x, 0)
         phases = _phases(shape, idle / (self.alpha + T), self.k)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from valtag_assets.models.distinct import counted
+
 Array = NDArray[np.float64]
 
 
@@ -38,6 +40,10 @@ class Counts:
     def customers(self) -> float:
         return float(self.weight.sum())
 
+    def total(self, of: Array) -> float:
+        """Sum over customers."""
+        return float((self.weight * of).sum())
+
     def scaled(self, unit: float) -> "Counts":
         """The same with times divided by ``unit``."""
         return Counts(self.x, self.t_x / unit, self.T / unit, self.weight)
@@ -45,5 +51,5 @@ class Counts:
 
 def collapsed(x: Any, t_x: Any, T: Any) -> Counts:
     """Counts of customers given one by one."""
-    rows, weight = np.unique(np.column_stack([x, t_x, T]).astype(np.float64), axis=0, return_counts=True)
-    return Counts(rows[:, 0], rows[:, 1], rows[:, 2], weight.astype(np.float64))
+    (x, t_x, T), weight = counted(*(np.asarray(column, dtype=np.float64) for column in (x, t_x, T)))
+    return Counts(x, t_x, T, weight.astype(np.float64))

@@ -1,7 +1,7 @@
 """The highest point of a log-likelihood over the logarithms of its parameters."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -13,7 +13,8 @@ Likelihood = Callable[[Array], tuple[float, Array]]
 
 LARGEST = np.log(1e5)
 """Parameters, of shape and in the unit of the mean time or value, are sought in 1e-5 to 1e5."""
-TOLERANCE = 1e-13
+FLAT = 1e-7
+"""The steepest slope of a maximum: the last step, by the Hessian, removes most of what is left."""
 
 
 @dataclass(frozen=True)
@@ -33,49 +34,53 @@ class Optimum:
 
 
 def highest(likelihood: Likelihood, starts: Sequence[Sequence[float]]) -> Optimum:
-    """The best of L-BFGS-B from the first start and, where that ends at a bound or fails, from the next ones."""
+    """The best of BFGS from the first start and, where that ends at a bound or fails, from the next ones."""
     found: list[Optimum] = []
     for start in starts:
         found.append(_climb(likelihood, np.log(np.asarray(start, dtype=np.float64))))
         if found[-1].converged:
             break
     best = max(found, key=lambda optimum: (optimum.converged, optimum.value))
-    evaluations = sum(optimum.evaluations for optimum in found)
-    errors = _errors(likelihood, best.at) if best.converged else np.full(best.at.shape, np.inf)
-    return Optimum(best.at, best.value, errors, best.converged, evaluations, best.message)
+    best = replace(best, evaluations=sum(optimum.evaluations for optimum in found))
+    return _at_the_top(likelihood, best) if best.converged else best
 
 
 def _climb(likelihood: Likelihood, start: Array) -> Optimum:
     def descent(at: Array) -> tuple[float, Array]:
+        if np.abs(at).max() > LARGEST + 1:
+            return 1e300, np.zeros_like(at)
         value, gradient = likelihood(at)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
             return 1e300, np.zeros_like(at)
         return -value, -gradient
 
-    ended = minimize(
-        descent,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(-LARGEST, LARGEST)] * len(start),
-        options={"maxiter": 500, "maxcor": 20, "ftol": TOLERANCE, "gtol": 1e-9},
-    )
-    # A line search that cannot improve the last digits says "abnormal"; where it stands is flat, it has arrived.
-    flat = bool(np.abs(ended.jac).max() < 1e-6)
-    arrived = (bool(ended.success) or flat) and bool(np.abs(ended.jac).max() < 1e-3) and ended.fun < 1e299
-    message = "converged" if arrived else f"the search found no maximum ({str(ended.message).strip(': ')})"
-    if np.abs(ended.x).max() > LARGEST - 1e-6:
+    # Not L-BFGS-B: for each of its steps it wakes threads of the algebra library, which then spin for longer than a
+    # likelihood takes.
+    ended = minimize(descent, start, jac=True, method="BFGS", options={"maxiter": 200, "gtol": FLAT})
+    # A line search that cannot improve the last digits fails; where it stands is flat, it has arrived.
+    steepest = float(np.abs(ended.jac).max())
+    arrived = (bool(ended.success) or steepest < 10 * FLAT) and ended.fun < 1e299
+    message = "converged" if arrived else f"the search found no maximum ({ended.message.strip(' .')})"
+    if np.abs(ended.x).max() > LARGEST:
         arrived, message = False, "at a bound of the parameters: the data do not determine them"
-    return Optimum(ended.x, -float(ended.fun), np.full(start.shape, np.inf), arrived, int(ended.nfev), message)
+    nowhere = np.full(start.shape, np.inf)
+    return Optimum(ended.x, -float(ended.fun), nowhere, arrived, int(ended.nfev), message)
 
 
-def _errors(likelihood: Likelihood, at: Array, step: float = 1e-4) -> Array:
-    """From the inverse of the negative Hessian, by central differences of the gradient."""
-    rows = [(likelihood(at + move)[1] - likelihood(at - move)[1]) / (2 * step) for move in step * np.eye(len(at))]
+def _at_the_top(likelihood: Likelihood, found: Optimum, step: float = 1e-4) -> Optimum:
+    """With the standard errors, from the inverse of the negative Hessian, by differences of the gradient; and a last
+    step by it, which is small."""
+    here = likelihood(found.at)[1]
+    rows = [(likelihood(found.at + move)[1] - here) / step for move in step * np.eye(len(here))]
     hessian = -(np.array(rows) + np.array(rows).T) / 2
     try:
-        variances = np.diag(np.linalg.inv(hessian))
+        inverse = np.linalg.inv(hessian)
     except np.linalg.LinAlgError:
-        return np.full(at.shape, np.inf)
-    # Not positive: not a strict maximum in that direction.
-    return np.sqrt(np.where(variances > 0, variances, np.inf))
+        return found
+    variances = np.diag(inverse)
+    if not (variances > 0).all():
+        # Not a strict maximum: some direction is flat.
+        return found
+    last = inverse @ here
+    at = found.at + last if np.abs(last).max() < 1e-2 else found.at
+    return replace(found, at=at, errors=np.sqrt(variances), evaluations=found.evaluations + 1 + len(rows))

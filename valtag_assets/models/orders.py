@@ -57,10 +57,9 @@ class Fit:
         loose = [name for name, error in self.errors.items() if not error < 1]
         if loose:
             found.append(f"poorly determined by the data: {', '.join(loose)} (standard error of the logarithm ≥ 1)")
-        if "a" in self.parameters and (
-            self.parameters["a"] < 0.05 or self.parameters["a"] + self.parameters["b"] > 50
-        ):
-            found.append("no dropout: hardly any customer leaves, or all do alike (a < 0.05 or a + b > 50)")
+        of = self.parameters
+        if ("a" in of and (of["a"] < 0.05 or of["a"] + of["b"] > 50)) or of.get("s", 1) < 0.05:
+            found.append("no dropout: hardly any customer leaves, or all do alike (a or s < 0.05, or a + b > 50)")
         return found
 
 
@@ -80,7 +79,7 @@ def fit(model: str, counts: Counts) -> Fit:
     if shortage:
         nothing = dict.fromkeys(PARAMETERS[model], math.nan)
         return Fit(model, nothing, math.nan, counts.customers, False, 0, shortage)
-    unit = float(np.average(counts.T, weights=counts.weight))
+    unit = counts.total(counts.T) / counts.customers
     scaled = counts.scaled(unit)
 
     def fitted(k: int) -> Optimum:
@@ -93,16 +92,16 @@ def fit(model: str, counts: Counts) -> Fit:
 def _shortage(counts: Counts) -> str:
     if not counts.customers:
         return "no customers"
-    if not counts.weight @ counts.T:
+    if not counts.total(counts.T):
         return "no time was observed after the first orders"
-    if not counts.weight @ counts.x:
+    if not counts.total(counts.x):
         return "no customer ordered twice"
     return ""
 
 
 def _starts(model: str, counts: Counts, k: int) -> list[list[float]]:
     """Start values with the mean rate of the data."""
-    rate = k * float(np.clip(counts.weight @ counts.x / (counts.weight @ counts.T), 1e-3, 1e3))
+    rate = k * float(np.clip(counts.total(counts.x) / counts.total(counts.T), 1e-3, 1e3))
     if model == "pareto_nbd":
         return [[0.7, 0.5 / rate, 0.7, 0.5], [2.0, 2.0 / rate, 0.3, 1.0], [0.2, 0.1 / rate, 1.5, 2.0]]
     return [[0.7, 0.5 / rate, 0.8, 2.5], [2.0, 2.0 / rate, 0.2, 2.0], [0.2, 0.1 / rate, 1.5, 1.5]]
@@ -112,15 +111,16 @@ def _fitted(model: str, counts: Counts, unit: float, k: int, found: Optimum) -> 
     names = [name for name in PARAMETERS[model] if name != "k"]
     values = np.exp(found.at)
     values[[name in TIMES for name in names]] *= unit
-    value, _ = likelihood(model, counts, k)(np.log(values))
+    # The density of an order's time is per unit of time.
+    value = found.value - counts.total(counts.x) / counts.customers * math.log(unit)
     if k > 1:
-        value += constant(counts, k)
+        value += constant(counts.scaled(unit), k)
     errors = (found.errors / math.sqrt(counts.customers)).tolist()
     parameters = dict(zip(names, values.tolist(), strict=True))
     return Fit(
         model,
         {**parameters, "k": float(k)} if model == "mbg_cnbd_k" else parameters,
-        value * counts.customers,
+        float(value) * counts.customers,
         counts.customers,
         found.converged,
         found.evaluations,
@@ -197,9 +197,12 @@ def order_quantile(fit: Fit, x: Any, t_x: Any, T: Any, horizon: Any, level: Any)
     states = model.states(x, t_x, T)
     # Most customers will not order: that is seen where it is cheap.
     once = p_order(fit, x, t_x, T, horizon)
+    _, alike, first = distinct(x, T, horizon)
 
     def at_least(rows: Rows, n: Array) -> Array:
-        return np.einsum("pk,pk->k", states[:, rows], model.tail(x[rows], T[rows], horizon[rows], n))
+        (_, n), number, one = distinct(alike[rows].astype(np.float64), n)
+        lone = first[alike[rows[one]]]
+        return np.einsum("pk,pk->k", states[:, rows], model.tail(x[lone], T[lone], horizon[lone], n)[:, number])
 
     return smallest(at_least, once, limit).reshape(shape)
 

@@ -21,7 +21,7 @@ _NTH_AT, _NTH_WEIGHTS = np.polynomial.legendre.leggauss(16)
 _NTH_AT, _NTH_WEIGHTS = (_NTH_AT + 1) / 2, _NTH_WEIGHTS / 2
 _CHUNK = 1 << 11
 _NOTHING = 60.0
-"""Where the integrand has fallen by exp(-60), the rest is no part of the integral."""
+"""After a time that neither of both comes later than, but for exp(-60), there is no part of the integral."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ class Pareto:
         # The time of the n-th order, on its way to infinity, is Beta(n, shape): the mean over its quantiles.
         for rows in _chunks(np.flatnonzero(~one)):
             way = betainc(n[rows], shape[rows], horizon[rows] / (order[rows] + horizon[rows]))
-            at = betaincinv(n[rows][:, None], shape[rows][:, None], way[:, None] * _NTH_AT)
+            # Of the least probabilities the inverse is not to be had; at once is near enough.
+            share = np.maximum(way, 1e-80)[:, None] * _NTH_AT
+            at = betaincinv(n[rows][:, None], shape[rows][:, None], share)
             time = order[rows][:, None] * at / np.maximum(1 - at, 1e-300)
             stays = np.exp(-self.s * np.log1p(time / death[rows][:, None]))
             found[rows] = way * np.einsum("rn,n->r", stays, _NTH_WEIGHTS)
@@ -91,6 +93,7 @@ def _terms(within: Array, other: Array, other_scale: Array, shape: Array, scale:
     small = np.minimum(other_scale, scale)
     with np.errstate(over="ignore"):
         end = np.minimum(within, other_scale * np.expm1(_NOTHING / other))
+        end = np.minimum(end, scale * np.expm1(_NOTHING / shape))
         end = np.minimum(end, np.maximum(other_scale, scale) * np.expm1(_NOTHING / (other + shape)))
     span = np.log1p(end / small)
     log = span[:, None] * _AT

@@ -33,4 +33,4 @@ def constant(counts: Counts, k: int) -> float:
     repeat = (counts.x > 0) & (counts.t_x > 0)
     x, weight = counts.x[repeat], counts.weight[repeat]
     each = (k - 1) * x * np.log(counts.t_x[repeat]) - gammaln(k * x) + gammaln(x)
-    return float(weight @ each / counts.weight.sum())
+    return float((weight * each).sum() / counts.customers)

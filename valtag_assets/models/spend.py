@@ -66,7 +66,8 @@ def fit_spend(n: Any, mean: Any, weight: Any) -> SpendFit:
     unit = float(np.average(mean, weights=weight))
     found = highest(spend_likelihood(n, mean / unit, weight), [(3.0, 3.0, 1.0), (1.0, 2.0, 1.0), (10.0, 2.0, 0.1)])
     p, q, gamma = np.exp(found.at).tolist()
-    value, _ = spend_likelihood(n, mean, weight)(np.log([p, q, gamma * unit]))
+    # The density of a value is per unit of value.
+    value = found.value - math.log(unit)
     errors = dict(zip(_NAMES, (found.errors / math.sqrt(customers)).tolist(), strict=True))
     return SpendFit(
         p, q, gamma * unit, value * customers, customers, found.converged, found.message, found.evaluations, errors
@@ -79,7 +80,7 @@ def spend_likelihood(n: Array, mean: Array, weight: Array) -> Likelihood:
     counts, inverse = np.unique(n, return_inverse=True)
     per_n = np.bincount(inverse, weights=weight, minlength=len(counts))
     spent, weighted_n = n * mean, weight * n
-    log_spent, log_mean = float(weighted_n @ np.log(spent)), float(weight @ np.log(mean))
+    log_spent, log_mean = float((weighted_n * np.log(spent)).sum()), float((weight * np.log(mean)).sum())
     parts = [
         tuple(column[at : at + _ROWS] for column in (spent, weight, weighted_n)) for at in range(0, len(n), _ROWS)
     ]
@@ -119,7 +120,7 @@ def expected_spend(fit: SpendFit, n: Any, mean: Any) -> Array:
 def spend_quantile(orders_fit: Fit, spend_fit: SpendFit, x: Any, t_x: Any, T: Any, horizon: Any, level: Any) -> Array:
     """Quantile of the spend in (T, T + horizon], over gamma + n mean, for levels in (0, 1), with n = x + 1.
 
-    The customer's quantile is the result times (gamma + n mean), exact to 1%; it does not depend on the mean
+    The customer's quantile is the result times (gamma + n mean), to about 1%; it does not depend on the mean
     otherwise, so it is computed once for customers who share (x, t_x, T).
     """
     flat = arrays(x, t_x, T, horizon, 1 - levels(level))

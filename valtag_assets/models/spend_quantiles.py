@@ -3,7 +3,7 @@
 Given ν, the value of k orders is Gamma(p k, ν), and after n orders of the mean value m, ν ~ Gamma(p n + q, γ + n m).
 So S / (γ + n m) given k orders is beta-prime(p k, p n + q): it depends on n = x + 1 alone, and the quantiles of a
 customer on (x, T, horizon) and on P(alive). For each (x, T, horizon) the distribution given alive is tabled at KNOTS
-values; in between, the logit of the probability is taken as linear in the logarithm of the value.
+values; in between, the logit of the probability and the logarithm of the value follow cubics.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from valtag_assets.models.family import Family
 from valtag_assets.models.quantiles import Rows, smallest
 
 COARSE, KNOTS, BINS = 16, 40, 32
+"""Values of a first look, which says where the distribution bends, and of the table; ranges of numbers of orders."""
 _CHUNK = 1 << 13
 """(x, T, horizon) at a time: bounds the memory of the tables."""
 
@@ -129,8 +130,14 @@ def _numbers_of_orders(model: Family, lone: Customers, once: Array, rarest: Arra
 
 def _tails(model: Family, lone: Customers, once: Array, edges: Array) -> Array:
     """P(so many orders | alive in phase j), shape (phases, BINS + 1, rows); of the last edge 0."""
-    inner = [model.tail(lone.x, lone.T, lone.horizon, edge) for edge in edges[1:-1]]
-    return np.stack([once, *inner, np.zeros_like(once)], axis=1)
+    tail = np.zeros((model.phases, *edges.shape))
+    tail[:, 0] = once
+    for number in range(1, len(edges) - 1):
+        # Many edges are the same as the one before.
+        rows = np.flatnonzero(edges[number] > edges[number - 1])
+        tail[:, number] = tail[:, number - 1]
+        tail[:, number, rows] = model.tail(lone.x[rows], lone.T[rows], lone.horizon[rows], edges[number, rows])
+    return tail
 
 
 def _growing(whole: Array) -> Array:

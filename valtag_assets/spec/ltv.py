@@ -189,7 +189,7 @@ class Ltv(Block):
     models: tuple[Candidate, ...] = ("mbg_nbd", "mbg_cnbd_k", "boosted")
     pin: Candidate | None = None
     features: tuple[Code, ...] = ()
-    sample: int = Field(default=500_000, ge=1_000)
+    sample: int = Field(default=200_000, ge=1_000)
     seed: int = 1
     gate: Gate = Gate()
     compare: Days = 28

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.purchases import (
+    DAYS,
     PURCHASES,
-    order_days_expression,
+    days_expression,
+    newcomers_expression,
     purchases_expression,
     rows_alike,
     sample_expression,
@@ -63,8 +65,12 @@ def purchases(resolved: Resolved, folder: Path, rows: Sequence[dict[str, Any]]) 
         "identity/persons": kit.write_persons(folder, ("a", "b", "c")),
         "clean/orders": kit.write_clean(folder, resolved, "orders", rows, parts=2),
     }
-    expression = purchases_expression(resolved, ltv_of(resolved), AS_OF, AGES)
-    return kit.run(expression, inputs, folder / "purchases.parquet").to_pandas().set_index("person_id")
+    days = folder / "days.parquet"
+    kit.run(days_expression(resolved, ltv_of(resolved), AS_OF), inputs, days)
+    inputs[DAYS] = [days]
+    return (
+        kit.run(purchases_expression(AGES), inputs, folder / "purchases.parquet").to_pandas().set_index("person_id")
+    )
 
 
 def row(person: str | None, ago: int, amount: str, channel: str | None = "app", gift: bool = False) -> dict[str, Any]:
@@ -153,11 +159,9 @@ def test_histories_alike_are_counted_and_a_sample_is_the_same_whatever_the_order
 
 def test_days_tell_newcomers_from_those_who_came_again(resolved: Resolved, tmp_path: Path) -> None:
     rows = [row("a", 50, "1"), row("a", 50, "1"), row("a", 20, "1"), row("b", 50, "1"), row("c", 5, "1")]
-    inputs = {
-        "identity/persons": kit.write_persons(tmp_path, ("a", "b", "c")),
-        "clean/orders": kit.write_clean(tmp_path, resolved, "orders", rows),
-    }
-    found = kit.run(order_days_expression(resolved, ltv_of(resolved), AS_OF), inputs, tmp_path / "days.parquet")
+    purchases(resolved, tmp_path, rows)
+    files = {DAYS: [tmp_path / "days.parquet"], PURCHASES: [tmp_path / "purchases.parquet"]}
+    found = kit.run(newcomers_expression(30, len(AGES)), files, tmp_path / "came.parquet")
     # c came within the held-out period, of which this knows nothing.
     assert found.to_pylist() == [{"_age": 20, "newcomers": 0, "again": 1}, {"_age": 50, "newcomers": 2, "again": 0}]
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import example, settings
 from hypothesis import given as drawn
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from valtag_assets.models import orders
@@ -66,6 +66,8 @@ def test_quantiles_make_sense_for_all_parameters_and_histories(fit: Fit) -> None
 
 @settings(max_examples=60, deadline=None)
 @drawn(fits(SIZES), st.floats(0, 500))
+@example(given("pareto_nbd", r=2.117, alpha=1.0, s=1.0, beta=1.0), 0.0)
+@example(given("pareto_nbd", r=2.718, alpha=1.0, s=1.0, beta=1.0), 1e-57)
 def test_probabilities_of_numbers_of_orders_sum_to_one_at_most(fit: Fit, t: float) -> None:
     found = orders.pmf(fit, 50, t)
     assert (found >= 0).all() and found.sum() <= 1 + 1e-9
@@ -197,3 +199,23 @@ def test_huge_numbers_of_orders_have_quantiles() -> None:
     spend = spend_quantile(fit, SpendFit(6.0, 4.0, 15.0, 0.0, 0.0, True, ""), 10_000, 100, 100, 1000, [0.05, 0.95])
     # In units of what all orders so far have cost: ten times as long, ten times as much.
     assert 5 < spend[0] < spend[1] < 11
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        given("mbg_nbd", r=2, alpha=1, a=0.03, b=1),
+        given("bg_nbd", r=2, alpha=1, a=20, b=40),
+        given("pareto_nbd", r=2, alpha=1, s=0.01, beta=1),
+    ],
+)
+def test_customers_who_never_leave_are_a_warning(fit: Fit) -> None:
+    assert len(fit.warnings()) == 1 and "no dropout" in fit.warnings()[0]
+    assert given("mbg_nbd", r=2, alpha=1, a=0.5, b=1).warnings() == []
+
+
+def test_parameters_that_a_model_lacks_are_refused() -> None:
+    with pytest.raises(ValueError, match="r, alpha, s, beta"):
+        given("pareto_nbd", r=1, alpha=1, a=1, b=1)
+    with pytest.raises(ValueError, match="there are mbg_nbd"):
+        orders.fit("crystal_ball", sample())

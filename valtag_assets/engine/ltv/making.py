@@ -2,9 +2,11 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import ibis
 import numpy as np
 
 from valtag_assets.engine.ltv.backtest import BASE, BOOSTED, Bench, run_backtest, shortfalls
@@ -21,11 +23,13 @@ from valtag_assets.engine.ltv.scoring import (
     write_predicted,
 )
 from valtag_assets.engine.purchases import (
+    DAYS,
     PURCHASES,
     SAMPLED,
     customers_expression,
+    days_expression,
     features_expression,
-    order_days_expression,
+    newcomers_expression,
     purchases_expression,
     rows_alike,
     sample_expression,
@@ -50,11 +54,9 @@ class Making:
         """Write the table. What was fitted, compared and judged comes back as JSON; without enough to fit on, or
         with a bad fit, the table is of nobody, and the reason is in ``shortfalls`` or ``faults``."""
         ltv, engine = self.score.spec, self.engine
-        expression = purchases_expression(self.resolved, self.score, self.as_of, self._steps.ages)
-        engine.write(expression, self.inputs, self._purchases)
-        persons = self._sample()
+        persons = self.persons()
         short = shortfalls(persons, ltv)
-        told: dict[str, Any] = {"sql": engine.sql(expression), "faults": []}
+        told: dict[str, Any] = {"sql": engine.sql(self._expression), "faults": []}
         told["shortfalls"] = [asdict(item) for item in short]
         if short:
             write_nobody(ltv, self._predicted)
@@ -64,6 +66,21 @@ class Making:
         made: Inputs = {scores_name(self.score.code): [into], PURCHASES: [self._purchases]}
         told["tiers"] = engine.fetch(tier_sizes(self.score), made).to_pylist()
         return told
+
+    def persons(self) -> Persons:
+        """Everybody's purchases into the working file; those on whom models are compared come back."""
+        self.engine.write(self._expression, self.inputs, self._days)
+        bought = purchases_expression(self._steps.ages)
+        self.engine.write(bought, {**self.inputs, DAYS: [self._days]}, self._purchases)
+        return self._sample()
+
+    @cached_property
+    def _expression(self) -> ibis.Table:
+        return days_expression(self.resolved, self.score, self.as_of)
+
+    @property
+    def _days(self) -> Path:
+        return self.folder / "days.parquet"
 
     @property
     def _steps(self) -> Steps:
@@ -85,8 +102,8 @@ class Making:
         sampled = self.folder / "sampled.parquet"
         self.engine.write(sample_expression(self._steps.cuts, ltv.seed, share), files, sampled)
         steps = Steps.to_compare(ltv.holdout, BOOSTED in ltv.models)
-        expression = purchases_expression(self.resolved, self.score, self.as_of, steps.ages, sampled=True)
-        table = self.engine.fetch(expression, {**self.inputs, SAMPLED: [sampled]})
+        expression = purchases_expression(steps.ages, sampled=True)
+        table = self.engine.fetch(expression, {DAYS: [self._days], SAMPLED: [sampled]})
         return Persons.of(table, self._features(sampled, steps), steps)
 
     def _features(self, sampled: Path, steps: Steps) -> tuple[np.ndarray, ...]:
@@ -109,7 +126,8 @@ class Making:
             write_nobody(ltv, self._predicted)
         else:
             self._write_predicted(fitted, bench.boosted(0) if backtest.winner == BOOSTED else None)
-        days = self.engine.fetch(order_days_expression(self.resolved, self.score, self.as_of), self.inputs)
+        came = newcomers_expression(ltv.holdout, self._steps.cuts)
+        days = self.engine.fetch(came, {DAYS: [self._days], PURCHASES: [self._purchases]})
         return {
             "model": backtest.winner,
             "parameters": fitted.parameters,

@@ -17,7 +17,7 @@ POINTS = 60
 
 
 def pictures(bench: Bench, winner: str, fitted: Fitted, days: pa.Table) -> dict[str, Any]:
-    """``days``: (_age, newcomers, again) of ``order_days_expression``."""
+    """``days``: (_age, newcomers, again) of ``newcomers_expression``."""
     earlier = bench.base(winner, bench.held_out)
     return {
         "frequency": _frequency(bench, fitted),
