@@ -12,6 +12,7 @@ from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.effects import effect_assets
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
+from valtag_assets.graph.insight import insight_assets
 from valtag_assets.graph.jobs import jobs
 from valtag_assets.graph.lists import list_assets
 from valtag_assets.graph.messages import message_assets
@@ -45,6 +46,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *message_assets(setting),
             *delivery_assets(setting),
             *effect_assets(setting),
+            *insight_assets(setting),
             *serving_assets(setting),
             *health_assets(setting),
         ],

@@ -38,9 +38,9 @@ _MARK = """
     WHERE kind = 'message' AND origin = ? AND as_of <= ?
     GROUP BY message.state, reason ORDER BY message.state, reason"""
 _SENT = """
-    SELECT origin, count(*) FROM message
+    SELECT CASE kind WHEN 'message' THEN 'trigger' ELSE 'delivery' END, origin, count(*) FROM message
     WHERE state IN ('sent', 'acknowledged') AND operation <> 'remove' AND as_of > ? AND as_of <= ?
-    GROUP BY origin"""
+    GROUP BY kind, origin ORDER BY kind, origin"""
 _NO_RECEIPTS = "CREATE TEMP TABLE receipt (key TEXT, person_id TEXT, state TEXT, received_at INTEGER)"
 
 
@@ -65,12 +65,13 @@ def outcomes_mark(ledger: Path, trigger: str, as_of: date) -> str:
         return "" if connection is None else repr(connection.execute(_MARK, (trigger, as_of.isoformat())).fetchall())
 
 
-def sent_between(ledger: Path, after: date, upto: date) -> dict[str, int]:
-    """How many messages of as-ofs after the one date, up to the other, were sent, by trigger or delivery."""
+def sent_between(ledger: Path, after: date, upto: date) -> dict[tuple[str, str], int]:
+    """How many messages of as-ofs after the one date, up to the other, were sent, by (trigger or delivery, code)."""
     with _reading(ledger) as connection:
         if connection is None:
             return {}
-        return dict(connection.execute(_SENT, (after.isoformat(), upto.isoformat())).fetchall())
+        rows = connection.execute(_SENT, (after.isoformat(), upto.isoformat())).fetchall()
+        return {(kind, origin): count for kind, origin, count in rows}
 
 
 @contextmanager

@@ -10,6 +10,7 @@
 * The smallest difference found: Fleiss, Levin & Paik 2003, Statistical Methods for Rates and Proportions, chapter 4.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +84,15 @@ def less(one: Interval, other: Interval) -> Interval:
     low = value - np.sqrt(np.square(one.value - one.low) + np.square(other.high - other.value))
     high = value + np.sqrt(np.square(one.high - one.value) + np.square(other.value - other.low))
     return Interval(value, low, high)
+
+
+def pooled(parts: Sequence[Interval], weights: Sequence[float]) -> Interval:
+    """The weighted mean of independent estimates from their intervals (MOVER)."""
+    shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    value, low, high = (np.array([getattr(part, end) for part in parts]) for end in ("value", "low", "high"))
+    middle = float(shares @ value)
+    below, above = (float(np.sqrt(np.square(shares * (end - value)).sum())) for end in (low, high))
+    return Interval(middle, middle - below, middle + above)
 
 
 def welch(one: Arm, other: Arm, confidence: float = CONFIDENCE) -> Interval:

@@ -10,8 +10,8 @@ import pytest
 
 from valtag_assets.definitions import build_definitions
 from valtag_assets.graph.jobs import DERIVE, MESSAGES, TRIGGERS
-from valtag_tests.graph.shop import AS_OF, PROJECT, SEGMENTS, Shop
 from valtag_tests.graph.caring import RECEIVER, land, messages, with_files
+from valtag_tests.graph.shop import AS_OF, PROJECT, SEGMENTS, Shop
 
 BEFORE = AS_OF - timedelta(days=5)
 CHANNEL = "channels: [{code: sms, title: {zh: 短信, en: SMS}, reachable: gender is not null}]\n"
