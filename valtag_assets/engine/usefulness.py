@@ -5,8 +5,7 @@ for nor against the tag.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +16,32 @@ from valtag_assets.engine.contribution import Contribution
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.uses import Uses, automations, tag_uses
 from valtag_assets.spec.insight import COLUMNS, Insight
-from valtag_assets.spec.types import DATE, FLOAT, INTEGER, TEXT
+from valtag_assets.spec.types import FLOAT, INTEGER, TEXT
 
 KEEP, IMPROVE, MERGE, RETIRE = "keep", "improve", "merge", "retire"
-_ARROW = {TEXT: pa.string(), INTEGER: pa.int64(), FLOAT: pa.float64(), DATE: pa.date32()}
+_ARROW = {TEXT: pa.string(), INTEGER: pa.int64(), FLOAT: pa.float64()}
 _DIGITS = 4
 
 
 @dataclass(frozen=True)
 class Seen:
     """What the newest snapshots say of a tag: its coverage, the share of its checks that passed, the age of its data
-    in days, and the seconds it took; None where it can't be told."""
+    in days; None where it can't be told."""
 
     coverage: float | None = None
     quality: float | None = None
     age_days: int | None = None
-    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Known:
     """Everything there is to judge tags by. ``sent``: messages of 30 days by (trigger or delivery, code); ``twins``:
-    the tag most like each, and how closely; ``before``: scores of about a month ago, and their as-of."""
+    the tag most like each, and how closely."""
 
     seen: Mapping[str, Seen]
     sent: Mapping[tuple[str, str], int]
     contributions: Mapping[str, Contribution]
     twins: Mapping[str, tuple[str, float]]
-    before: Mapping[str, float] = field(default_factory=dict)
-    before_as_of: date | None = None
 
 
 def usefulness(resolved: Resolved, known: Known) -> list[dict[str, Any]]:
@@ -71,14 +67,11 @@ def usefulness(resolved: Resolved, known: Known) -> list[dict[str, Any]]:
             "coverage": seen.coverage,
             "quality": seen.quality,
             "age_days": seen.age_days,
-            "seconds": seen.seconds,
             "evidence": found.evidence,
             "contribution": found.value,
             "contribution_low": found.low,
             "contribution_high": found.high,
             "persons": found.persons,
-            "score_before": known.before.get(code),
-            "before": known.before_as_of if code in known.before else None,
         }
     for code, row in rows.items():
         twin, likeness = known.twins.get(code, (None, None))
@@ -99,7 +92,6 @@ def tag_parts(
         "contribution": contribution.strength(insight),
         "quality": seen.quality,
         "freshness": None if seen.age_days is None else max(0.0, 1 - seen.age_days / insight.full_age),
-        "cost": None if seen.seconds is None else max(0.0, 1 - seen.seconds / insight.full_seconds),
     }
 
 

@@ -45,8 +45,8 @@ from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 INSIGHT = TableRef("insight", "tags")
 TITLE = Title(zh="标签价值评分", en="Usefulness of tags")
 COLUMN_TYPES = {name: kind for name, (kind, _) in COLUMNS.items()}
-# The days of messages and of snapshots that are looked back on, and how old the score is that it is compared with.
-MESSAGE_DAYS, SNAPSHOT_DAYS, MONTH = 30, 10, 28
+# The days of messages that are looked back on, and how old the score is that it is compared with.
+MESSAGE_DAYS, MONTH = 30, 28
 SHOWN_BARS = 20
 
 
@@ -69,7 +69,7 @@ def _insight_asset(setting: Setting) -> dg.AssetsDefinition:
         key=key,
         deps=[asset_key(name) for name in (PERSONS, *map(tags_name, setting.resolved.categories), *judged, *sending)],
         group_name=GROUP,
-        description=f"**{TITLE.zh} · {TITLE.en}**\n\n使用、触达、覆盖、转化贡献、质量、新鲜度、成本的加权平均 · "
+        description=f"**{TITLE.zh} · {TITLE.en}**\n\n使用、触达、覆盖、转化贡献、质量、新鲜度的加权平均 · "
         f"The weighted mean of these parts:\n\n| part | weight |\n|---|---|\n{weights}",
         owners=[project.owner],
         kinds={setting.engines.of(INSIGHT.key), "parquet"},
@@ -123,17 +123,16 @@ def insight_plan(setting: Setting, as_of: date) -> Plan:
 
     def write(engine: Engine, into: Path) -> Written:
         known = Known(
-            seen=_seen(setting, tables, as_of),
+            seen=_seen(setting, tables),
             sent=sent,
             contributions=contributions([item.metrics for item in effects], resolved.catalog.project.insight),
             twins=_twins(setting, engine, gate.snapshots[PERSONS], tables),
-            before=before.metrics["scores"] if before is not None else {},
-            before_as_of=before.as_of if before is not None else None,
         )
         rows = usefulness(resolved, known)
         write_usefulness(rows, into / "part-0.parquet")
+        beside = _beside(setting, tables, before)
         metrics = {
-            "lines": [{name: plain(value) for name, value in row.items()} for row in rows],
+            "lines": [{name: plain(value) for name, value in (row | beside[row["tag"]]).items()} for row in rows],
             "scores": {row["tag"]: row["score"] for row in rows},
             "weights": resolved.catalog.project.insight.weights.model_dump(),
         }
@@ -163,27 +162,32 @@ def _newest(setting: Setting, table: TableRef, as_of: date) -> Snapshot | None:
     return snapshot if snapshot is None or damage(snapshot) is None else None
 
 
-def _seen(setting: Setting, tables: Mapping[str, Snapshot], as_of: date) -> dict[str, Seen]:
+def _seen(setting: Setting, tables: Mapping[str, Snapshot]) -> dict[str, Seen]:
     found = {}
     for code, snapshot in tables.items():
-        days = (as_of - timedelta(days=back) for back in range(SNAPSHOT_DAYS))
-        recent = [item for day in days if (item := setting.warehouse.current(snapshot.table, day)) is not None]
-        category = setting.resolved.categories[code]
         columns = snapshot.metrics["profile"]["columns"]
-        seconds = snapshot.metrics.get("seconds", {}).get("compute")
-        for tag in category.tags:
-            passed = [
-                verdict.passed
-                for item in recent or [snapshot]
-                for verdict in item.verdicts
-                if verdict.column == tag.code
-            ]
+        for tag in setting.resolved.categories[code].tags:
+            passed = [verdict.passed for verdict in snapshot.verdicts if verdict.column == tag.code]
             found[tag.code] = Seen(
                 coverage=_rounded(columns.get(tag.code, {}).get("coverage")),
                 quality=_rounded(sum(passed) / len(passed)) if passed else None,
                 age_days=data_age_days(snapshot),
-                seconds=_rounded(seconds / len(category.tags)) if seconds is not None else None,
             )
+    return found
+
+
+def _beside(setting: Setting, tables: Mapping[str, Snapshot], before: Snapshot | None) -> dict[str, dict[str, Any]]:
+    """What depends on when and where was run: the seconds of each tag, its score about a month ago."""
+    scores = before.metrics["scores"] if before is not None else {}
+    found: dict[str, dict[str, Any]] = {}
+    for code, category in setting.resolved.categories.items():
+        seconds = tables[code].metrics.get("seconds", {}).get("compute") if code in tables else None
+        for tag in category.tags:
+            found[tag.code] = {
+                "seconds": _rounded(seconds / len(category.tags)) if seconds is not None else None,
+                "score_before": scores.get(tag.code),
+                "before": before.as_of if before is not None and tag.code in scores else None,
+            }
     return found
 
 
