@@ -1,5 +1,6 @@
 """``valtag deliver`` and ``valtag outbox``: audiences to destinations, and the ledger of every message."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -20,13 +21,16 @@ def deliver(
     confirm: Annotated[
         bool, typer.Option("--confirm", help="The audience really changed so much: send it all the same.")
     ] = False,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="The destination has lost what it held: send everything again.")
+    ] = False,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Bring a destination to what is published of its audience: adds, changes, removes."""
     from valtag_assets.console import deliveries
 
-    setting, out = open_setting(catalog, data), screen()
+    setting, out = replace(open_setting(catalog, data), confirmed=confirm, afresh=afresh), screen()
     if dry_run:
         found = deliveries.forecast(setting, code, as_of)
         if as_json:
@@ -36,7 +40,7 @@ def deliver(
         raise typer.Exit(found.exit)
     delivery = deliveries.find_delivery(setting, code)
     day = as_of or deliveries.newest(setting, delivery)
-    ended = deliveries.run_delivery(setting, delivery, day, confirmed=confirm)
+    ended = deliveries.run_delivery(setting, delivery, day)
     if as_json:
         print_json(deliveries.delivered_json(setting, delivery, day))
     else:

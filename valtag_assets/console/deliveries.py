@@ -1,7 +1,7 @@
 """``valtag deliver`` and ``valtag outbox``: what would be sent, what was, and what waits for a decision."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -12,7 +12,7 @@ from valtag_assets.console.exits import Exit
 from valtag_assets.console.screen import count, state, table
 from valtag_assets.delivery.delivering import Delivered, ledger_file
 from valtag_assets.delivery.outbox import Outbox
-from valtag_assets.expression.resolved import ResolvedDelivery
+from valtag_assets.expression.resolved_delivery import ResolvedDelivery
 from valtag_assets.graph.deliveries import deliveries_name, delivering, expected, is_past
 from valtag_assets.graph.gates import Gate
 from valtag_assets.graph.setting import Setting
@@ -192,15 +192,16 @@ def _state(word: str) -> Text:
     return Text(word, style=state(known.get(word, "stale")).style)
 
 
-def run_delivery(setting: Setting, delivery: ResolvedDelivery, as_of: date, *, confirmed: bool) -> Exit:
+def run_delivery(setting: Setting, delivery: ResolvedDelivery, as_of: date) -> Exit:
     """Make the delivery as a run of its asset. Raises Mistake for what a run refuses to begin with."""
     from valtag_assets.console import running
     from valtag_assets.console.summary import summarize
 
+    if is_past(setting, as_of):
+        raise Mistake(f"{as_of} is past: there are newer data, and a past as-of is never sent")
     told_nobody = running.Progress(lambda _: None, lambda _: None)
-    made = replace(setting, confirmed=confirmed)
     try:
-        (ran,) = running.run(made, [as_of], [deliveries_name(delivery.code)], told_nobody)
+        (ran,) = running.run(setting, [as_of], [deliveries_name(delivery.code)], told_nobody)
     except running.REFUSALS as error:
         raise Mistake(str(error)) from error
-    return summarize(made, ran).exit
+    return summarize(setting, ran).exit

@@ -73,8 +73,8 @@ def print_checked(catalog: str | None, *, as_json: bool) -> bool:
     if as_json:
         print_json({"ok": True, "catalog": name, **counts, "problems": []})
     else:
-        words = ", ".join(f"{number} {what}" for what, number in counts.items())
-        screen().print(f"{name}: {words}; no mistake", markup=False, soft_wrap=True)
+        words = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+        screen().print(f"{name}: {words}; no mistake", markup=False)
     return True
 
 

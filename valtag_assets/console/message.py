@@ -19,7 +19,7 @@ from valtag_assets.engine.session import unbound
 from valtag_assets.engine.trigger_state import SEEN, STATE
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_trigger import WHEN
-from valtag_assets.expression.resolved import ResolvedTrigger
+from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.expression.rule import columns_read, leaves
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.triggers import VERSIONS, readable_versions, version_of

@@ -130,6 +130,8 @@ class _Run:
         self._fill(derived, as_of)
         if derived:
             self._execute(DERIVE, derived, as_of)
+        if MESSAGES in self.jobs and any(_stops_sending(item) for item in self.done):
+            self._execute(MESSAGES, (), None)  # the other triggers go on
         self._execute(HEALTH, (), None)
         unreadable |= {
             item.table: item.reason.removeprefix("SourceError: ")
@@ -195,15 +197,15 @@ class _Run:
                 self.faults[table] = text
 
 
-_STAGES = (
-    "clean", "identity", "lists", "tags", "scores", "allocations", "segments", "reports", "triggers",
-    "effects", "insight",
-)  # fmt: skip
+def _stops_sending(done: TableDone) -> bool:
+    """Whether the asset of messages was skipped, since this trigger was not evaluated."""
+    return done.table.startswith("triggers/") and done.outcome in ("refused", "failed")
 
 
 def _flow(table: str) -> tuple[int, str]:
+    stages = ("clean", "identity", "lists", "tags", "scores", "allocations", "segments", "reports", "triggers")
     stage = table.partition("/")[0]
-    return (_STAGES.index(stage) if stage in _STAGES else len(_STAGES), table)
+    return (stages.index(stage) if stage in stages else len(stages), table)
 
 
 def _check(setting: Setting, as_of: date | None) -> None:

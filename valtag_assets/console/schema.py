@@ -136,6 +136,14 @@ def _or_text(keys: dict[str, Any], block: dict[str, Any]) -> None:
     block |= {"title": title, "anyOf": [{"type": "string"}, tree]}
 
 
+def _or_switch(keys: dict[str, Any], block: dict[str, Any]) -> None:
+    """The block, or true or false in its place."""
+    tree = {name: value for name, value in block.items() if name not in ("title", "description")}
+    title = block["title"]
+    block.clear()
+    block |= {"title": title, "anyOf": [{"type": "boolean"}, tree]}
+
+
 def _project(keys: dict[str, Any], block: dict[str, Any]) -> None:
     keys["missing"] = _TEXTS
     keys["code_tables"] = {"type": "object", "additionalProperties": _CODE_TABLE}
@@ -151,6 +159,9 @@ _SHORT_FORMS = {
     "Segment": _segment,
     "Event": _event,
     "StepEvent": _event,
+    "Start": _or_text,
+    "EventStart": _or_text,
+    "Rehearsal": _or_switch,
     "Sequence": _period,
     "Project": _project,
     "Destination": _fields,

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from valtag_assets.console.exits import Exit
+from valtag_assets.delivery.message import OPEN
 from valtag_assets.engine.rfm import Group, tier_groups
 from valtag_assets.expression.resolved import (
     ResolvedCategory,
@@ -16,6 +17,7 @@ from valtag_assets.expression.resolved import (
     ResolvedScore,
     ResolvedSegment,
 )
+from valtag_assets.expression.resolved_delivery import ResolvedDelivery
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.report import Ran
 from valtag_assets.graph.setting import Setting
@@ -93,6 +95,25 @@ class ReportLines:
 
 
 @dataclass(frozen=True)
+class DeliveryMessages:
+    """A delivery: how many members the destination should hold, and its messages by operation; None when none ran.
+
+    ``open``: messages that have come to no end yet; ``refused``: those the destination did not take.
+    """
+
+    code: str
+    title: Title
+    destination: str
+    state: str
+    desired: int | None = None
+    add: int | None = None
+    change: int | None = None
+    remove: int | None = None
+    refused: int | None = None
+    open: int | None = None
+
+
+@dataclass(frozen=True)
 class Stopped:
     """A table that was not published, why, and what is served instead."""
 
@@ -134,6 +155,7 @@ class Summary:
     scores: tuple[ScoreTiers, ...]
     segments: tuple[SegmentSize, ...]
     reports: tuple[ReportLines, ...]
+    deliveries: tuple[DeliveryMessages, ...]
     checks: Checks
     warnings: tuple[str, ...]
     held: tuple[HeldTag, ...]
@@ -177,6 +199,9 @@ class _Summing:
                 self._segment(s) for s in resolved.segments.values() if f"segments/{s.code}" in ran.tables
             ),
             reports=tuple(self._report(r) for r in resolved.reports.values() if f"reports/{r.code}" in ran.tables),
+            deliveries=tuple(
+                self._delivery(d) for d in resolved.deliveries.values() if f"deliveries/{d.code}" in ran.tables
+            ),
             checks=_counted(verdicts),
             warnings=tuple(self._warnings()),
             held=held,
@@ -272,6 +297,17 @@ class _Summing:
         compared = [verdict.passed for verdict in snapshot.verdicts if verdict.check.startswith("agrees.")]
         lines = snapshot.rows - 1
         return ReportLines(report.code, title, self._state(table), lines, sum(compared), len(compared))
+
+    def _delivery(self, delivery: ResolvedDelivery) -> DeliveryMessages:
+        table, title, to = f"deliveries/{delivery.code}", delivery.spec.title, delivery.destination.code
+        state, snapshot = self._state(table), self._good(table)
+        if snapshot is None or "difference" not in snapshot.metrics:
+            return DeliveryMessages(delivery.code, title, to, state)
+        found, rows = snapshot.metrics["difference"], snapshot.metrics["outcomes"]
+        counts = {name: found[name] for name in ("desired", "add", "change", "remove")}
+        refused = sum(row["messages"] for row in rows if row["state"] in ("rejected", "dead"))
+        still_open = sum(row["messages"] for row in rows if row["state"] in OPEN)
+        return DeliveryMessages(delivery.code, title, to, state, **counts, refused=refused, open=still_open)
 
     def _stopped(self) -> Iterator[Stopped]:
         for item in self.ran.done:

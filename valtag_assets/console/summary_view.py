@@ -58,6 +58,8 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
         yield _segments(summary)
     if summary.reports:
         yield _reports(summary)
+    if summary.deliveries:
+        yield _deliveries(summary)
     yield from _checks(summary)
     if summary.seconds:
         spent = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in summary.seconds.items())
@@ -103,6 +105,16 @@ def _reports(summary: Summary) -> RenderableType:
         for r in summary.reports
     ]  # fmt: skip
     return table("Reports 报表", ["!report", "zh", "en", ">lines", ">reconciled", "state"], rows)
+
+
+def _deliveries(summary: Summary) -> RenderableType:
+    rows = [
+        [d.code, d.title.zh, d.destination,
+         *map(count, (d.desired, d.add, d.change, d.remove, d.refused, d.open)), state(d.state)]
+        for d in summary.deliveries
+    ]  # fmt: skip
+    numbers = [">members", ">add", ">change", ">remove", ">refused", ">open"]
+    return table("Deliveries 推送", ["!delivery", "zh", "!to", *numbers, "state"], rows)
 
 
 def _checks(summary: Summary) -> Iterator[RenderableType]:

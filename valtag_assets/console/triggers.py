@@ -13,7 +13,7 @@ from valtag_assets.delivery.gateway import stops_of
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.triggers import decided_expression, trigger_expression
-from valtag_assets.expression.resolved import ResolvedTrigger
+from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.triggers import (
     planning_of,

@@ -64,7 +64,10 @@ class TableReceiver:
         return [await asyncio.to_thread(self._deliver, parcels)] * len(parcels)
 
     def _deliver(self, parcels: Sequence[Parcel]) -> Outcome:
-        changes = changes_of(parcels, self._fields, self._spec.mode)
+        try:
+            changes = changes_of(parcels, self._fields, self._spec.mode)
+        except pa.ArrowException:
+            return Outcome("split", "a value is not of its column's type")
         table = ".".join(quote(part) for part in (self._spec.table or "").split("."))
         try:
             with self._session() as session:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,20 +42,31 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Terms:
-    """How a delivery is made. ``coverage``: that of the fields last time; ``confirmed``: see ``before_sending``."""
+    """How a delivery is made. ``coverage``: that of the fields last time; ``confirmed``: see ``before_sending``.
+
+    ``afresh``: the destination has lost what it held, so everything is sent again.
+    """
 
     coverage: Mapping[str, float]
     confirmed: bool = False
+    afresh: bool = False
     gate: Gate = open_gate
 
 
 def deliver(
     place: Place, delivery: ResolvedDelivery, occasion: Occasion, terms: Terms, now: Callable[[], datetime]
 ) -> Delivered:
-    """Bring the destination to what is published. Nothing is planned or sent unless every check before allows it."""
+    """Bring the destination to what is published. Nothing is planned or sent unless every check before allows it.
+
+    To be called by one at a time: whatever an earlier caller had claimed, it has died.
+    """
     to = delivery.destination.spec
     with Outbox.open(ledger_file(place.warehouse)) as outbox:
-        outbox.recover(to.destination, now(), idempotent=to.idempotent)
+        outbox.recover(to.destination, now(), idempotent=to.idempotent, origin=delivery.code)
+        if terms.afresh:
+            outbox.forget(to.destination, delivery.code)
+            # Other messages than those that were acknowledged once, so other keys.
+            occasion = replace(occasion, ids={**occasion.ids, "afresh": now().isoformat()})
         difference, verdicts = _judged(place, delivery, occasion, terms, outbox, plan=True)
         if not all(verdict.passed for verdict in verdicts):
             return Delivered(difference, verdicts)

@@ -46,6 +46,8 @@ class FileReceiver:
             for day, own in dated.items():
                 for origin, change in changes_of(own, self._fields, self._spec.mode).items():
                     self._write(f"{origin}-{day}" if day else origin, change)
+        except pa.ArrowException:
+            return Outcome("split", "a value is not of its column's type")
         except (OSError, WarehouseError) as error:
             return Outcome("unreachable", f"the file can't be written: {error}")
         return Outcome("ok")

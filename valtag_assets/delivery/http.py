@@ -53,11 +53,12 @@ class HttpReceiver:
         import aiohttp
 
         spec = self._spec
-        bodies = [fill(spec.body, {**about(parcel), **parcel.fields}) for parcel in parcels]
-        body = bodies[0] if spec.envelope is None else fill(spec.envelope, {ROWS: bodies})
-        headers = {**self._headers, spec.key_header: request_key(parcels)}
-        data = json.dumps(body, ensure_ascii=False).encode()
         assert spec.url is not None
+        try:
+            data = body_of(spec, parcels)
+        except (KeyError, TypeError, ValueError) as error:
+            return Outcome("split", f"the body can't be made: {type(error).__name__}")
+        headers = {**self._headers, spec.key_header: request_key(parcels)}
         try:
             async with self._session.request(
                 spec.method, spec.url, data=data, headers=headers, allow_redirects=False
@@ -74,6 +75,13 @@ class HttpReceiver:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             # The request may have arrived; the error's text may hold the url, so its name has to do.
             return Outcome("uncertain", f"no answer: {type(error).__name__}")
+
+
+def body_of(spec: Destination, parcels: Sequence[Parcel]) -> bytes:
+    """The request's body: the template filled for each parcel, and all of them put into the envelope."""
+    bodies = [fill(spec.body, {**about(parcel), **parcel.fields}) for parcel in parcels]
+    body = bodies[0] if spec.envelope is None else fill(spec.envelope, {ROWS: bodies})
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
 
 
 def request_key(parcels: Sequence[Parcel]) -> str:

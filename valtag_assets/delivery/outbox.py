@@ -10,7 +10,7 @@ Every instant is given by the caller; nothing here reads a clock.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,100 +18,16 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from valtag_assets.delivery import statements as sql
 from valtag_assets.delivery.message import Kind, Message, Result, State
-from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA
+from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, VERSION
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.store import Warehouse
 
 FOLDER, FILE = "outbox", "outbox.sqlite"
 _BATCH = 50_000
 _WAIT_SECONDS = 60
-
-_INSERT = """
-    INSERT INTO message (key, kind, origin, version, step, destination, person_id, entry, arm, operation,
-        "values", values_hash, snapshot, run, as_of, created_at, not_before, expires_at, priority, state, reason)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_INSERT_AGAIN = (
-    _INSERT
-    + """
-    ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = '', attempts = 0, run = excluded.run,
-        not_before = excluded.not_before, answered_at = NULL
-    WHERE state IN ('rejected', 'dead', 'expired', 'held_back')"""
-)
-_CLAIM = """
-    UPDATE message SET state = 'claimed', lease_until = :until, attempts = attempts + 1
-    WHERE key IN (
-        SELECT key FROM message
-        WHERE destination = :destination AND state = 'pending' AND not_before <= :now
-          AND (expires_at IS NULL OR expires_at > :now)
-          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind)
-        ORDER BY priority DESC, not_before, key LIMIT :most)
-    RETURNING *"""
-_DONE = """
-    UPDATE message SET state = :state, reason = :reason, reference = :reference, lease_until = NULL,
-        sent_at = coalesce(sent_at, :at), answered_at = :at
-    WHERE key = :key AND state IN ('claimed', 'pending', 'unknown', 'dead')"""
-_HELD = """
-    INSERT INTO acknowledged SELECT origin, person_id, values_hash, :at FROM message
-    WHERE key = :key AND kind = 'sync' AND operation <> 'remove' AND state = 'acknowledged' AND answered_at = :at
-    ON CONFLICT DO UPDATE SET values_hash = excluded.values_hash, acked_at = excluded.acked_at"""
-_GONE = """
-    DELETE FROM acknowledged WHERE (origin, person_id) IN (
-        SELECT origin, person_id FROM message
-        WHERE key = :key AND kind = 'sync' AND operation = 'remove' AND state = 'acknowledged'
-          AND answered_at = :at)"""
-_NOT_DONE = """
-    UPDATE message SET state = :state, reason = :reason, reference = :reference, lease_until = NULL,
-        not_before = coalesce(:until, not_before), attempts = attempts - :uncounted,
-        sent_at = CASE WHEN :doubt THEN coalesce(sent_at, :at) ELSE sent_at END,
-        answered_at = :at
-    WHERE key = :key AND state = 'claimed' AND attempts = :attempts"""
-_DOUBT = """
-    INSERT INTO acknowledged SELECT origin, person_id, '', :at FROM message WHERE key = :key AND kind = 'sync'
-    ON CONFLICT DO UPDATE SET values_hash = '', acked_at = excluded.acked_at"""
-_DOUBT_OF_LOST = """
-    INSERT INTO acknowledged SELECT origin, person_id, '', :now FROM message
-    WHERE destination = :destination AND state = 'claimed' AND lease_until < :now AND kind = 'sync'
-    ON CONFLICT DO UPDATE SET values_hash = '', acked_at = excluded.acked_at"""
-_LOST = """
-    UPDATE message SET state = :state, reason = :reason, lease_until = NULL, sent_at = coalesce(sent_at, :now)
-    WHERE destination = :destination AND state = 'claimed' AND lease_until < :now"""
-_EXPIRE = """
-    UPDATE message SET state = 'expired', reason = 'its time was over before it could be sent', answered_at = :now
-    WHERE destination = :destination AND state = 'pending' AND expires_at <= :now"""
-_WITHDRAW = """
-    UPDATE message SET state = 'expired', reason = 'superseded by a newer state', answered_at = :now
-    WHERE origin = :origin AND kind = 'sync' AND state = 'pending' AND key NOT IN (SELECT key FROM kept)"""
-_UNDER_WAY = """
-    SELECT person_id, key, state, operation, values_hash FROM message
-    WHERE origin = ? AND kind = 'sync' AND (state = 'pending' OR state = 'claimed' OR state = 'unknown')
-    ORDER BY person_id"""
-_RESOLVE = """
-    UPDATE message SET state = :state, reason = :reason, not_before = :now, answered_at = :now
-    WHERE key = :key AND state = 'unknown'"""
-_NEXT = """
-    SELECT min(at) FROM (
-        SELECT min(not_before) AS at FROM message WHERE destination = :destination AND state = 'pending'
-          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind)
-        UNION ALL
-        SELECT min(lease_until) FROM message WHERE destination = :destination AND state = 'claimed'
-          AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind))"""
-_DUE = """
-    SELECT destination, count(*) FROM message WHERE state = 'pending' AND not_before <= :now
-    GROUP BY destination ORDER BY destination"""
-_COUNTS = """
-    SELECT destination, origin, kind, operation, state, reason, count(*) AS messages FROM message
-    WHERE (:origin IS NULL OR origin = :origin) AND (:destination IS NULL OR destination = :destination)
-      AND (:run IS NULL OR run = :run)
-    GROUP BY destination, origin, kind, operation, state, reason
-    ORDER BY destination, origin, kind, operation, state, reason"""
-_READ = """
-    SELECT * FROM message
-    WHERE (:key IS NULL OR key = :key) AND (:origin IS NULL OR origin = :origin)
-      AND (:destination IS NULL OR destination = :destination) AND (:kind IS NULL OR kind = :kind)
-      AND (:state IS NULL OR state = :state) AND (:person IS NULL OR person_id = :person)
-    ORDER BY created_at, key"""
-_ACKNOWLEDGED = "SELECT person_id, values_hash FROM acknowledged WHERE origin = ? ORDER BY person_id"
 
 
 def ledger_file(warehouse: Warehouse) -> Path:
@@ -134,8 +50,12 @@ class Outbox:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        for statement in SCHEMA:
-            connection.execute(statement)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in SCHEMA:
+                connection.execute(statement)
+        elif version != VERSION:
+            raise WarehouseError(f"{file} is of format {version}; this valtag reads {VERSION}")
         return cls(connection)
 
     def close(self) -> None:
@@ -156,7 +76,7 @@ class Outbox:
         timestamps with a zone, ``as_of`` a date, ``values`` JSON text, ``state`` pending or held_back.
         """
         with self._writing():
-            return self._insert(table, _INSERT + " ON CONFLICT DO NOTHING")
+            return self._insert(table, sql.INSERT + " ON CONFLICT DO NOTHING")
 
     def _insert(self, table: pa.Table, statement: str) -> int:
         lacking = [name for name in PLANNED if name not in table.column_names and name not in DEFAULTS]
@@ -180,37 +100,44 @@ class Outbox:
             self._connection.execute("DELETE FROM kept")
             self._connection.executemany("INSERT INTO kept VALUES (?)", ((key,) for key in kept))
             values = {"origin": origin, "now": _number(now), "run": run}
-            withdrawn = self._connection.execute(_WITHDRAW, values).rowcount
+            withdrawn = self._connection.execute(sql.WITHDRAW, values).rowcount
             self._connection.execute("UPDATE message SET run = :run WHERE key IN (SELECT key FROM kept)", values)
-            self._insert(table, _INSERT_AGAIN)
+            self._insert(table, sql.INSERT_AGAIN)
         return withdrawn
 
     def under_way(self, origin: str) -> pa.Table:
         """(person_id, key, state, operation, values_hash) of every message of a delivery that is open."""
-        rows = self._connection.execute(_UNDER_WAY, (origin,))
+        rows = self._connection.execute(sql.UNDER_WAY, (origin,))
         names = ("person_id", "key", "state", "operation", "values_hash")
         return _arrow(rows, pa.schema([(name, pa.string()) for name in names]))
 
-    def acknowledged(self, origin: str) -> pa.Table:
-        """(person_id, values_hash) of everybody the receiver of a delivery holds, sorted by person."""
+    def acknowledged(self, destination: str, origin: str) -> pa.Table:
+        """(person_id, values_hash) of everybody whom a destination holds by a delivery, sorted by person."""
         names = ("person_id", "values_hash")
-        rows = self._connection.execute(_ACKNOWLEDGED, (origin,))
+        rows = self._connection.execute(sql.ACKNOWLEDGED, (destination, origin))
         return _arrow(rows, pa.schema([(name, pa.string()) for name in names]))
+
+    def forget(self, destination: str, origin: str) -> None:
+        """Know nothing any more of what a destination holds by a delivery: it has lost it."""
+        self._connection.execute(
+            "DELETE FROM acknowledged WHERE destination = ? AND origin = ?", (destination, origin)
+        )
 
     # Sending
 
-    def recover(self, destination: str, now: datetime, *, idempotent: bool) -> int:
+    def recover(self, destination: str, now: datetime, *, idempotent: bool, origin: str | None = None) -> int:
         """Deal with leases that ran out, as their sender has died, and with messages whose time is over.
 
+        ``origin``: the caller knows that nobody else is sending for it, so none of its leases counts any more.
         What was claimed is sent again by an ``idempotent`` destination; of another nobody knows whether it was sent.
         How many leases had run out.
         """
         state, reason = ("pending", "") if idempotent else ("unknown", "the sender ended before the answer came")
-        values = {"destination": destination, "now": _number(now)}
+        values = {"destination": destination, "now": _number(now), "origin": origin}
         with self._writing():
-            self._connection.execute(_DOUBT_OF_LOST, values)
-            lost = self._connection.execute(_LOST, {**values, "state": state, "reason": reason}).rowcount
-            self._connection.execute(_EXPIRE, values)
+            self._connection.execute(sql.DOUBT_OF_LOST, values)
+            lost = self._connection.execute(sql.LOST, {**values, "state": state, "reason": reason}).rowcount
+            self._connection.execute(sql.EXPIRE, values)
         return lost
 
     def claim(
@@ -228,7 +155,7 @@ class Outbox:
         values: dict[str, Any] = {"destination": destination, "most": most, "origin": origin, "kind": kind}
         values |= {"now": _number(now), "until": _number(until)}
         with self._writing():
-            rows = self._connection.execute(_CLAIM, values).fetchall()
+            rows = self._connection.execute(sql.CLAIM, values).fetchall()
         found = [_message(row) for row in rows]
         return sorted(found, key=lambda item: (-item.priority, item.not_before, item.key))
 
@@ -238,31 +165,37 @@ class Outbox:
         That a message was taken is a fact, whoever tells it and however late; anything else counts only for the
         attempt it is about.
         """
+        taken: list[dict[str, Any]] = []
+        held: list[dict[str, Any]] = []
+        gone: list[dict[str, Any]] = []
         with self._writing():
             for result in results:
-                self._settle(result)
+                message, at = result.message, _number(result.at)
+                values = {"key": message.key, "state": result.state, "reason": result.reason, "at": at}
+                values["reference"] = result.reference or message.reference
+                if result.state not in ("sent", "acknowledged"):
+                    self._not_done(result, values)
+                    continue
+                taken.append(values)
+                if message.kind == "sync":
+                    (gone if message.operation == "remove" else held).append({"key": message.key, "at": at})
+            self._connection.executemany(sql.DONE, taken)
+            self._connection.executemany(sql.HELD, held)
+            self._connection.executemany(sql.GONE, gone)
 
-    def _settle(self, result: Result) -> None:
-        message = result.message
-        values = {"key": message.key, "state": result.state, "reason": result.reason, "at": _number(result.at)}
-        values |= {"reference": result.reference or message.reference}
-        if result.state in ("sent", "acknowledged"):
-            self._connection.execute(_DONE, values)
-            if message.kind == "sync":
-                self._connection.execute(_GONE if message.operation == "remove" else _HELD, values)
-            return
+    def _not_done(self, result: Result, values: dict[str, Any]) -> None:
         values |= {"until": result.until and _number(result.until), "uncounted": int(not result.counted)}
-        values |= {"doubt": result.doubt, "attempts": message.attempts}
-        changed = self._connection.execute(_NOT_DONE, values).rowcount
+        values |= {"doubt": result.doubt, "attempts": result.message.attempts}
+        changed = self._connection.execute(sql.NOT_DONE, values).rowcount
         if changed and result.doubt:
-            self._connection.execute(_DOUBT, values)
+            self._connection.execute(sql.DOUBT, values)
 
     # Looking
 
     def next_at(self, destination: str, *, origin: str | None = None, kind: Kind | None = None) -> datetime | None:
         """When something of a destination is to be done next: a message is due, or a lease runs out."""
         values = {"destination": destination, "origin": origin, "kind": kind}
-        found = self._connection.execute(_NEXT, values).fetchone()[0]
+        found = self._connection.execute(sql.NEXT, values).fetchone()[0]
         return None if found is None else _instant(found)
 
     def destinations(self) -> list[str]:
@@ -275,7 +208,7 @@ class Outbox:
 
     def due(self, now: datetime) -> dict[str, int]:
         """How many messages wait to be sent now, by destination."""
-        return dict(map(tuple, self._connection.execute(_DUE, {"now": _number(now)})))
+        return dict(map(tuple, self._connection.execute(sql.DUE, {"now": _number(now)})))
 
     def unknown(self, destination: str | None = None) -> pa.Table:
         """The messages of which nobody knows whether they were sent: somebody has to decide."""
@@ -285,7 +218,7 @@ class Outbox:
         """Decide about an unknown message: send it (again), or leave it. Mistake for any other message."""
         state, reason = ("pending", "") if decision == "requeue" else ("dead", "closed by decision")
         values = {"key": key, "state": state, "reason": reason, "now": _number(now)}
-        if not self._connection.execute(_RESOLVE, values).rowcount:
+        if not self._connection.execute(sql.RESOLVE, values).rowcount:
             raise Mistake(f"'{key}' is no message that waits for a decision; valtag outbox lists those")
 
     def counts(
@@ -293,7 +226,7 @@ class Outbox:
     ) -> list[dict[str, Any]]:
         """How many messages there are by destination, origin, kind, operation, state and reason."""
         values = {"origin": origin, "destination": destination, "run": run}
-        return [dict(row) for row in self._connection.execute(_COUNTS, values)]
+        return [dict(row) for row in self._connection.execute(sql.counts(values), _bound(values))]
 
     def read(
         self,
@@ -307,7 +240,8 @@ class Outbox:
     ) -> pa.Table:
         """The messages that match all that is given, oldest first, with the columns of ``schema.COLUMNS``."""
         values = {"key": key, "origin": origin, "destination": destination, "kind": kind, "state": state}
-        rows = self._connection.execute(_READ, {**values, "person": person})
+        values["person"] = person
+        rows = self._connection.execute(sql.read(values), _bound(values))
         stored = [(name, pa.int64() if name in INSTANTS else kind) for name, kind in COLUMNS.items()]
         stored = [(name, pa.string() if name == "as_of" else kind) for name, kind in stored]
         return _arrow(rows, pa.schema(stored)).cast(pa.schema(list(COLUMNS.items())))
@@ -352,6 +286,10 @@ def _arrow(rows: sqlite3.Cursor, schema: pa.Schema) -> pa.Table:
         arrays = [pa.array(columns[number], kind) for number, kind in enumerate(schema.types)]
         batches.append(pa.record_batch(arrays, schema=schema))
     return pa.Table.from_batches(batches, schema)
+
+
+def _bound(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _message(row: sqlite3.Row) -> Message:

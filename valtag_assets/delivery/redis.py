@@ -76,7 +76,12 @@ async def open_redis(spec: Destination, environment: Mapping[str, str]) -> Async
     except ImportError as error:
         raise Mistake(f'{spec.destination}: needs the Redis client: pip install "valtag[deliveries]"') from error
     # The sender retries; a client that did so by itself would hide it.
-    client = Redis.from_url(url, socket_timeout=spec.timeout, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
+    never = Retry(NoBackoff(), 0)
+    try:
+        client = Redis.from_url(url, socket_timeout=spec.timeout, socket_connect_timeout=5, retry=never)
+    except ValueError:
+        # The client's own words may hold the password.
+        raise Mistake(f"{spec.destination}: {spec.url_env} holds no Redis URL, as redis://host:6379/0") from None
     try:
         yield RedisReceiver(spec, client)
     finally:

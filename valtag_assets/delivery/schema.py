@@ -91,12 +91,14 @@ _MESSAGE = """
     )"""
 _ACKNOWLEDGED = """
     CREATE TABLE IF NOT EXISTS acknowledged (
+        destination TEXT NOT NULL,
         origin TEXT NOT NULL,
         person_id TEXT NOT NULL,
         values_hash TEXT NOT NULL,
         acked_at INTEGER NOT NULL,
-        PRIMARY KEY (origin, person_id)
+        PRIMARY KEY (destination, origin, person_id)
     ) WITHOUT ROWID"""
+VERSION = 1
 SCHEMA = (
     _MESSAGE,
     _ACKNOWLEDGED,
@@ -105,5 +107,8 @@ SCHEMA = (
     " WHERE state = 'pending' OR state = 'claimed' OR state = 'unknown'",
     "CREATE INDEX IF NOT EXISTS claimed ON message (destination, lease_until) WHERE state = 'claimed'",
     "CREATE INDEX IF NOT EXISTS unknown ON message (destination) WHERE state = 'unknown'",
+    "CREATE INDEX IF NOT EXISTS ran ON message (run)",
     "CREATE INDEX IF NOT EXISTS told ON message (person_id, sent_at) WHERE kind = 'message'",
+    "PRAGMA user_version = 1",
 )
+"""Makes the tables; the version comes last, so that a making that was cut off is done again."""

@@ -18,9 +18,9 @@ from valtag_assets.delivery.pace import Pace
 from valtag_assets.spec.destination import Destination
 
 LEASE = timedelta(minutes=5)
-_BLOCK_REQUESTS = 8  # requests per connection between two claims
-_MOST_CLAIMED = 1_000_000
-_FLUSH = 200
+_BLOCK_REQUESTS = 16  # requests per connection between two claims
+_MOST_CLAIMED = 100_000  # what fits into memory
+_FLUSH = 500
 _PAUSE_SECONDS = 5.0
 _MARGIN = timedelta(seconds=1)
 _HOLD_AT_LEAST = timedelta(seconds=1)

@@ -130,7 +130,9 @@ class Sync:
     def _ledger(self) -> dict[str, Sequence[Path]]:
         """What the ledger knows, as files."""
         files = {name: [self._space / f"{name}.parquet"] for name in (_ACKNOWLEDGED, _UNDER_WAY)}
-        pq.write_table(self._outbox.acknowledged(self._delivery.code), files[_ACKNOWLEDGED][0])
+        pq.write_table(
+            self._outbox.acknowledged(self._delivery.destination.code, self._delivery.code), files[_ACKNOWLEDGED][0]
+        )
         pq.write_table(self._outbox.under_way(self._delivery.code), files[_UNDER_WAY][0])
         return dict(files)
 
@@ -232,7 +234,9 @@ _COLUMNS = {PERSON: "string", "operation": "string", "values": "string", "values
 
 def delivery_version(delivery: ResolvedDelivery) -> str:
     """A hash of what travels and where to."""
-    return code_version(repr((delivery.destination.code, delivery.destination.spec.mode, delivery.fields)))
+    to = delivery.destination.spec
+    address = (to.destination, to.kind, to.mode, to.url, to.url_env, to.table, to.prefix, to.path, to.format)
+    return code_version(repr((address, delivery.fields)))
 
 
 def _ledger_size() -> ibis.Table:

@@ -30,6 +30,7 @@ def _unknown_tables(resolved: Resolved, engines: Engines) -> Iterator[Problem]:
         "reports": resolved.reports,
         "allocations": resolved.allocations,
         "triggers": resolved.triggers,
+        "deliveries": resolved.deliveries,
         "lists": [code for code, source in resolved.sources.items() if source.spec.kind == "list"],
     }
     known = [f"{stage}/{name}" for stage, names in stages.items() for name in names]

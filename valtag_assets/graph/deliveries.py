@@ -123,7 +123,7 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
         write=write,
         expectations=lambda *_: (),
         verdicts=lambda *_: judged,
-        fingerprint=_open(setting, delivery),
+        fingerprint=_left_to_do(setting, delivery),
         picture=_picture,
     )
 
@@ -161,15 +161,18 @@ def _terms(
     last = setting.warehouse.latest(TableRef("deliveries", delivery.code))
     coverage = last.metrics.get("difference", {}).get("coverage", {}) if last is not None else {}
     place = sending_place(setting)
-    return place, delivery, occasion, Terms(coverage, confirmed=setting.confirmed, gate=Gateway.of(place))
+    terms = Terms(coverage, confirmed=setting.confirmed, afresh=setting.afresh, gate=Gateway.of(place))
+    return place, delivery, occasion, terms
 
 
 def _meaning(delivery: ResolvedDelivery) -> str:
     return meaning_of("delivery", delivery_version(delivery), delivery.spec.segment)
 
 
-def _open(setting: Setting, delivery: ResolvedDelivery) -> str:
-    """Stands for the messages that have not come to an end: while there are any, a run has something to do."""
+def _left_to_do(setting: Setting, delivery: ResolvedDelivery) -> str:
+    """Stands for what published tables do not tell: messages that have come to no end, and what was asked for."""
+    if setting.afresh:
+        return meaning_of("afresh", setting.clock())
     file = ledger_file(setting.warehouse)
     if not file.exists():
         return ""

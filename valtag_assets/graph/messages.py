@@ -15,17 +15,12 @@ from valtag_assets.delivery.gateway import Gateway
 from valtag_assets.delivery.messaging import SentMessages, send_messages
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.receipts import Receipts, TakenIn, export
-from valtag_assets.delivery.triggered import as_plan, messages_expression
-from valtag_assets.engine.duckdb import data_type, open_duckdb
-from valtag_assets.engine.trigger_state import SEEN
 from valtag_assets.engine.triggers import triggers_name
-from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.graph.deliveries import GROUP, sending_place
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.graph.sources import landing_folder
 from valtag_assets.graph.stages import asset_key
-from valtag_assets.graph.triggers import VERSIONS, readable_versions
-from valtag_assets.warehouse.snapshot import TableRef
+from valtag_assets.graph.triggers import plan_messages
 
 MESSAGES = "outbox/messages"
 
@@ -111,23 +106,6 @@ def send_due(setting: Setting, run: str) -> Done:
         sent = send_messages(sending_place(setting), setting.clock)
         counts = [row for row in outbox.counts() if row["kind"] == "message"]
     return Done(planned, taken, sent, counts)
-
-
-def plan_messages(setting: Setting, trigger: ResolvedTrigger, outbox: Outbox, run: str) -> int:
-    """Write what the trigger's newest state decided into the outbox; how many messages were new."""
-    served = setting.warehouse.latest(TableRef("triggers", trigger.code))
-    if served is None:
-        return 0
-    assert served.as_of is not None
-    columns = {n.removeprefix(SEEN): data_type(text) for n, text in served.columns if n.startswith(SEEN)}
-    versions, _ = readable_versions(setting, trigger, served.metrics[VERSIONS])
-    expression = messages_expression(setting.resolved, trigger, versions, columns, served.as_of)
-    if expression is None:
-        return 0
-    with open_duckdb(setting.spill) as engine:
-        rows = engine.fetch(expression, {triggers_name(trigger.code): served.files})
-    zone = setting.resolved.catalog.project.zone
-    return outbox.plan(as_plan(rows, snapshot=served.id, run=run, now=setting.clock(), zone=zone))
 
 
 def _metadata(done: Done) -> dict[str, Any]:

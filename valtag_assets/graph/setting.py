@@ -56,6 +56,7 @@ class Setting:
     listen: Callable[[TableDone], None] = field(default=_silent, compare=False)
     full: bool = False  # compute everything from clean rows again, changed or not
     confirmed: bool = False  # somebody has seen that an audience really changed so much: send it
+    afresh: bool = False  # a destination has lost what it held: send everything again
     engine: Engines | None = None
     apart: Path | None = None
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.duckdb import data_type
+from valtag_assets.delivery.outbox import Outbox, ledger_file
+from valtag_assets.delivery.triggered import as_plan, messages_expression
+from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
 from valtag_assets.engine.rules import column_inputs, rule_inputs
 from valtag_assets.engine.session import Engine
@@ -85,6 +87,9 @@ def _trigger_asset(setting: Setting, trigger: ResolvedTrigger) -> dg.AssetsDefin
     def entries(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
         as_of = run_as_of(context, setting)
         yield from build(context, setting, engine, lambda: trigger_plan(setting, trigger, as_of))
+        # Here, too: whatever happens to other triggers, what this one decided is in the outbox and will be noticed.
+        with Outbox.open(ledger_file(setting.warehouse)) as outbox:
+            plan_messages(setting, trigger, outbox, context.run_id)
 
     return entries
 
@@ -252,6 +257,23 @@ def trigger_plan(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> Pla
         counted=True,
         picture=_picture,
     )
+
+
+def plan_messages(setting: Setting, trigger: ResolvedTrigger, outbox: Outbox, run: str) -> int:
+    """Write what the trigger's newest state decided into the outbox; how many messages were new."""
+    served = setting.warehouse.latest(TableRef("triggers", trigger.code))
+    if served is None:
+        return 0
+    assert served.as_of is not None
+    columns = {n.removeprefix(SEEN): data_type(text) for n, text in served.columns if n.startswith(SEEN)}
+    versions, _ = readable_versions(setting, trigger, served.metrics[VERSIONS])
+    expression = messages_expression(setting.resolved, trigger, versions, columns, served.as_of)
+    if expression is None:
+        return 0
+    with open_duckdb(setting.spill) as engine:
+        rows = engine.fetch(expression, {triggers_name(trigger.code): served.files})
+    zone = setting.resolved.catalog.project.zone
+    return outbox.plan(as_plan(rows, snapshot=served.id, run=run, now=setting.clock(), zone=zone))
 
 
 def trigger_gate(setting: Setting, flying: Mapping[str, ResolvedTrigger], as_of: date) -> Gate:

@@ -13,6 +13,10 @@ Likelihood = Callable[[Array], tuple[float, Array]]
 
 LARGEST = np.log(1e5)
 """Parameters, of shape and in the unit of the mean time or value, are sought in 1e-5 to 1e5."""
+PULL = 1e-5
+"""What is taken off the mean log-likelihood of a customer for parameters far from 1: a few ten-thousandths."""
+AT_A_BOUND = "at a bound of the parameters: the data do not determine them"
+NEAR_A_LIMIT = "near a limit of the model: the data do not tell how near"
 FLAT = 1e-7
 """The steepest slope of a maximum: the last step, by the Hessian, removes most of what is left."""
 
@@ -34,15 +38,35 @@ class Optimum:
 
 
 def highest(likelihood: Likelihood, starts: Sequence[Sequence[float]]) -> Optimum:
-    """The best of BFGS from the first start and, where that ends at a bound or fails, from the next ones."""
+    """The best of BFGS from the first start and, where that ends at a bound or fails, from the next ones.
+
+    Where they run off to a bound, the likelihood rises without end towards a limit of the model (nobody
+    drops out, all drop out alike, all spend alike). A point near the limit predicts what the limit does: it is found
+    with a slight pull towards 1, and the message says so.
+    """
     found: list[Optimum] = []
     for start in starts:
         found.append(_climb(likelihood, np.log(np.asarray(start, dtype=np.float64))))
         if found[-1].converged:
             break
+    if not found[-1].converged and any(optimum.message == AT_A_BOUND for optimum in found):
+        found.append(_pulled(likelihood, np.log(np.asarray(starts[0], dtype=np.float64))))
     best = max(found, key=lambda optimum: (optimum.converged, optimum.value))
     best = replace(best, evaluations=sum(optimum.evaluations for optimum in found))
     return _at_the_top(likelihood, best) if best.converged else best
+
+
+def _pulled(likelihood: Likelihood, start: Array) -> Optimum:
+    """The highest point with PULL times half the square of the logarithms taken off."""
+
+    def pulled(at: Array) -> tuple[float, Array]:
+        value, gradient = likelihood(at)
+        return value - PULL * float(at @ at) / 2, gradient - PULL * at
+
+    found = _climb(pulled, start)
+    if not found.converged:
+        return found
+    return replace(found, value=likelihood(found.at)[0], message=NEAR_A_LIMIT)
 
 
 def _climb(likelihood: Likelihood, start: Array) -> Optimum:
@@ -62,7 +86,7 @@ def _climb(likelihood: Likelihood, start: Array) -> Optimum:
     arrived = (bool(ended.success) or steepest < 10 * FLAT) and ended.fun < 1e299
     message = "converged" if arrived else f"the search found no maximum ({ended.message.strip(' .')})"
     if np.abs(ended.x).max() > LARGEST:
-        arrived, message = False, "at a bound of the parameters: the data do not determine them"
+        arrived, message = False, AT_A_BOUND
     nowhere = np.full(start.shape, np.inf)
     return Optimum(ended.x, -float(ended.fun), nowhere, arrived, int(ended.nfev), message)
 

@@ -15,7 +15,7 @@ from valtag_assets.models import bgnbd, pareto
 from valtag_assets.models.counts import Array, Counts
 from valtag_assets.models.distinct import distinct
 from valtag_assets.models.family import Family
-from valtag_assets.models.optimum import Likelihood, Optimum, highest
+from valtag_assets.models.optimum import NEAR_A_LIMIT, Likelihood, Optimum, highest
 from valtag_assets.models.quantiles import Rows, smallest
 from valtag_assets.models.regularity import constant, most_likely
 
@@ -53,7 +53,7 @@ class Fit:
 
     def warnings(self) -> list[str]:
         """What to know of a fit that may be served."""
-        found = []
+        found = [self.message] if self.converged and self.message == NEAR_A_LIMIT else []
         loose = [name for name, error in self.errors.items() if not error < 1]
         if loose:
             found.append(f"poorly determined by the data: {', '.join(loose)} (standard error of the logarithm ≥ 1)")

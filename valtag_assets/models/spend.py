@@ -13,7 +13,7 @@ from scipy.special import digamma, gammaln
 
 from valtag_assets.models.counts import Array
 from valtag_assets.models.distinct import distinct
-from valtag_assets.models.optimum import Likelihood, highest
+from valtag_assets.models.optimum import NEAR_A_LIMIT, Likelihood, highest
 from valtag_assets.models.orders import Fit, arrays, family, levels
 from valtag_assets.models.spend_quantiles import Customers, quantiles
 
@@ -47,8 +47,12 @@ class SpendFit:
 
     def warnings(self) -> list[str]:
         """What to know of a fit that may be served."""
+        near = [self.message] if self.converged and self.message == NEAR_A_LIMIT else []
         loose = [name for name, error in self.errors.items() if not error < 1]
-        return [f"poorly determined by the data: {', '.join(loose)} (standard error ≥ 1)"] if loose else []
+        return [
+            *near,
+            *([f"poorly determined by the data: {', '.join(loose)} (standard error ≥ 1)"] if loose else []),
+        ]
 
 
 def fit_spend(n: Any, mean: Any, weight: Any) -> SpendFit:

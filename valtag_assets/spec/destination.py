@@ -17,7 +17,7 @@ PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 ROWS = "rows"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_MOST_ROWS = {"http": 1, "postgres": 5_000, "redis": 5_000, "file": 1_000_000, "database": 100_000}
+_MOST_ROWS = {"http": 1, "postgres": 5_000, "redis": 5_000, "file": 100_000, "database": 50_000}
 
 
 def _check_variable(name: str) -> str:
@@ -107,7 +107,7 @@ class Answer(Block):
     @field_validator("ok", "retry", "pause", "halt", mode="before")
     @classmethod
     def _texts(cls, codes: Any) -> Any:
-        many = codes if isinstance(codes, list) else [codes]
+        many = codes if isinstance(codes, list | tuple) else [codes]
         return [str(code).lower() if isinstance(code, bool) else str(code) for code in many]
 
     @model_validator(mode="after")
@@ -176,13 +176,20 @@ class Destination(Block):
     def _named(cls, fields: dict[str, Travelling]) -> dict[str, Travelling]:
         return check_names(fields)
 
+    @field_validator("key_header")
+    @classmethod
+    def _header_name(cls, name: str) -> str:
+        if not _HEADER.fullmatch(name):
+            raise ValueError(f"'{name}' is no name of a header")
+        return name
+
     @field_validator("headers")
     @classmethod
     def _plain_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if not _HEADER.fullmatch(name) or not value.isprintable():
                 raise ValueError(f"header '{name}' can't be sent")
-            if name.lower() == "authorization":
+            if name.lower() in ("authorization", "cookie"):
                 raise ValueError("write auth: the secret belongs in an environment variable")
         return headers
 

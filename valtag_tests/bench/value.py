@@ -9,6 +9,7 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from valtag_assets.engine.persons import PERSONS, clean_name
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved, ResolvedLtv
 from valtag_assets.graph.setting import Setting, catalog_folder
+from valtag_assets.spec.ltv import CANDIDATES
 from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.bench.process import machine, measured, write_json
 
@@ -126,6 +128,8 @@ def backtested(name: str, data: Path, as_of: date, code: str) -> list[str]:
     resolved = resolve_catalog(catalog_folder(name))
     setting, score = Setting(resolved, data), resolved.scores[code]
     assert isinstance(score, ResolvedLtv)
+    every = score.spec.model_copy(update={"models": CANDIDATES})
+    score = replace(score, entry=replace(score.entry, spec=every))
     files = {}
     for table in (PERSONS, *map(clean_name, score.facts)):
         snapshot = setting.warehouse.current(TableRef.parse(table))

@@ -46,6 +46,7 @@ class Gateway:
     headers: list[dict[str, str]] = field(default_factory=list)
     requests: int = 0
     port: int = 0
+    slow: float = 0.0
 
     @property
     def url(self) -> str:
@@ -64,6 +65,7 @@ class Gateway:
             return web.json_response({"errcode": 45009}, status=429, headers={"Retry-After": "30"})
         if any(row["person"] in self.refused for row in rows):
             return web.json_response({"errcode": 40003, "errmsg": f"no such number 13800000000 {rows}"}, status=422)
+        await asyncio.sleep(self.slow)
         for row in rows:
             self._effect(row)
         if fault == "after":

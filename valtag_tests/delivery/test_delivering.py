@@ -175,6 +175,32 @@ def test_a_price_is_told_before_and_after(tmp_path: Path) -> None:
     assert post.forecast().cost == 0
 
 
+def test_a_destination_that_lost_what_it_held_gets_everything_again(post: Post) -> None:
+    (post.desk.root / "files/out/vips_there.csv").unlink()
+    (post.desk.root / "files/out/.vips_there.parquet").unlink()
+    assert sent(post.deliver()) == {("none", "unchanged"): len(VIPS)}
+    post.terms = Terms({}, afresh=True)
+    post.at += timedelta(hours=1)
+    assert sent(post.deliver()) == {("add", "acknowledged"): len(VIPS)}
+    assert set(rows_of(post)) == set(VIPS)
+
+
+def test_what_a_killed_run_had_claimed_is_sent_by_the_next_at_once(tmp_path: Path) -> None:
+    post = Post.of(tmp_path, destination(**FILE))
+    stopped = Terms({}, gate=_killed)
+    post.terms = stopped
+    with pytest.raises(KeyboardInterrupt):
+        post.deliver()
+    with post.outbox as outbox:
+        assert outbox.read(state="claimed").num_rows == len(VIPS)
+    post.terms = Terms({})
+    assert sent(post.deliver()) == {("add", "acknowledged"): len(VIPS)}
+
+
+def _killed(*_: Any) -> Any:
+    raise KeyboardInterrupt
+
+
 # The breaker
 
 

@@ -14,13 +14,15 @@ import pytest
 from valtag_assets.delivery.http import open_http
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.delivery.sender import Route, send
+from valtag_tests.delivery.post import Post, destination
 from valtag_tests.delivery.receiver import Clock, Gateway, drawn, running
 from valtag_tests.delivery.test_outbox import messages
 from valtag_tests.delivery.test_sender import sms, with_phones
+from valtag_tests.serving.desk import members
 
 # A clean server process with the imports done: children start in milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["aiohttp", "valtag_assets.delivery.http", "valtag_assets.delivery.sender"])
+PROCESSES.set_forkserver_preload(["aiohttp", "valtag_assets.delivery.http", "valtag_tests.delivery.post"])
 
 
 def sender(file: Path, url: str, hours: int, patience: float, said: dict[str, Any]) -> None:
@@ -80,3 +82,44 @@ def test_one_without_keys_repeats_nothing_either_and_says_what_it_does_not_know(
     assert set(states.values()) == {"sent", "unknown"}
     assert max(gateway.effects.values()) == 1
     assert {person for person, state in states.items() if state == "sent"} <= set(gateway.effects)
+
+
+def whole_delivery(root: Path, url: str, number: int) -> None:
+    """Compare, plan and send an audience."""
+    post = Post.of(root, crm_at(url))
+    post.runs = number
+    post.deliver()
+
+
+def crm_at(url: str) -> dict[str, Any]:
+    body = {"key": "{message_key}", "person": "{person_id}", "city": "{city}"}
+    said = {"url": url, "body": body, "fields": ["city"], "concurrency": 2, "attempts": 100}
+    return destination("http", **said)
+
+
+def test_a_delivery_killed_at_any_instant_is_finished_by_the_next(tmp_path: Path) -> None:
+    chance, gateway = random.Random(3), Gateway(fault=drawn(2, ("after", "reset"), 0.2), slow=0.01)
+
+    async def whole() -> int:
+        kills = 0
+        async with running(gateway):
+            for number in range(4):
+                process = PROCESSES.Process(target=whole_delivery, args=(tmp_path, gateway.url, number))
+                process.start()
+                after = gateway.requests + chance.randint(0, 4)
+                while process.is_alive() and (number == 3 or gateway.requests <= after):
+                    await asyncio.sleep(0.002)
+                if process.is_alive():
+                    process.kill()
+                process.join()
+                kills += process.exitcode == -signal.SIGKILL
+        return kills
+
+    assert asyncio.run(whole()) >= 2
+    post = Post.of(tmp_path, crm_at(gateway.url))
+    with post.outbox as outbox:
+        found = Counter(outbox.read()["state"].to_pylist())
+    assert set(found) <= {"acknowledged", "pending"}  # what was to be retried later waits for the next run
+    assert max(gateway.effects.values()) == 1
+    assert found["acknowledged"] <= len(gateway.effects) <= found["acknowledged"] + found["pending"]
+    assert found.total() == len(members("vips"))

@@ -1,16 +1,21 @@
 """The ledger: a message is planned once, belongs to one sender at a time, and ends in one state."""
 
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from valtag_assets.delivery import statements
 from valtag_assets.delivery.keys import message_key
 from valtag_assets.delivery.message import Message, Result, State
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.errors import WarehouseError
 
 NOW = datetime(2024, 3, 10, 8, tzinfo=UTC)
 LEASE = NOW + timedelta(minutes=5)
@@ -132,7 +137,7 @@ def test_a_retry_waits_and_one_that_was_not_tried_is_not_counted(outbox: Outbox)
 
 def test_what_the_receiver_holds_follows_its_acknowledgements_alone(outbox: Outbox) -> None:
     def holds() -> dict[str, str]:
-        rows = outbox.acknowledged("win_back").to_pylist()
+        rows = outbox.acknowledged("sms", "win_back").to_pylist()
         return {row["person_id"]: row["values_hash"] for row in rows}
 
     outbox.plan(messages(["a", "b", "c"], operation="add"))
@@ -154,7 +159,7 @@ def test_of_what_a_dead_sender_had_nobody_knows_what_the_receiver_holds(outbox: 
     outbox.recover("sms", LEASE + timedelta(seconds=1), idempotent=True)
     assert outbox.replace("win_back", messages(["a"]).slice(0, 0), [], "r2", NOW) == 1
     assert states(outbox) == {"a": "expired"}
-    assert outbox.acknowledged("win_back").to_pylist() == [{"person_id": "a", "values_hash": ""}]
+    assert outbox.acknowledged("sms", "win_back").to_pylist() == [{"person_id": "a", "values_hash": ""}]
 
 
 def test_somebody_decides_about_an_unknown_message_once(outbox: Outbox) -> None:
@@ -179,3 +184,32 @@ def test_counts_and_rows_are_what_was_written(outbox: Outbox) -> None:
     assert table["created_at"].to_pylist() == [NOW]
     assert table["not_before"].to_pylist() == [NOW]
     assert outbox.read(origin="nothing").num_rows == 0
+
+
+def test_a_ledger_of_a_later_format_is_left_alone(outbox: Outbox, tmp_path: Path) -> None:
+    file = tmp_path / "outbox" / "outbox.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(WarehouseError, match="format 7"):
+        Outbox.open(file)
+
+
+ASKED = {
+    **{name: text for name, text in vars(statements).items() if name.isupper() and not name.startswith("_")},
+    "read pending": statements.read({"destination": "sms", "state": "pending", "kind": "message"}),
+    "read unknown": statements.read({"state": "unknown"}),
+    "read one": statements.read({"key": "k"}),
+    "read person": statements.read({"person": "p", "kind": "message"}),
+    "count run": statements.counts({"origin": "o", "run": "r"}),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_nothing_that_is_asked_of_the_ledger_reads_all_of_it(outbox: Outbox, tmp_path: Path, name: str) -> None:
+    text = ASKED[name]
+    with closing(sqlite3.connect(tmp_path / "outbox" / "outbox.sqlite")) as connection:
+        connection.execute("CREATE TEMP TABLE kept (key TEXT PRIMARY KEY)")
+        named = dict.fromkeys(re.findall(r":([a-z]+)", text))
+        values = named or (None,) * text.count("?")
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+    assert [step for step in plan if step == "SCAN message"] == []

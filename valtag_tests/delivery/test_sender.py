@@ -179,6 +179,37 @@ def test_the_gate_has_the_last_word(outbox: Outbox) -> None:
     assert gateway.effects == Counter(["C001", "C002", "C003"])
 
 
+def test_two_senders_at_once_send_each_message_once(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.plan(messages(PERSONS))
+    gateway = Gateway(honours=False)
+
+    async def both() -> list[Sent]:
+        with Outbox.open(tmp_path / "outbox.sqlite") as other:
+            async with running(gateway):
+                return await asyncio.gather(*(sent(ledger, gateway, Clock(), batch=1) for ledger in (outbox, other)))
+
+    first, second = asyncio.run(both())
+    assert first.states["sent"] + second.states["sent"] == len(PERSONS)
+    assert gateway.effects == Counter(PERSONS)
+
+
+def test_a_message_that_cannot_be_made_holds_nobody_up(outbox: Outbox) -> None:
+    outbox.plan(messages(PERSONS[:5]))
+    gateway = Gateway()
+
+    def torn(found: Sequence[Message]) -> list[Parcel]:
+        return [Parcel(m, {} if m.person_id == "C002" else {"phone": "1"}) for m in found]
+
+    async def whole() -> None:
+        async with running(gateway):
+            spec = sms(gateway.url, batch=5, envelope={"messages": "{rows}"})
+            async with open_http(spec, {}, Clock().now) as receiver:
+                await send(outbox, Route(spec, receiver, torn), Clock().now)
+
+    asyncio.run(whole())
+    assert states(outbox) == {"sent": 4, "rejected": 1}
+
+
 def test_the_rate_is_kept(outbox: Outbox) -> None:
     outbox.plan(messages(PERSONS))
     clock = Clock()

@@ -20,7 +20,7 @@ from valtag_tests.kit import category, make_catalog, run, tag, write_clean, writ
 
 START = date(2024, 3, 1)
 FLAGS = ("wants", "leaves", "agreed", "has_phone", "has_advisor", "bought", "is_new")
-COSTS = {"sms": Decimal("0.05"), "advisor": Decimal("1.2"), "again": Decimal("0.05")}
+COSTS = {"sms": Decimal("0.5"), "advisor": Decimal("1"), "again": Decimal("0.5")}
 MEMBERS = {
     "source": "members",
     "title": {"zh": "会员", "en": "Members"},
@@ -140,7 +140,8 @@ class Company:
         }
         if trigger.event is not None:
             inputs["clean/orders"] = write_clean(self.folder, self.resolved, "orders", events or [])
-        self.rows = run(trigger_expression(planning), inputs, self.folder / "out.parquet").to_pylist()
+        self.asked = trigger_expression(planning), inputs
+        self.rows = run(*self.asked, self.folder / "out.parquet").to_pylist()
         self.today = today
 
     def again(self) -> None:
@@ -206,9 +207,10 @@ CASES: dict[str, dict[str, Any]] = {
         "end": date(2024, 3, 5),
         "backlog": "skip",
     },
-    "budget of cost, a test": {"budget": {"cost": 12.5}, "test": {"list": "stop"}},
+    "budget of cost, a test": {"budget": {"cost": 20}, "test": {"list": "stop"}},
     "a journey": {
         "unless": "is_bought",
+        "holdout": {"share": 0.3, "seed": 5},
         "again": {"cooldown": "2d"},
         "actions": [
             {"step": "sms", "to": "gateway", "channel": "sms"},

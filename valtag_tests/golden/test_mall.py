@@ -3,6 +3,7 @@
 import duckdb
 import pytest
 
+from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_tests.golden.published import Published, differences
 
 # Clean table → the truth, in the clean table's own columns.
@@ -69,6 +70,18 @@ def test_every_table_is_published_and_every_check_passes(mall: Published) -> Non
     assert {table: done for table, done in mall.done.items() if done.outcome != "published"} == {}
     failed = [v for table in mall.done for v in mall.snapshot(table).verdicts if not v.passed]
     assert failed == []
+
+
+def test_the_trigger_enters_its_audience_and_both_of_its_actions_are_planned(mall: Published) -> None:
+    entries = mall.rows("triggers/silent_valuable").set_index("person_id")
+    assert set(entries.index) == set(mall.rows("segments/high_value_silent")["person_id"])
+    planned = set(entries[entries["decision"] == "planned"].index)
+    with Outbox.open(ledger_file(mall.setting.warehouse)) as outbox:
+        messages = outbox.read(origin="silent_valuable").to_pandas()
+    treated = messages[messages["arm"] == "treated"]
+    reached = {step: set(own["person_id"]) for step, own in treated.groupby("step")}
+    assert reached == {"sms": planned, "adviser": planned}
+    assert set(treated["state"]) == {"sent"}
 
 
 @pytest.mark.parametrize("source", sorted(TRUTH))

@@ -46,6 +46,7 @@ HOMES = {
     "openpyxl": {"engine", "catalogs"},
     "matplotlib": {"graph", "site"},
     "scipy": {"engine", "models"},
+    "sklearn": {"engine"},
     "jinja2": {"site"},
     "pydantic": {"spec", "console", "serving"},
     "yaml": {"spec"},

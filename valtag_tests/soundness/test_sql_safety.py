@@ -42,6 +42,10 @@ PIECES = {
         "kind": "a type name of this module, or decimal(p,s) of whole numbers",
         "marks": "question marks",
     },
+    "delivery/statements.py": {
+        "where": "_where: conditions of this module; values are bound, or literals",
+        "columns": "a constant of this module",
+    },
     "engine/reading/database.py": {
         "found.address": "schema and table, quoted by Found",
         "', '.join([*texts, '1'])": "quoted names, built above",
