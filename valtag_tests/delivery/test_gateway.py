@@ -137,6 +137,15 @@ def test_caps_count_over_triggers_channels_and_time(tmp_path: Path) -> None:
     assert desk.kinds(week + timedelta(minutes=5)) == {first: "send"}
 
 
+def test_a_day_is_over_after_twenty_four_hours_to_the_microsecond(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, caps=[{"at_most": 1, "within": "1d"}])
+    first = desk.plan("a", NOON)
+    assert desk.kinds(NOON) == {first: "send"}
+    later = desk.plan("a", NOON, not_before=NOON + timedelta(days=1))
+    assert desk.kinds(NOON + timedelta(days=1, microseconds=-1)) == {}
+    assert desk.kinds(NOON + timedelta(days=1)) == {later: "send"}
+
+
 def test_what_may_have_been_sent_counts_and_what_was_refused_does_not(tmp_path: Path) -> None:
     desk = Desk(tmp_path, caps=[{"at_most": 1, "within": "1d"}])
     for person in ("unknown", "refused", "under_way"):
@@ -276,6 +285,9 @@ def test_an_unsubscribe_is_seen_by_the_next_send(tmp_path: Path) -> None:
         verdicts = desk.send(later)
         assert [verdicts[key].reason for key in keys] == ["unsubscribed", "bounced", "unsubscribed", ""]
         assert desk.kinds(later, to="app") == {push: "send"}, "another channel is another matter"
+        receipts.keep([Receipt("", state, later, "e", "sms") for state in ("unsubscribed", "subscribed")], later)
+        both = desk.plan("e", later)
+        assert desk.send(later)[both].reason == "unsubscribed", "at one instant, leaving counts"
         receipts.keep([Receipt("", "subscribed", later + timedelta(hours=1), "a", "sms")], later)
     again = desk.plan("a", later)
     assert desk.kinds(later) == {again: "send"}
