@@ -1,15 +1,20 @@
 """What triggers brought: from entries and later orders to the table of effects, against a plain recount."""
 
+import json
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from functools import partial
+from pathlib import Path
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 
+from valtag_assets.cli import main
 from valtag_assets.definitions import build_definitions
-from valtag_assets.graph.jobs import DERIVE, MESSAGES, TRIGGERS
+from valtag_assets.graph.jobs import DERIVE, INTAKE, MESSAGES, TRIGGERS
 from valtag_tests.graph.caring import RECEIVER, land, messages, with_files
 from valtag_tests.graph.shop import AS_OF, PROJECT, SEGMENTS, Shop
 
@@ -45,13 +50,38 @@ def made(shop: Shop, table: str, as_of: date = AS_OF) -> str:
     return {done.table: done.outcome for done in shop.heard}[table]
 
 
-def entered_and_over(ran: Shop, files: dict[str, str]) -> Shop:
-    """A shop whose trigger ran five days before the as-of and again at it."""
-    shop = with_files(ran, files)
-    for day in (BEFORE, AS_OF):
-        shop.clock = lambda day=day: datetime(day.year, day.month, day.day, 2, tzinfo=UTC) + timedelta(days=1)
-        assert shop.run(day, TRIGGERS)["triggers/care"] == "published", shop.reason("triggers/care")
-    return shop
+@pytest.fixture(scope="module")
+def judged_once(run_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a shop whose trigger ran five days before the as-of and again at it, and some of whose messages
+    were clicked. Not to be changed."""
+    folder = tmp_path_factory.mktemp("judged")
+    shutil.copytree(run_once, folder, dirs_exist_ok=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        shop = with_files(Shop(folder, instance), JUDGED)
+        for day in (BEFORE, AS_OF):
+            shop.clock = partial(morning_after, day)
+            assert shop.run(day, TRIGGERS)["triggers/care"] == "published"
+        sent, at = messages(shop, origin="care", state="sent"), morning_after(AS_OF).isoformat()
+        told = [{"key": row["key"], "state": state, "at": at} for row in sent[:4] for state in ("clicked", "opened")]
+        land(shop, "r.jsonl", [*told, *told])
+        shop.run(job=MESSAGES)
+        assert made(shop, "effects/care") == "published"
+        assert made(shop, "insight/tags") == "published"
+    return folder
+
+
+@pytest.fixture
+def judged(judged_once: Path, tmp_path: Path) -> Iterator[Shop]:
+    """Such a shop of one's own."""
+    shutil.copytree(judged_once, tmp_path, dirs_exist_ok=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        shop = with_files(Shop(tmp_path, instance), JUDGED)
+        shop.clock = partial(morning_after, AS_OF)
+        yield shop
+
+
+def morning_after(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 2, tzinfo=UTC) + timedelta(days=1)
 
 
 def recount(shop: Shop) -> pd.DataFrame:
@@ -68,14 +98,8 @@ def recount(shop: Shop) -> pd.DataFrame:
     return state
 
 
-def test_effects_are_those_of_a_plain_recount(ran: Shop) -> None:
-    shop = entered_and_over(ran, JUDGED)
-    sent = messages(shop, origin="care", state="sent")
-    at = datetime(2024, 3, 11, 3, tzinfo=UTC).isoformat()
-    clicked = [{"key": row["key"], "state": state, "at": at} for row in sent[:4] for state in ("clicked", "opened")]
-    land(shop, "r.jsonl", [*clicked, *clicked])
-    shop.run(job=MESSAGES)
-    assert made(shop, "effects/care") == "published"
+def test_effects_are_those_of_a_plain_recount(judged: Shop) -> None:
+    shop, sent = judged, messages(judged, origin="care", state="sent")
     rows = shop.rows("effects/care")
     whole, own = rows.iloc[0], recount(shop)
     arm = {side: own[(own["arm"] == "treated") == side] for side in (True, False)}
@@ -100,18 +124,45 @@ def test_effects_are_those_of_a_plain_recount(ran: Shop) -> None:
     assert made(shop, "effects/care") == "reused"
 
 
-def test_without_anybody_held_out_there_is_no_lift(ran: Shop) -> None:
-    text = CARE.replace("holdout: {share: 0.4, seed: 3}\n", "")
-    shop = entered_and_over(ran, {**JUDGED, "triggers/care.yaml": text})
-    assert made(shop, "effects/care") == "published"
-    whole: Any = shop.rows("effects/care").iloc[0]
-    assert (whole["evidence"], whole["control"]) == ("association", 0)
-    assert whole["treated_conversions"] > 0
-    assert whole[["lift", "revenue_lift", "more_revenue", "roi", "detectable"]].isna().all()
+def test_usefulness_counts_uses_messages_and_coverage(judged: Shop) -> None:
+    rows = judged.rows("insight/tags").set_index("tag")
+    assert rows["score"].is_monotonic_decreasing
+    spend, quiet = rows.loc["total_spend"], rows.loc["total_spend_3d"]
+    # The score, the audience, the trigger; through the score the audience of recent buyers.
+    assert (spend["direct"], spend["indirect"], spend["automations"]) == (3, 1, 1)
+    assert spend["messages"] == len(messages(judged, origin="care", state="sent"))
+    assert (quiet["direct"], quiet["messages"]) == (0, 0)
+    coverage = judged.rows("tags/transaction")["days_since_last_order"].notna().mean()
+    assert rows.loc["days_since_last_order"]["coverage"] == pytest.approx(coverage, abs=1e-4)
+    assert set(rows["evidence"]) == {"insufficient"}, "thirty persons are too few"
+    assert made(judged, "insight/tags") == "reused"
 
 
-def test_a_refused_fact_holds_the_effects(ran: Shop) -> None:
-    shop = entered_and_over(ran, JUDGED)
-    (shop.root / "catalog" / "data" / "orders.csv").write_text("nothing\n1\n", encoding="utf-8")
-    shop.run()
-    assert made(shop, "effects/care") == "refused"
+def test_what_was_learnt_later_makes_a_new_snapshot(judged: Shop) -> None:
+    key = messages(judged, origin="care", state="sent")[-1]["key"]
+    at = morning_after(AS_OF + timedelta(days=2))
+    land(judged, "late.jsonl", [{"key": key, "state": "clicked", "at": at.isoformat()}])
+    judged.clock = lambda: at
+    judged.run(job=MESSAGES)
+    assert made(judged, "effects/care") == "published"
+    assert judged.rows("effects/care").iloc[0]["clicked"] == 5
+
+
+def test_the_commands_show_both(judged: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--catalog", str(judged.root / "catalog"), "--data", str(judged.root / "data"), "--json"]
+    assert main(["effect", "care", *options]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown["lines"][0]["evidence"] == "randomised"
+    assert main(["insight", "total_spend", *options]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "trigger care" in told["read_by"]["direct"]
+    assert "segment recent" in told["read_by"]["indirect"]
+    assert main(["effect", *options[:-1]]) == main(["insight", *options[:-1]]) == 0
+    assert main(["insight", "totl_spend", *options]) == main(["effect", "cara", *options]) == 1
+    assert "did you mean" in capsys.readouterr().err
+
+
+def test_a_refused_fact_holds_the_effects(judged: Shop) -> None:
+    (judged.root / "catalog" / "data" / "orders.csv").write_text("nothing\n1\n", encoding="utf-8")
+    judged.run(job=INTAKE)
+    assert made(judged, "effects/care") == "refused"
