@@ -18,11 +18,12 @@ def insight(
     """Show how useful tags are 标签价值评分: uses, messages, coverage, contribution, what to keep."""
     from valtag_assets.console.insight import print_usefulness, usefulness_of
 
-    found = usefulness_of(open_setting(catalog, data), tag, as_of)
+    setting = open_setting(catalog, data)
+    found = usefulness_of(setting, tag, as_of)
     if as_json:
         print_json(found)
     else:
-        print_usefulness(screen(), found)
+        print_usefulness(screen(), setting, found)
 
 
 def effect(

@@ -10,7 +10,7 @@ from rich.text import Text
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.expression.uses import Thing, tag_uses
 from valtag_assets.graph.effects import INTERVALS, interval_text, judged_triggers, said_of
-from valtag_assets.graph.insight import INSIGHT, contribution_text, trend
+from valtag_assets.graph.insight import INSIGHT, contribution_text, title_of, trend
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
@@ -45,12 +45,12 @@ def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict
     return {**found, "tags": [line for line in lines if line["tag"] == tag], "read_by": read}
 
 
-def print_usefulness(console: Console, found: Mapping[str, Any]) -> None:
+def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any]) -> None:
     """A line per tag, the most useful first; of one tag everything."""
     weights = ", ".join(f"{name} {weight:g}" for name, weight in found["weights"].items())
     columns = ["!tag", "title", ">score", ">trend", "advice", ">uses", ">indirect", ">automations", ">messages",
                ">coverage", ">quality", "contribution", "says the same"]  # fmt: skip
-    rows = [_line(line) for line in found["tags"]]
+    rows = [_line(setting, line) for line in found["tags"]]
     console.print(table(f"标签价值评分 · Usefulness of tags, as-of {found['as_of']}", columns, rows))
     if "read_by" in found:
         (line,) = found["tags"]
@@ -61,11 +61,11 @@ def print_usefulness(console: Console, found: Mapping[str, Any]) -> None:
     console.print(Text(f"weights: {weights}; what can't be told is left out of the mean", style="dim"))
 
 
-def _line(line: Mapping[str, Any]) -> list[object]:
+def _line(setting: Setting, line: Mapping[str, Any]) -> list[object]:
     changed = line["trend"]
     evidence = contribution_text(line)
     return [
-        line["tag"], f"{line['title_zh']} {line['title_en']}", f"{line['score']:.2f}",
+        line["tag"], str(title_of(setting.resolved, line["tag"])), f"{line['score']:.2f}",
         "" if changed is None else f"{changed:+.2f}", Text(line["advice"], style=_COLORS[line["advice"]]),
         line["direct"], line["indirect"], line["automations"], count(line["messages"]), share(line["coverage"]),
         share(line["quality"]), f"{line['evidence']} {evidence}".strip(), line["twin"],

@@ -55,8 +55,6 @@ def usefulness(resolved: Resolved, known: Known) -> list[dict[str, Any]]:
         parts = tag_parts(insight, own, seen, found, messages, sum(known.sent.values()))
         rows[code] = {
             "tag": code,
-            "title_zh": tag.title.zh,
-            "title_en": tag.title.en,
             "category": tag.category,
             "score": weighed(insight, parts),
             "direct": len(own.direct),
@@ -108,9 +106,9 @@ def advice(insight: Insight, row: Mapping[str, Any], rows: Mapping[str, Mapping[
     twin = rows.get(row["twin"] or "")
     if twin is not None and (row["score"], twin["tag"]) < (twin["score"], row["tag"]):
         return MERGE
-    if row["score"] >= insight.keep:
-        return KEEP
-    return RETIRE if row["score"] < insight.retire and not row["direct"] else IMPROVE
+    if not row["direct"]:
+        return RETIRE if row["score"] < insight.retire else IMPROVE
+    return KEEP if row["score"] >= insight.keep else IMPROVE
 
 
 def write_usefulness(rows: Sequence[Mapping[str, Any]], into: Path) -> None:

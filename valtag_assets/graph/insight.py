@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from matplotlib.figure import Figure
 
 from valtag_assets.delivery.outbox import ledger_file
 from valtag_assets.delivery.outcomes import sent_between
@@ -17,6 +19,7 @@ from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.engine.trigger_effect import effects_name
 from valtag_assets.engine.usefulness import Known, Seen, usefulness, write_usefulness
+from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.uses import tag_uses
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.comments import insight_comments
@@ -99,11 +102,11 @@ def _expectations(setting: Setting) -> list[Expectation]:
 
 
 def _meaning(setting: Setting) -> str:
-    """Who reads what, how it is weighed, and what tags are called."""
+    """Who reads what, and how it is weighed."""
     resolved = setting.resolved
     uses = sorted((code, own.direct, own.indirect) for code, own in tag_uses(resolved).items())
-    titles = sorted((code, str(tag.title), tag.category) for code, tag in resolved.tags.items())
-    return meaning_of("insight", repr(resolved.catalog.project.insight), uses, titles)
+    tags = sorted((code, tag.category) for code, tag in resolved.tags.items())
+    return meaning_of("insight", repr(resolved.catalog.project.insight), uses, tags)
 
 
 def insight_plan(setting: Setting, as_of: date) -> Plan:
@@ -152,7 +155,7 @@ def insight_plan(setting: Setting, as_of: date) -> Plan:
         expectations=lambda written, previous: _expectations(setting),
         fingerprint=repr((read, sorted(sent.items()))),
         counted=True,
-        picture=_picture,
+        picture=partial(_picture, resolved),
     )
 
 
@@ -211,7 +214,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 SHOWN = (
-    "tag", "title_zh", "title_en", "score", "advice", "direct", "indirect", "automations", "messages", "coverage",
+    "tag", "score", "advice", "direct", "indirect", "automations", "messages", "coverage",
     "quality", "age_days", "seconds", "evidence",
 )  # fmt: skip
 
@@ -229,27 +232,32 @@ def trend(line: Mapping[str, Any]) -> float | None:
     return None if line["score_before"] is None else round(line["score"] - line["score_before"], 4)
 
 
-def insight_figure_bars(lines: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Bars]]:
-    """The labels and the one panel of a picture of the most useful tags."""
+def title_of(resolved: Resolved, tag: str) -> Title:
+    """What a tag is called; one the catalog does not know any more by its code."""
+    return resolved.tags[tag].title if tag in resolved.tags else Title(zh=tag, en=tag)
+
+
+def usefulness_figure(resolved: Resolved, lines: Sequence[Mapping[str, Any]]) -> Figure:
+    """Bars of the most useful tags."""
     shown = lines[:SHOWN_BARS]
     scores = [float(line["score"]) for line in shown]
-    labels = [f"{line['title_zh']} {line['tag']}"[:26] for line in shown]
-    return labels, [Bars("价值评分 score", scores, [f"{score:.2f}" for score in scores])]
+    labels = [f"{title_of(resolved, line['tag']).zh} {line['tag']}"[:26] for line in shown]
+    return bars_figure(labels, [Bars("价值评分 score", scores, [f"{score:.2f}" for score in scores])])
 
 
-def _picture(snapshot: Snapshot) -> dict[str, Any]:
+def _picture(resolved: Resolved, snapshot: Snapshot) -> dict[str, Any]:
     lines: Sequence[Mapping[str, Any]] = snapshot.metrics["lines"]
-    records = [dg.TableRecord(_record(line)) for line in lines]
+    records = [dg.TableRecord(_record(resolved, line)) for line in lines]
     found: dict[str, Any] = {"usefulness 价值评分": dg.MetadataValue.table(records)} if records else {}
     for word, zh in (("keep", "保留"), ("improve", "改进"), ("merge", "合并"), ("retire", "下线")):
         found[f"{word} {zh}"] = sum(line["advice"] == word for line in lines)
-    labels, panels = insight_figure_bars(lines)
-    found["plot 图"] = as_image(bars_figure(labels, panels), f"{snapshot.table} {snapshot.as_of}")
+    found["plot 图"] = as_image(usefulness_figure(resolved, lines), f"{snapshot.table} {snapshot.as_of}")
     return found
 
 
-def _record(line: Mapping[str, Any]) -> dict[str, Any]:
+def _record(resolved: Resolved, line: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: "" if line[name] is None else line[name] for name in SHOWN}
+    shown["title"] = str(title_of(resolved, line["tag"]))
     changed, twin = trend(line), line["twin"]
     return shown | {
         "contribution": contribution_text(line),

@@ -6,8 +6,8 @@ from typing import Any
 
 from valtag_assets.graph.effect_figures import effect_figure
 from valtag_assets.graph.effects import INTERVALS, SHOWN, interval_text, said_of
-from valtag_assets.graph.figures import bars_figure, inline_svg
-from valtag_assets.graph.insight import contribution_text, insight_figure_bars, trend
+from valtag_assets.graph.figures import inline_svg
+from valtag_assets.graph.insight import contribution_text, title_of, trend, usefulness_figure
 from valtag_assets.site.published import Found, Published
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.effect import COLUMNS as EFFECT_COLUMNS
@@ -99,20 +99,19 @@ def usefulness(published: Published) -> UsefulnessEntry | None:
     found = published.found("insight/tags")
     metrics = found.snapshot.metrics if found.snapshot is not None else {"lines": [], "weights": {}}
     lines: Sequence[Mapping[str, Any]] = metrics["lines"]
-    labels, panels = insight_figure_bars(lines)
     return UsefulnessEntry(
         found=found,
         weights=", ".join(f"{name} {weight:g}" for name, weight in metrics["weights"].items()),
-        tags=tuple(_tag(line) for line in lines),
-        plot=inline_svg(bars_figure(labels, panels)) if lines else None,
+        tags=tuple(_tag(published, line) for line in lines),
+        plot=inline_svg(usefulness_figure(published.resolved, lines)) if lines else None,
     )
 
 
-def _tag(line: Mapping[str, Any]) -> TagEntry:
+def _tag(published: Published, line: Mapping[str, Any]) -> TagEntry:
     changed = trend(line)
     return TagEntry(
         tag=line["tag"],
-        title=Title(zh=line["title_zh"], en=line["title_en"]),
+        title=title_of(published.resolved, line["tag"]),
         score=line["score"],
         trend="" if changed is None else f"{changed:+.3f}",
         advice=ADVICE[line["advice"]],

@@ -29,12 +29,13 @@ class Weights(Block):
 class Insight(Block):
     """What makes a tag worth its keep.
 
-    ``full_use``: so many direct readers are full marks; ``full_age``: data so many days old get none. ``full_lift``:
-    a measured difference in lift (a share of persons) that is full marks; ``full_iv``: an association (information
-    value above chance) that gets half marks, the most an association can get. ``least``: fewer persons than that, in
-    each group, say nothing. ``keep`` and ``retire``: the scores from which a tag is kept, and below which one that
-    nothing reads is given up; those between are to be improved. ``redundant``: tags associated as closely say the
-    same. ``sample`` persons drawn by ``seed`` are looked at for that; ``permutations`` show what chance gives.
+    ``full_use``: so many direct readers are full marks; ``full_age``: data so many days old get none.
+    ``full_lift``: a measured difference in lift (a share of persons) that is full marks; ``full_iv``: an
+    association (information value above chance) that gets half marks, the most an association can get. ``least``:
+    fewer persons than that, in each group, say nothing. ``keep``: the score from which a tag that something reads
+    is kept; ``retire``: the score below which one that nothing reads is given up; the others are to be improved.
+    ``redundant``: tags associated as closely say the same. ``sample`` persons drawn by ``seed`` are looked at for
+    that; ``permutations`` show what chance gives.
     """
 
     weights: Weights = Weights()
@@ -43,8 +44,8 @@ class Insight(Block):
     full_lift: float = Field(default=0.05, gt=0, le=1)
     full_iv: float = Field(default=0.3, gt=0)
     least: int = Field(default=30, ge=1)
-    keep: float = Field(default=0.4, ge=0, le=1)
-    retire: float = Field(default=0.25, ge=0, le=1)
+    keep: float = Field(default=0.5, ge=0, le=1)
+    retire: float = Field(default=0.3, ge=0, le=1)
     redundant: float = Field(default=0.95, gt=0, le=1)
     sample: int = Field(default=2000, ge=100, le=100_000)
     permutations: int = Field(default=200, ge=10, le=10_000)
@@ -53,8 +54,6 @@ class Insight(Block):
 
 COLUMNS: dict[str, tuple[DataType, Title]] = {
     "tag": (TEXT, Title(zh="标签", en="Tag")),
-    "title_zh": (TEXT, Title(zh="中文名", en="Title in Chinese")),
-    "title_en": (TEXT, Title(zh="英文名", en="Title in English")),
     "category": (TEXT, Title(zh="类目", en="Category")),
     "score": (FLOAT, Title(zh="价值评分，0 至 1", en="Usefulness, 0 to 1")),
     "advice": (TEXT, Title(zh="建议：keep 保留、improve 改进、merge 合并、retire 下线", en="What to do")),
