@@ -1,7 +1,7 @@
 """What became of a trigger's messages, from the ledger: sent or not, and what receipts said of each."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -38,9 +38,10 @@ _MARK = """
     WHERE kind = 'message' AND origin = ? AND as_of <= ?
     GROUP BY message.state, reason ORDER BY message.state, reason"""
 _SENT = """
-    SELECT CASE kind WHEN 'message' THEN 'trigger' ELSE 'delivery' END, origin, count(*) FROM message
-    WHERE state IN ('sent', 'acknowledged') AND operation <> 'remove' AND as_of > ? AND as_of <= ?
-    GROUP BY kind, origin ORDER BY kind, origin"""
+    SELECT count(*) FROM message
+    WHERE kind = ? AND origin = ? AND as_of > ? AND as_of <= ?
+      AND state IN ('sent', 'acknowledged') AND operation <> 'remove'"""
+_KINDS = {"trigger": "message", "delivery": "sync"}
 _NO_RECEIPTS = "CREATE TEMP TABLE receipt (key TEXT, person_id TEXT, state TEXT, received_at INTEGER)"
 
 
@@ -65,13 +66,19 @@ def outcomes_mark(ledger: Path, trigger: str, as_of: date) -> str:
         return "" if connection is None else repr(connection.execute(_MARK, (trigger, as_of.isoformat())).fetchall())
 
 
-def sent_between(ledger: Path, after: date, upto: date) -> dict[tuple[str, str], int]:
-    """How many messages of as-ofs after the one date, up to the other, were sent, by (trigger or delivery, code)."""
+def sent_between(
+    ledger: Path, automations: Iterable[tuple[str, str]], after: date, upto: date
+) -> dict[tuple[str, str], int]:
+    """How many messages of as-ofs after the one date, up to the other, each (trigger or delivery, code) has sent."""
     with _reading(ledger) as connection:
         if connection is None:
             return {}
-        rows = connection.execute(_SENT, (after.isoformat(), upto.isoformat())).fetchall()
-        return {(kind, origin): count for kind, origin, count in rows}
+        days = (after.isoformat(), upto.isoformat())
+        counted = {
+            (kind, code): connection.execute(_SENT, (_KINDS[kind], code, *days)).fetchone()[0]
+            for kind, code in automations
+        }
+    return {thing: count for thing, count in counted.items() if count}
 
 
 @contextmanager

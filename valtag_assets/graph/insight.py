@@ -20,7 +20,7 @@ from valtag_assets.engine.tags import tags_name
 from valtag_assets.engine.trigger_effect import effects_name
 from valtag_assets.engine.usefulness import Known, Seen, usefulness, write_usefulness
 from valtag_assets.expression.resolved import Resolved
-from valtag_assets.expression.uses import tag_uses
+from valtag_assets.expression.uses import automations, tag_uses
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.comments import insight_comments
 from valtag_assets.graph.deliveries import deliveries_name, delivering
@@ -121,7 +121,8 @@ def insight_plan(setting: Setting, as_of: date) -> Plan:
         for trigger in judged_triggers(setting)
         if (snapshot := _newest(setting, TableRef("effects", trigger.code), as_of)) is not None
     ]
-    sent = sent_between(ledger_file(setting.warehouse), as_of - timedelta(days=MESSAGE_DAYS), as_of)
+    since = as_of - timedelta(days=MESSAGE_DAYS)
+    sent = sent_between(ledger_file(setting.warehouse), automations(resolved), since, as_of)
     before = setting.warehouse.latest(INSIGHT, on_or_before=as_of - timedelta(days=MONTH))
 
     def write(engine: Engine, into: Path) -> Written:

@@ -15,6 +15,7 @@ import pytest
 from valtag_assets.cli import main
 from valtag_assets.definitions import build_definitions
 from valtag_assets.graph.jobs import DERIVE, INTAKE, MESSAGES, TRIGGERS
+from valtag_assets.site.page import render
 from valtag_tests.graph.caring import RECEIVER, land, messages, with_files
 from valtag_tests.graph.shop import AS_OF, PROJECT, SEGMENTS, Shop
 
@@ -148,7 +149,7 @@ def test_what_was_learnt_later_makes_a_new_snapshot(judged: Shop) -> None:
     assert judged.rows("effects/care").iloc[0]["clicked"] == 5
 
 
-def test_the_commands_show_both(judged: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_and_the_page_show_both(judged: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--catalog", str(judged.root / "catalog"), "--data", str(judged.root / "data"), "--json"]
     assert main(["effect", "care", *options]) == 0
     (shown,) = json.loads(capsys.readouterr().out)
@@ -157,6 +158,8 @@ def test_the_commands_show_both(judged: Shop, capsys: pytest.CaptureFixture[str]
     told = json.loads(capsys.readouterr().out)
     assert "trigger care" in told["read_by"]["direct"]
     assert "segment recent" in told["read_by"]["indirect"]
+    page = render(judged.setting)[1]
+    assert 'id="effect-care"' in page and "Held out by lot" in page and 'id="usefulness"' in page
     assert main(["effect", *options[:-1]]) == main(["insight", *options[:-1]]) == 0
     assert main(["insight", "totl_spend", *options]) == main(["effect", "cara", *options]) == 1
     assert "did you mean" in capsys.readouterr().err
