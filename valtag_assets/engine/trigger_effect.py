@@ -1,8 +1,10 @@
 """What came of a trigger, counted: entries by arm with their conversions, and the messages that went to them.
 
 Everybody who entered is counted in the arm drawn on entering, whatever was sent to them (intention to treat; Fisher,
-The Design of Experiments, 1935). A person counts once in a period, with the first entry; an entry counts when its
-window is over, so nobody is looked at before (a fixed horizon). Reads the trigger's table, the rows of the
+The Design of Experiments, 1935). A person counts once, with the first entry behind a draw: who comes again may do so
+because of what was sent. It counts when its window is over, so nobody is looked at before (a fixed horizon). A
+trigger with a holdout of its own is compared with that, so that others' messages reach both arms alike; another one
+with the holdout over all triggers. Reads the trigger's table, the rows of the
 conversion's fact and, as ``OUTCOMES``, what became of each message.
 """
 
@@ -103,6 +105,8 @@ def _judged(resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, 
     assert effect is not None
     table = state_table(triggers_name(trigger.code), columns)
     table = table.filter(table.entered.notnull() & table.decision.isin(_DRAWN))
+    if trigger.spec.holdout is not None:
+        table = table.filter(table.arm != "global_control")
     last = ibis.literal(as_of - timedelta(days=effect.spec.within))
     known: ir.Value = ibis.literal(0.0)
     if effect.spec.adjust in columns:
@@ -142,12 +146,12 @@ def _conversions(resolved: Resolved, effect: ResolvedEffect, entries: ibis.Table
 
 
 def _periods(rows: ibis.Table) -> ibis.Table:
-    """Each entry in its month and in all of them; ``counted``: the person's first there whose window is over."""
+    """Each entry in its month and in all of them; ``counted``: the person's first, if its window is over."""
+    window = ibis.window(group_by=PERSON, order_by=rows.entry)
+    rows = rows.mutate(_place=ibis.row_number().over(window))
+    rows = rows.mutate(counted=rows.due & (rows._place == 0))
     months = rows.mutate(period=rows.entered.strftime("%Y-%m"))
-    both = ibis.union(months, rows.mutate(period=ibis.literal(ALL)))
-    window = ibis.window(group_by=["period", PERSON, "due"], order_by=both.entry)
-    both = both.mutate(_place=ibis.row_number().over(window))
-    return both.mutate(counted=both.due & (both._place == 0))
+    return ibis.union(months, rows.mutate(period=ibis.literal(ALL)))
 
 
 def _levels(rows: ibis.Table, code: str, kind: DataType) -> ibis.Table:

@@ -46,7 +46,7 @@ COLUMNS: dict[str, tuple[DataType, Title]] = {
     "unsubscribed": (INTEGER, Title(zh="退订", en="Unsubscribed")),
     "bounced": (INTEGER, Title(zh="退回", en="Bounced")),
     "cost": (MONEY, Title(zh="成本", en="Cost of what was sent")),
-    "entered": (INTEGER, Title(zh="进入次数", en="Entries")),
+    "entered": (INTEGER, Title(zh="进入次数（已分组）", en="Entries that were drawn an arm")),
     "not_over": (
         INTEGER,
         Title(zh="观察期未满的进入次数，不计入下列各列", en="Entries whose window is not over: not below"),
