@@ -139,6 +139,17 @@ def test_usefulness_counts_uses_messages_and_coverage(judged: Shop) -> None:
     assert made(judged, "insight/tags") == "reused"
 
 
+def test_a_score_is_shown_beside_that_of_a_month_before(judged: Shop) -> None:
+    month = AS_OF - timedelta(days=28)
+    assert made(judged, "insight/tags", month) == "published"
+    assert made(judged, "insight/tags") == "published"
+    then, now = judged.served("insight/tags", month), judged.served("insight/tags")
+    assert then is not None and now is not None
+    before = {line["tag"]: line["score"] for line in then.metrics["lines"]}
+    assert {line["tag"]: line["score_before"] for line in now.metrics["lines"]} == before
+    assert {line["before"] for line in now.metrics["lines"]} == {str(month)}
+
+
 def test_what_was_learnt_later_makes_a_new_snapshot(judged: Shop) -> None:
     key = messages(judged, origin="care", state="sent")[-1]["key"]
     at = morning_after(AS_OF + timedelta(days=2))
