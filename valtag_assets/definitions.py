@@ -9,8 +9,10 @@ from valtag_assets.graph.allocations import allocation_assets
 from valtag_assets.graph.clean import clean_assets
 from valtag_assets.graph.deliveries import delivery_assets
 from valtag_assets.graph.drivers import schedules, sensors
+from valtag_assets.graph.effects import effect_assets
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
+from valtag_assets.graph.insight import insight_assets
 from valtag_assets.graph.jobs import jobs
 from valtag_assets.graph.lists import list_assets
 from valtag_assets.graph.messages import message_assets
@@ -43,6 +45,8 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *trigger_assets(setting),
             *message_assets(setting),
             *delivery_assets(setting),
+            *effect_assets(setting),
+            *insight_assets(setting),
             *serving_assets(setting),
             *health_assets(setting),
         ],

@@ -78,4 +78,6 @@ def table_titles(resolved: Resolved) -> dict[str, Title]:
     found |= {f"allocations/{code}": item.spec.title for code, item in resolved.allocations.items()}
     found |= {f"segments/{code}": segment.spec.title for code, segment in resolved.segments.items()}
     found |= {f"reports/{code}": report.spec.title for code, report in resolved.reports.items()}
+    found["insight/tags"] = Title(zh="标签价值评分", en="Usefulness of tags")
+    found |= {f"effects/{code}": trigger.spec.title for code, trigger in resolved.triggers.items()}
     return found

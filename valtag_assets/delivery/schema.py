@@ -108,6 +108,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS claimed ON message (destination, lease_until) WHERE state = 'claimed'",
     "CREATE INDEX IF NOT EXISTS unknown ON message (destination) WHERE state = 'unknown'",
     "CREATE INDEX IF NOT EXISTS ran ON message (run)",
+    "CREATE INDEX IF NOT EXISTS planned ON message (origin, as_of)",
     "CREATE INDEX IF NOT EXISTS told ON message (person_id, sent_at) WHERE kind = 'message'",
     "PRAGMA user_version = 1",
 )

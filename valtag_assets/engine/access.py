@@ -56,8 +56,8 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
         known |= allocation_levels(resolved, resolved.allocations[table.name])
     elif table.stage == "reports" and table.name in resolved.reports:
         known |= report_levels(resolved, resolved.reports[table.name])
-    elif table.stage == "deliveries":
-        # Counts of messages; who they went to is in the outbox alone.
+    elif table.stage in ("deliveries", "effects", "insight"):
+        # Counts of messages, persons and tags; who they are is not in them.
         known |= dict.fromkeys(columns, "internal")
     elif table.stage == QUARANTINE:
         # value and record are judged row by row: see hide_quarantine.

@@ -30,6 +30,8 @@ def _unknown_tables(resolved: Resolved, engines: Engines) -> Iterator[Problem]:
         "reports": resolved.reports,
         "allocations": resolved.allocations,
         "triggers": resolved.triggers,
+        "effects": [code for code, trigger in resolved.triggers.items() if trigger.effect is not None],
+        "insight": ("tags",),
         "deliveries": resolved.deliveries,
         "lists": [code for code, source in resolved.sources.items() if source.spec.kind == "list"],
     }

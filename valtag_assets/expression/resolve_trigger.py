@@ -7,6 +7,7 @@ from typing import Any
 from valtag_assets.expression.errors import ExpressionError
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.parse import parse
+from valtag_assets.expression.resolve_effect import with_effect
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolve_segment import refusals
 from valtag_assets.expression.resolved import Resolved, ResolvedTag, RuleScope
@@ -58,7 +59,7 @@ def resolve_triggers(
     resolver = TriggerResolver(tags, scope, channels, excluded, destinations)
     found = {}
     for code, entry in catalog.triggers.items():
-        found[code] = resolver.resolve(entry, problems)
+        found[code] = with_effect(catalog, resolver.resolve(entry, problems), tags, scope, problems)
         problems.extend(_references(catalog, entry, scope))
         problems.extend(_templates(catalog, entry, resolver))
     return found
@@ -232,6 +233,7 @@ def _meaning(
 ) -> str:
     """Everything that decides who enters and what is done, whatever the words."""
     blank: dict[str, Any] = {"title": None, "meaning": None, "owner": None, "when": None, "exclude": None}
+    blank["effect"] = None  # how it is judged changes nothing for those under way
     actions = tuple(action.model_copy(update={"when": None}) for action in spec.actions)
     plain = spec.model_copy(update={**blank, "unless": None, "actions": actions})
     said = {name: rule_meaning(rule) for name, rule in rules.items()}

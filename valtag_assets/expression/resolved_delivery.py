@@ -10,6 +10,7 @@ from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.delivery import Delivery
 from valtag_assets.spec.destination import Destination, Hmac
+from valtag_assets.spec.effect import Effect
 from valtag_assets.spec.project import Quiet
 from valtag_assets.spec.trigger import Trigger
 from valtag_assets.spec.types import DataType
@@ -69,6 +70,16 @@ class ResolvedChannel:
 
 
 @dataclass(frozen=True)
+class ResolvedEffect:
+    """What a trigger is judged by: rows of a fact that satisfy ``where``, and what each is worth."""
+
+    spec: Effect
+    where: Node | None
+    value: Node | None
+    meaning: str
+
+
+@dataclass(frozen=True)
 class ResolvedTrigger:
     """One trigger: its rules by name (``when``, ``exclude``, ``unless``, ``step_<step>``, and of its channels), the
     fact whose rows start it, and everything it reads.
@@ -85,6 +96,7 @@ class ResolvedTrigger:
     event_where: Node | None
     columns: Mapping[str, DataType]
     meaning: str
+    effect: ResolvedEffect | None = None
 
     @property
     def spec(self) -> Trigger:

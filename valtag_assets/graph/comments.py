@@ -19,6 +19,8 @@ from valtag_assets.expression.resolved import (
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.spec.allocation import COLUMN_TITLES as ALLOCATION_TITLES
 from valtag_assets.spec.block import Title
+from valtag_assets.spec.effect import COLUMNS as EFFECT_COLUMNS
+from valtag_assets.spec.insight import COLUMNS as INSIGHT_COLUMNS
 from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.warehouse.snapshot import TableRef
 
@@ -207,6 +209,25 @@ def _deliveries(resolved: Resolved, name: str) -> Said:
     return None if delivery is None else (in_one_line(delivery.spec.title, delivery.spec.meaning), OUTCOMES)
 
 
+def effect_comments() -> dict[str, str]:
+    """What each column of a table of effects says."""
+    return {name: in_one_line(title) for name, (_, title) in EFFECT_COLUMNS.items()}
+
+
+def _effects(resolved: Resolved, name: str) -> Said:
+    trigger = resolved.triggers.get(name)
+    return None if trigger is None else (in_one_line(trigger.spec.title, trigger.spec.meaning), effect_comments())
+
+
+def insight_comments() -> dict[str, str]:
+    """What each column of the table of usefulness says."""
+    return {name: in_one_line(title) for name, (_, title) in INSIGHT_COLUMNS.items()}
+
+
+def _insight(resolved: Resolved, name: str) -> Said:
+    return in_one_line(Title(zh="标签价值评分", en="Usefulness of tags")), insight_comments()
+
+
 def _person(resolved: Resolved) -> dict[str, str]:
     return {PERSON: in_one_line(resolved.catalog.project.persons.title)}
 
@@ -222,4 +243,6 @@ _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "reports": _reports,
     "triggers": _triggers,
     "deliveries": _deliveries,
+    "effects": _effects,
+    "insight": _insight,
 }

@@ -14,9 +14,12 @@ from valtag_assets.engine.reports import reports_name
 from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
+from valtag_assets.engine.trigger_effect import effects_name
 from valtag_assets.engine.triggers import triggers_name
 from valtag_assets.graph.deliveries import deliveries_name, delivering
+from valtag_assets.graph.effects import judged_triggers
 from valtag_assets.graph.gates import why_held
+from valtag_assets.graph.insight import INSIGHT
 from valtag_assets.graph.metadata import data_age_days
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key, refresh_of
@@ -73,6 +76,10 @@ def served_tables(setting: Setting) -> Iterator[tuple[str, str]]:
         yield triggers_name(code), _policy(default.schedule, default.deadline, default.max_age)
     for delivery in delivering(setting):
         yield deliveries_name(delivery.code), _policy(default.schedule, default.deadline, default.max_age)
+    for trigger in judged_triggers(setting):
+        yield effects_name(trigger.code), _policy(default.schedule, default.deadline, default.max_age)
+    if resolved.tags:
+        yield INSIGHT.key, _policy(default.schedule, default.deadline, default.max_age)
 
 
 def _policy(schedule: str, deadline: str, max_age: int | None) -> str:

@@ -102,8 +102,9 @@ def version_of(trigger: ResolvedTrigger) -> str:
 def trigger_meaning(setting: Setting, trigger: ResolvedTrigger) -> str:
     """Everything in the catalog that decides: the trigger, the channels, who is excluded, the global holdout."""
     rules = sorted((name, rule_meaning(rule)) for name, rule in trigger.rules.items())
+    kept = sorted(trigger.columns) if trigger.effect is not None else []
     return meaning_of(
-        trigger.meaning, rules, setting.resolved.catalog.project.contact.holdout, _costs(setting, trigger)
+        trigger.meaning, rules, setting.resolved.catalog.project.contact.holdout, _costs(setting, trigger), kept
     )
 
 

@@ -9,7 +9,9 @@ from valtag_assets.graph.allocations import allocation_plan
 from valtag_assets.graph.clean import clean_plan
 from valtag_assets.graph.comments import table_comments
 from valtag_assets.graph.deliveries import delivering, delivery_plan
+from valtag_assets.graph.effects import effect_plan, judged_triggers
 from valtag_assets.graph.identity import persons_plan, strangers_plan
+from valtag_assets.graph.insight import insight_plan
 from valtag_assets.graph.lists import list_plan, list_sources
 from valtag_assets.graph.publishing import Plan, unchanged
 from valtag_assets.graph.reports import report_plan
@@ -59,3 +61,7 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield trigger_plan(setting, trigger, as_of)
     for delivery in delivering(setting):
         yield delivery_plan(setting, delivery, as_of)
+    for trigger in judged_triggers(setting):
+        yield effect_plan(setting, trigger, as_of)
+    if resolved.tags:
+        yield insight_plan(setting, as_of)

@@ -16,6 +16,7 @@ from valtag_assets.graph.setting import Setting
 from valtag_assets.site.allocations import allocations
 from valtag_assets.site.audiences import scores, segments
 from valtag_assets.site.dictionary import categories
+from valtag_assets.site.insight import effects, usefulness
 from valtag_assets.site.numbers import reports
 from valtag_assets.site.published import Published
 from valtag_assets.site.values import values
@@ -54,6 +55,8 @@ def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
         "values": values(published),
         "allocations": allocations(published),
         "reports": reports(published),
+        "effects": effects(published),
+        "usefulness": usefulness(published),
         "checks": found,
         "failed": [check for check in found if check.result != "passed"],
         "passed": _by_table(check for check in found if check.result == "passed"),

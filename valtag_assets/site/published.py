@@ -6,6 +6,8 @@ from datetime import date, datetime
 
 from valtag_assets.engine.access import may_read, role_level
 from valtag_assets.expression.resolved import Resolved
+from valtag_assets.graph.insight import INSIGHT
+from valtag_assets.graph.insight import TITLE as INSIGHT_TITLE
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.block import Access, Title
 from valtag_assets.spec.mistake import Mistake
@@ -101,3 +103,8 @@ def tables_of(resolved: Resolved) -> Iterator[tuple[TableRef, Title]]:
         yield TableRef("segments", code), segment.spec.title
     for code, report in resolved.reports.items():
         yield TableRef("reports", code), report.spec.title
+    for code, trigger in resolved.triggers.items():
+        if trigger.effect is not None:
+            yield TableRef("effects", code), trigger.spec.title
+    if resolved.tags:
+        yield INSIGHT, INSIGHT_TITLE

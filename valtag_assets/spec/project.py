@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from valtag_assets.spec.block import Access, Block, Code, Refresh, Title, check_time
+from valtag_assets.spec.effect import Effect
 from valtag_assets.spec.engines import Engines
+from valtag_assets.spec.insight import Insight
 
 DEFAULT_MISSING = ("", "NA", "N/A", "NULL", "null", "None", "nan", "NaN", "-", "无", "未知", "空")
 
@@ -144,6 +146,8 @@ class Project(Block):
     exclusions: Exclusions = Exclusions()
     channels: tuple[Channel, ...] = ()
     contact: Contact = Contact()
+    effect: Effect | None = Field(default=None, description="What triggers are judged by that say nothing else.")
+    insight: Insight = Insight()
     missing: tuple[str, ...] = DEFAULT_MISSING
     code_tables: dict[str, dict[str, str]] = Field(
         default={},

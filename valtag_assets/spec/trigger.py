@@ -1,38 +1,17 @@
 """triggers/*.yaml: what starts an action when a person comes to satisfy a rule (触发式营销)."""
 
-import re
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from valtag_assets.spec.block import Block, Code, Title
+from valtag_assets.spec.effect import Effect
 from valtag_assets.spec.segment import Holdout, Rule
+from valtag_assets.spec.span import Days, Hours
 
-_DAYS = re.compile(r"([1-9]\d{0,3})d")
-_HOURS = re.compile(r"([1-9]\d{0,3})([hd])")
 _MOST = 10**9
-
-
-def _number_of_days(written: Any) -> Any:
-    """``7d`` as 7."""
-    found = _DAYS.fullmatch(written) if isinstance(written, str) else None
-    if found is None:
-        raise ValueError(f"'{written}': write so many days as 7d")
-    return int(found[1])
-
-
-def _number_of_hours(written: Any) -> Any:
-    """``36h`` as 36, ``2d`` as 48."""
-    found = _HOURS.fullmatch(written) if isinstance(written, str) else None
-    if found is None:
-        raise ValueError(f"'{written}': write so many hours or days as 12h or 2d")
-    return int(found[1]) * (24 if found[2] == "d" else 1)
-
-
-Days = Annotated[int, BeforeValidator(_number_of_days, json_schema_input_type=str)]
-Hours = Annotated[int, BeforeValidator(_number_of_hours, json_schema_input_type=str)]
 
 
 class EventStart(Block):
@@ -152,7 +131,8 @@ class Trigger(Block):
     actions are planned for a person or none. ``dwell``: the rule must have held for so many dates first. ``start``
     and ``end``: the first and the last as-of at which anybody enters. ``ttl``: hours after which a message is no
     longer worth sending. ``priority``: the higher number goes first where a cap lets not all through. ``backlog``:
-    whether those for whom the rule holds already when the trigger is first evaluated enter.
+    whether those for whom the rule holds already when the trigger is first evaluated enter. ``effect``: what it is
+    judged by; left out, the project's.
     """
 
     trigger: Code
@@ -168,6 +148,7 @@ class Trigger(Block):
     again: Again = Again()
     dwell: Days = 1
     holdout: Holdout | None = None
+    effect: Effect | None = None
     start: date | None = None
     end: date | None = None
     test: Rehearsal | None = None

@@ -1,0 +1,39 @@
+"""``valtag insight`` and ``valtag effect``: which tags earn their keep, and what triggers brought."""
+
+from typing import Annotated
+
+import typer
+
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json
+from valtag_assets.console.opening import open_setting
+from valtag_assets.console.screen import print_json, screen
+
+_Tag = Annotated[str | None, typer.Argument(help="A tag; left out, all of them.")]
+_Trigger = Annotated[str | None, typer.Argument(help="A trigger; left out, all that are judged.")]
+
+
+def insight(
+    tag: _Tag = None, catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json: Json = False
+) -> None:
+    """Show how useful tags are 标签价值评分: uses, messages, coverage, contribution, what to keep."""
+    from valtag_assets.console.insight import print_usefulness, usefulness_of
+
+    setting = open_setting(catalog, data)
+    found = usefulness_of(setting, tag, as_of)
+    if as_json:
+        print_json(found)
+    else:
+        print_usefulness(screen(), setting, found)
+
+
+def effect(
+    trigger: _Trigger = None, catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json: Json = False
+) -> None:
+    """Show what triggers brought 触达效果: sent, clicked, converted, and the lift over those held out."""
+    from valtag_assets.console.insight import effects_of, print_effects
+
+    found = effects_of(open_setting(catalog, data), trigger, as_of)
+    if as_json:
+        print_json(found)
+    else:
+        print_effects(screen(), found)

@@ -1,0 +1,112 @@
+"""How useful tags are, and what triggers brought, for the terminal: as it was published."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from valtag_assets.console.screen import count, share, table
+from valtag_assets.expression.uses import Thing, tag_uses
+from valtag_assets.graph.effects import INTERVALS, interval_text, judged_triggers, said_of
+from valtag_assets.graph.insight import INSIGHT, contribution_text, title_of, trend
+from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.mistake import Mistake
+from valtag_assets.spec.problem import did_you_mean
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+_COLORS = {"keep": "green", "improve": "yellow", "merge": "yellow", "retire": "red"}
+
+
+def served(setting: Setting, ref: TableRef, as_of: date | None) -> Snapshot:
+    """What is served of the table, for that as-of or the newest. Mistake where nothing is."""
+    found = setting.warehouse.current(ref, as_of) if as_of is not None else setting.warehouse.latest(ref)
+    if found is None:
+        when = f" for {as_of}" if as_of is not None else ""
+        raise Mistake(
+            f"{ref} is not published{when}: valtag run{f' --as-of {as_of}' if as_of else ''}, then ask again"
+        )
+    return found
+
+
+def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict[str, Any]:
+    """The newest table as JSON; of one ``tag`` alone also everything that reads it. Mistake for an unknown one."""
+    snapshot = served(setting, INSIGHT, as_of)
+    lines = [{**line, "trend": trend(line)} for line in snapshot.metrics["lines"]]
+    found = {"as_of": str(snapshot.as_of), "weights": snapshot.metrics["weights"], "tags": lines}
+    if tag is None:
+        return found
+    known = [line["tag"] for line in lines]
+    if tag not in known:
+        raise Mistake(f"'{tag}' is no tag of the table of {snapshot.as_of}{did_you_mean(tag, known)}")
+    uses = tag_uses(setting.resolved).get(tag)
+    read = {} if uses is None else {"direct": _named(uses.direct), "indirect": _named(uses.indirect)}
+    return {**found, "tags": [line for line in lines if line["tag"] == tag], "read_by": read}
+
+
+def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any]) -> None:
+    """A line per tag, the most useful first; of one tag everything."""
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in found["weights"].items())
+    columns = ["!tag", "title", ">score", ">trend", "advice", ">uses", ">indirect", ">automations", ">messages",
+               ">coverage", ">quality", "contribution", "says the same"]  # fmt: skip
+    rows = [_line(setting, line) for line in found["tags"]]
+    console.print(table(f"标签价值评分 · Usefulness of tags, as-of {found['as_of']}", columns, rows))
+    if "read_by" in found:
+        (line,) = found["tags"]
+        for how, things in found["read_by"].items():
+            console.print(f"{how}: {', '.join(things) or 'nothing'}", markup=False)
+        seconds = "" if line["seconds"] is None else f", {line['seconds']:.3g} s a run"
+        console.print(f"data {line['age_days'] or 0} d old{seconds}; evidence: {line['evidence']}", markup=False)
+    console.print(Text(f"weights: {weights}; what can't be told is left out of the mean", style="dim"))
+
+
+def _line(setting: Setting, line: Mapping[str, Any]) -> list[object]:
+    changed = line["trend"]
+    evidence = contribution_text(line)
+    return [
+        line["tag"], str(title_of(setting.resolved, line["tag"])), f"{line['score']:.2f}",
+        "" if changed is None else f"{changed:+.2f}", Text(line["advice"], style=_COLORS[line["advice"]]),
+        line["direct"], line["indirect"], line["automations"], count(line["messages"]), share(line["coverage"]),
+        share(line["quality"]), f"{line['evidence']} {evidence}".strip(), line["twin"],
+    ]  # fmt: skip
+
+
+def _named(things: Sequence[Thing]) -> list[str]:
+    return [f"{kind} {code}" for kind, code in things]
+
+
+def effects_of(setting: Setting, code: str | None, as_of: date | None) -> list[dict[str, Any]]:
+    """The table of effects of one trigger, or of all judged ones that have any, as JSON. Mistake for another."""
+    judged = [trigger.code for trigger in judged_triggers(setting)]
+    if code is not None and code not in judged:
+        said = "has no effect: in its file" if code in setting.resolved.triggers else "is no trigger"
+        raise Mistake(f"'{code}' {said}{did_you_mean(code, judged)}")
+    if not judged:
+        raise Mistake("no trigger says what it is judged by: effect: in its file, or in project.yaml")
+    found = []
+    for name in judged if code is None else [code]:
+        snapshot = served(setting, TableRef("effects", name), as_of)
+        title = setting.resolved.triggers[name].spec.title
+        lines = snapshot.metrics["lines"]
+        found.append({"trigger": name, "title": str(title), "as_of": str(snapshot.as_of), "lines": lines})
+    return found
+
+
+def print_effects(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
+    """What each trigger sent and what came back by period and step, and what the arms came to."""
+    for effect in found:
+        told = ["period", "step", "channel", ">planned", ">sent", ">delivered", ">opened", ">clicked", ">converted",
+                ">unsubscribed", ">bounced", ">cost"]  # fmt: skip
+        heading = f"{effect['title']} ({effect['trigger']}), as-of {effect['as_of']}"
+        console.print(table(heading, told, [[line[name.lstrip(">")] for name in told] for line in effect["lines"]]))
+        own = [line for line in effect["lines"] if line["step"] == "all"]
+        arms = ["period", ">entered", ">not_over", ">treated", ">control", ">treated_conversions",
+                ">control_conversions"]  # fmt: skip
+        lines = [[line[name.lstrip(">")] for name in arms] + _intervals(line) for line in own]
+        console.print(table("", [*arms, *INTERVALS], lines))
+        console.print(said_of(own[0]), markup=False)
+
+
+def _intervals(line: Mapping[str, Any]) -> list[str]:
+    return [interval_text(line, name) for name in INTERVALS]

@@ -1,0 +1,176 @@
+"""What came of a trigger, counted: entries by arm with their conversions, and the messages that went to them.
+
+Everybody who entered is counted in the arm drawn on entering, whatever was sent to them (intention to treat; Fisher,
+The Design of Experiments, 1935). A person counts once, with the first entry behind a draw: who comes again may do so
+because of what was sent. It counts when its window is over, so nobody is looked at before (a fixed horizon). A
+trigger with a holdout of its own is compared with that, so that others' messages reach both arms alike; another one
+with the holdout over all triggers. Reads the trigger's table, the rows of the
+conversion's fact and, as ``OUTCOMES``, what became of each message.
+"""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+from valtag_assets.engine.partials import time_of
+from valtag_assets.engine.persons import OWNER, PERSON, keyed
+from valtag_assets.engine.session import unbound
+from valtag_assets.engine.sums import total
+from valtag_assets.engine.trigger_state import SEEN
+from valtag_assets.engine.triggers import state_table, triggers_name
+from valtag_assets.expression.compile import compile_condition, compile_value
+from valtag_assets.expression.lineage import names_read
+from valtag_assets.expression.resolved import Resolved
+from valtag_assets.expression.resolved_delivery import ResolvedEffect, ResolvedTrigger
+from valtag_assets.spec.types import FLOAT, DataType
+
+OUTCOMES = "outcomes"
+FLAGS = ("planned", "sent", "delivered", "opened", "clicked", "converted", "unsubscribed", "bounced")
+ALL = "all"
+LEVELS = 5
+SUMS = ("y", "yy", "x", "xx", "xy")
+# Decisions behind the draw of the arm: who got one of them was treated or held out by lot alone.
+_DRAWN = ("planned", "control", "test", "over_budget")
+_ORDERED = ("integer", "decimal", "float", "date", "timestamp")
+
+
+def outcomes_table() -> ibis.Table:
+    """What became of each message of the trigger, as an unbound table: whose entry, which step, where to, and a
+    boolean for each of ``FLAGS``."""
+    names = {PERSON: "string", "entry": "int64", "step": "string", "destination": "string"}
+    return unbound(OUTCOMES, names | dict.fromkeys(FLAGS, "boolean"))
+
+
+def effects_name(trigger: str) -> str:
+    """The table key of what came of a trigger."""
+    return f"effects/{trigger}"
+
+
+def arms_expression(
+    resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date
+) -> ibis.Table:
+    """(period, treated; entered, not_over, n, converted, and ``SUMS`` as decimals): a row per month of entering and
+    arm, and one of all months. y: revenue after, x: the value adjusted by."""
+    rows = _periods(_judged(resolved, trigger, columns, as_of))
+    counted = rows.counted
+    y, x = rows.revenue, rows.known
+    products = {"y": y, "yy": y * y, "x": x, "xx": x * x, "xy": x * y}
+    found = rows.group_by("period", "treated").aggregate(
+        entered=rows.count(),
+        not_over=rows.count(where=~rows.due),
+        n=rows.count(where=counted),
+        converted=rows.count(where=counted & rows.hit),
+        **{name: total(value, FLOAT, counted) for name, value in products.items()},
+    )
+    return found.order_by("period", "treated")
+
+
+def funnel_expression(
+    resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date
+) -> ibis.Table:
+    """(period, step, destination; one count per flag, ``counted``: those sent to entries that are counted)."""
+    entries = _periods(_judged(resolved, trigger, columns, as_of))
+    entries = entries.select("period", "counted", _person=entries[PERSON], _entry=entries.entry)
+    told = outcomes_table()
+    rows = told.inner_join(entries, [told[PERSON] == entries._person, told.entry == entries._entry])
+    found = rows.group_by("period", "step", "destination").aggregate(
+        **{flag: rows.count(where=rows[flag]) for flag in FLAGS},
+        counted=rows.count(where=rows.sent & rows.counted),
+    )
+    return found.order_by("period", "step", "destination")
+
+
+def levels_expression(
+    resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date
+) -> ibis.Table | None:
+    """(tag, level, holder, treated; persons, converted) of every value kept, among those counted who have one.
+
+    Numbers and dates: fifths by rank, equal values together; holders are the upper half. Texts: the four commonest
+    values and the others; holders have the commonest. None where nothing is kept.
+    """
+    rows = _periods(_judged(resolved, trigger, columns, as_of))
+    rows = rows.filter(rows.counted & (rows.period == ALL))
+    parts = [_levels(rows, code, kind) for code, kind in sorted(columns.items()) if kind.kind != "list"]
+    if not parts:
+        return None
+    found = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return found.order_by("tag", "level", "holder", "treated")
+
+
+def _judged(resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date) -> ibis.Table:
+    """Every entry behind the draw: ``treated``, ``due`` (its window is over), ``hit``, ``revenue``, ``known``."""
+    effect = trigger.effect
+    assert effect is not None
+    table = state_table(triggers_name(trigger.code), columns)
+    table = table.filter(table.entered.notnull() & table.decision.isin(_DRAWN))
+    if trigger.spec.holdout is not None:
+        table = table.filter(table.arm != "global_control")
+    last = ibis.literal(as_of - timedelta(days=effect.spec.within))
+    known: ir.Value = ibis.literal(0.0)
+    if effect.spec.adjust in columns:
+        known = ibis.coalesce(table[f"{SEEN}{effect.spec.adjust}"].cast("float64"), ibis.literal(0.0))
+    table = table.mutate(treated=table.arm == "treated", due=table.entered <= last, known=known)
+    won = _conversions(resolved, effect, table, as_of)
+    table = table.left_join(won, [table[PERSON] == won._owner, table.entry == won._entry])
+    hit = table._hits.notnull()
+    return table.mutate(hit=hit, revenue=ibis.coalesce(table._revenue, ibis.literal(0.0)))
+
+
+def _conversions(resolved: Resolved, effect: ResolvedEffect, entries: ibis.Table, as_of: date) -> ibis.Table:
+    """(_owner, _entry, _hits, _revenue) of entries with a conversion in their window: from the day after entering on,
+    or after the event that made a person enter."""
+    source = resolved.sources[effect.spec.fact]
+    moment = time_of(source).code
+    read = frozenset({moment}).union(*(names_read(node) for node in (effect.where, effect.value) if node is not None))
+    rows = keyed(source, read)
+    kept = rows[OWNER].notnull() & (rows[moment].cast("date") <= ibis.literal(as_of))
+    if effect.where is not None:
+        kept = kept & compile_condition(effect.where, rows, as_of)
+    rows = rows.filter(kept)
+    worth: ir.Value = ibis.literal(0.0)
+    if effect.value is not None:
+        worth = ibis.coalesce(compile_value(effect.value, rows, as_of).cast("float64"), ibis.literal(0.0))
+    rows = rows.select(_owner=rows[OWNER], _at=rows[moment].cast("timestamp(6)"), _worth=worth)
+    whose = entries.select(
+        _person=entries[PERSON], _entry=entries.entry, _in=entries.entered, _event=entries.event_at
+    )
+    both = rows.inner_join(whose, rows._owner == whose._person)
+    days = both._at.date().delta(both._in, unit="day")
+    after = ibis.ifelse(both._event.isnull(), days >= 1, ibis.coalesce(both._at > both._event, ibis.literal(False)))
+    both = both.filter(after & (days <= effect.spec.within))
+    return both.group_by("_owner", "_entry").aggregate(
+        _hits=both.count(), _revenue=total(both._worth, FLOAT).cast("float64")
+    )
+
+
+def _periods(rows: ibis.Table) -> ibis.Table:
+    """Each entry in its month and in all of them; ``counted``: the person's first, if its window is over."""
+    window = ibis.window(group_by=PERSON, order_by=rows.entry)
+    rows = rows.mutate(_place=ibis.row_number().over(window))
+    rows = rows.mutate(counted=rows.due & (rows._place == 0))
+    months = rows.mutate(period=rows.entered.strftime("%Y-%m"))
+    return ibis.union(months, rows.mutate(period=ibis.literal(ALL)))
+
+
+def _levels(rows: ibis.Table, code: str, kind: DataType) -> ibis.Table:
+    value = rows[f"{SEEN}{code}"]
+    rows = rows.select("treated", "hit", PERSON, _value=value).filter(value.notnull())
+    everybody = rows.count().over(ibis.window())
+    if kind.kind in _ORDERED:
+        rows = rows.mutate(_rank=ibis.rank().over(ibis.window(order_by=rows._value)), _n=everybody)
+        level, holder = rows._rank * LEVELS // rows._n, rows._rank * 2 >= rows._n
+    elif kind.kind == "boolean":
+        level, holder = rows._value.cast("int64"), rows._value
+    else:
+        common = rows.group_by("_value").aggregate(_many=rows.count()).rename(_other="_value")
+        place = ibis.row_number().over(ibis.window(order_by=[common._many.desc(), common._other]))
+        common = common.mutate(_place=place)
+        rows = rows.inner_join(common, rows._value == common._other)
+        level, holder = ibis.least(rows._place, ibis.literal(LEVELS - 1)), rows._place == 0
+    rows = rows.mutate(level=level.cast("int64"), holder=holder)
+    found = rows.group_by("level", "holder", "treated").aggregate(
+        persons=rows.count(), converted=rows.count(where=rows.hit)
+    )
+    return found.select("level", "holder", "treated", "persons", "converted", tag=ibis.literal(code))
