@@ -14,8 +14,8 @@ Likelihood = Callable[[Array], tuple[float, Array]]
 LARGEST = np.log(1e5)
 """Parameters, of shape and in the unit of the mean time or value, are sought in 1e-5 to 1e5."""
 PULLS = (1e-5, 1e-4, 1e-3)
-"""What is taken off the mean log-likelihood of a customer for parameters far from 1: the least that keeps them off the
-bounds, a few ten-thousandths mostly; customers with many orders each pull harder towards a limit."""
+"""What is taken off the mean log-likelihood of a customer for parameters far from 1: the least that keeps them off
+the bounds, a few ten-thousandths mostly; customers with many orders each pull harder towards a limit."""
 AT_A_BOUND = "at a bound of the parameters: the data do not determine them"
 NEAR_A_LIMIT = "near a limit of the model: the data do not tell how near"
 FLAT = 1e-7

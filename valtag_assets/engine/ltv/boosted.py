@@ -64,7 +64,7 @@ class Boosted:
         paid = np.maximum(np.concatenate([lesson.outcomes.spend for lesson in lessons]), 0.0)
         if not 0 < np.count_nonzero(ordered) < len(ordered) or not paid.any():
             return None
-        known = ~np.isnan(seen).all(axis=0)
+        known: NDArray[np.bool_] = np.asarray((~np.isnan(seen)).any(axis=0))
         seen, options = seen[:, known], {**_TREES, "random_state": seed % 2**32}
         with _one_thread():
             return cls(

@@ -149,8 +149,8 @@ class Persons:
         return self.columns[f"days_{cut}"] > 0
 
     def fitted_on(self, cut: int, newest: int | None) -> int:
-        """How many persons a model of that date is fitted on: of those known, whose first order was at most ``newest``
-        days old then."""
+        """How many persons a model of that date is fitted on: of those known then, whose first order was at most
+        ``newest`` days old."""
         known = self.known(cut)
         if newest is not None:
             known = known & (self.columns["first"] - self.steps.age(cut) <= newest)

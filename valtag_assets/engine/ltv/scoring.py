@@ -37,6 +37,8 @@ BATCH = 500_000
 _LEAST, _MOST = 0.05, 20.0
 _TINY = 1e-6
 YEAR = 365.0
+# What decimal(18,2) holds.
+MOST_MONEY = 1e16
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,14 @@ def write_predicted(
             writer.close()
 
 
+def too_much(predicted: Path) -> bool:
+    """Whether any number in the file is beyond what money can hold; the file's own statistics tell."""
+    told = pq.ParquetFile(predicted).metadata
+    groups = [told.row_group(number) for number in range(told.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    return any(column.statistics.max >= MOST_MONEY for column in columns if column.path_in_schema != PERSON)
+
+
 def write_nobody(ltv: Ltv, into: Path) -> None:
     """The same file without a row."""
     names = [name for name, (kind, _) in ltv.column_titles().items() if kind.kind != "text"]
@@ -245,7 +255,11 @@ def _tier_edges(table: ibis.Table, tiers: Sequence[ValueTier]) -> ibis.Table:
 
 
 def _tier(table: ibis.Table, tiers: Sequence[ValueTier]) -> ir.Value:
-    branches = [(table["clv"] >= table[f"_edge_{n}"], ibis.literal(tier.code)) for n, tier in enumerate(tiers[:-1])]
+    # Who is worth nothing is in the last tier, however few are worth anything.
+    worth = table["clv"] > 0
+    branches = [
+        (worth & (table["clv"] >= table[f"_edge_{n}"]), ibis.literal(tier.code)) for n, tier in enumerate(tiers[:-1])
+    ]
     return ibis.cases(*branches, else_=ibis.literal(tiers[-1].code))
 
 
