@@ -78,8 +78,8 @@ def report_levels(resolved: Resolved, report: ResolvedReport) -> dict[str, Acces
     """The level of every column: a dimension's is that of what it shows; measures count, and name nobody."""
     found: dict[str, Access] = dict.fromkeys((ROW, TOTAL, *report.measures), "internal")
     for item in report.dimensions:
-        if item.kind == "tag" and item.source in resolved.tags:
-            found[item.name] = resolved.tags[item.source].spec.access
+        if item.kind == "tag":
+            found[item.name] = served_levels(resolved)[item.source]
         elif item.kind == "field":
             assert report.spec.fact is not None
             found[item.name] = field_levels(resolved, resolved.sources[report.spec.fact])[item.source]

@@ -20,6 +20,7 @@ from valtag_assets.graph.score_pages import concentration_metrics, snapshot_befo
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.tags import data_until, read_categories, wanted_tags
 from valtag_assets.quality.ltv import drift, gate_measures, gate_verdicts, ltv_expectations
+from valtag_assets.quality.plan import private_columns
 from valtag_assets.spec.ltv import MONEY
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -73,7 +74,7 @@ def ltv_plan(setting: Setting, score: ResolvedLtv, as_of: date) -> Plan:
         gate=gate,
         key=(PERSON,),
         columns={PERSON: TEXT, **score.columns},
-        private=frozenset({PERSON}),
+        private=private_columns(resolved, score),
         write=write,
         fingerprint="" if compared is None else f"compared with {compared.as_of} {compared.content_hash}",
         expectations=lambda written, previous: ltv_expectations(resolved, score, _alike(score, previous)),

@@ -34,7 +34,7 @@ from valtag_assets.graph.score_pages import (
 )
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.tags import data_until, read_categories, wanted_tags
-from valtag_assets.quality.plan import score_expectations
+from valtag_assets.quality.plan import private_columns, score_expectations
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -80,7 +80,7 @@ def rfm_plan(setting: Setting, score: ResolvedRfm, as_of: date) -> Plan:
         gate=gate,
         key=(PERSON,),
         columns={PERSON: TEXT, **score.columns},
-        private=frozenset({PERSON}),
+        private=private_columns(resolved, score),
         write=write,
         # What the tiers are compared with is no input of the table, but of what is told about it.
         fingerprint="" if before is None else f"compared with {before.as_of} {before.content_hash}",

@@ -7,7 +7,7 @@ from typing import Any
 from valtag_assets.expression.resolved import Resolved, ResolvedLtv
 from valtag_assets.quality.column import catalog_checks, in_range, one_of, present, rule_at
 from valtag_assets.quality.expectation import Expectation, with_unique_names
-from valtag_assets.quality.plan import score_column
+from valtag_assets.quality.plan import private_columns, score_column
 from valtag_assets.quality.table import KEY, key_expectations, row_count, schema
 from valtag_assets.spec.block import Check, Title
 from valtag_assets.spec.ltv import Gate, Limit
@@ -50,7 +50,8 @@ def ltv_expectations(resolved: Resolved, score: ResolvedLtv, previous: Snapshot 
             found.append(one_of(column, tuple(score.values[name])))
         else:
             found.append(in_range(column, 0, 1 if short.startswith(SHARES) else None, "model"))
-        if short == "clv":
+        # Of a column above internal no distribution is kept that another could be compared with.
+        if short == "clv" and name not in private_columns(resolved, score):
             found.extend(catalog_checks(column, [STEADY]))
     return with_unique_names(found)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -20,6 +21,7 @@ from valtag_assets.engine.ltv.forecasts import Fitted
 from valtag_assets.engine.ltv.histories import Array, Histories, Persons, Steps
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.purchases import purchases_table
+from valtag_assets.engine.rfm import Group
 from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.sums import total
@@ -232,6 +234,17 @@ def tier_sizes(score: ResolvedLtv) -> ibis.Table:
         spend=lambda t: convert(total(t["spend_0"], FLOAT), decimal(38, 10), FLOAT),
     )
     return tiers.order_by("tier")
+
+
+def value_groups(ltv: Ltv, sizes: Sequence[Mapping[str, Any]]) -> list[Group]:
+    """Every tier of the catalog, from the rows of ``tier_sizes``: its persons and their CLV."""
+    known = {row["tier"]: row for row in sizes}
+    persons, clv = (sum(row[name] for row in sizes) or 1 for name in ("persons", "clv"))
+    rows = [(tier, known.get(tier.code, {"persons": 0, "clv": 0.0})) for tier in ltv.tiers]
+    return [
+        Group(tier.code, tier.title, row["persons"], row["persons"] / persons, row["clv"], row["clv"] / clv)
+        for tier, row in rows
+    ]
 
 
 def _tier_edges(table: ibis.Table, tiers: Sequence[ValueTier]) -> ibis.Table:
