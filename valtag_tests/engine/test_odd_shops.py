@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ LTV: Mapping[str, Any] = {
     "orders": "order_count",
     "spend": "total_spend",
     "holdout": "60d",
-    "horizons": ["60d", "1d"],
+    "horizons": ["3660d", "60d", "1d"],
     "models": ["mbg_nbd"],
 }
 ORDERS = {
@@ -124,7 +125,8 @@ def nonsense(table: pd.DataFrame) -> Iterator[str]:
         if (numbers[f"ltv_{kind}_60d_low"] > numbers[f"ltv_{kind}_60d_high"]).any():
             yield f"the ends of {kind} are crossed"
         for end in ("", "_low", "_high"):
-            if (numbers[f"ltv_{kind}_1d{end}"] > numbers[f"ltv_{kind}_60d{end}"]).any():
+            ahead = [numbers[f"ltv_{kind}_{days}d{end}"] for days in (1, 60, 3660)]
+            if any((sooner > later).any() for sooner, later in pairwise(ahead)):
                 yield f"{kind}{end} fall with time"
 
 

@@ -153,7 +153,7 @@ def test_a_model_that_fails_on_the_held_out_period_is_not_published(shop: Shop) 
 
 def test_value_is_held_with_a_tag_that_says_what_it_reads(shop: Shop) -> None:
     good = shop.served("scores/ltv")
-    strict = TRANSACTION.replace("checks: [{mean_change: 0.5}]", "domain: {max: 1}")
+    strict = TRANSACTION.replace("checks: [{mean_change: 0.5}]", "domain: {max: 200}")
     held = replace(shop, files={**CATALOG, "tags/transaction.yaml": strict})
     held.write(customers(), bought())
     outcomes = held.run(job=DERIVE)

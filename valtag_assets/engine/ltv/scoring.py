@@ -139,15 +139,17 @@ class Outlook:
 def person_columns(ltv: Ltv, outlook: Outlook) -> dict[str, Array]:
     """Every number of the score, by the name of its column without the score's code."""
     found = {"alive": np.round(outlook.alive(), DIGITS)}
-    for days in ltv.horizons:
+    spent: Sequence[Array] = (np.zeros(1), np.zeros(1))
+    for days in sorted(ltv.horizons):
         found[f"buy_{days}d"] = np.round(outlook.chance(days), DIGITS)
         found[f"orders_{days}d"] = np.round(outlook.orders(days), DIGITS)
         found[f"spend_{days}d"] = np.round(outlook.spend(days), CENTS)
         if ltv.interval is not None:
             low, high = outlook.orders_between(days, ltv.interval)
             found |= {f"orders_{days}d_low": low, f"orders_{days}d_high": high}
-            low, high = outlook.spend_between(days, ltv.interval)
-            found |= {f"spend_{days}d_low": np.round(low, CENTS), f"spend_{days}d_high": np.round(high, CENTS)}
+            # Quantiles of spend are exact to a percent: where more time adds less, the ends would fall.
+            spent = [np.maximum(*both) for both in zip(spent, outlook.spend_between(days, ltv.interval), strict=True)]
+            found |= {f"spend_{days}d_{end}": np.round(spent[n], CENTS) for n, end in enumerate(("low", "high"))}
     found["order_value"] = np.round(outlook.fitted.worth(outlook.histories), CENTS)
     found["clv"] = np.round(outlook.value(ltv.clv.horizon, ltv.clv.discount_rate, ltv.clv.margin), CENTS)
     found["churn_risk"] = np.round(1 - outlook.chance(ltv.churn), DIGITS)
