@@ -261,6 +261,8 @@ def test_the_command_shows_decides_nothing_and_stops(cared: Shop, capsys: pytest
     assert json.loads(valtag("trigger", "show", "care", "--json"))["stopped"]
     assert "goes on" in valtag("trigger", "start", "trigger.care")
     assert main(["trigger", "show", "nothing", *where]) == 1
+    assert main(["trigger", "stop", "trigger.caer", *where]) == 1
+    assert "did you mean 'trigger.care'" in capsys.readouterr().err
     assert main(["explain", "message", "0" * 64, *where]) == 1
 
 
