@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import sqlite3
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
@@ -191,13 +192,31 @@ def test_a_row_the_database_refuses_is_found_and_the_others_go_in(tmp_path: Path
 def test_a_server_that_is_not_there_loses_nothing(tmp_path: Path, name: str, request: pytest.FixtureRequest) -> None:
     said, read = KINDS[name]
     post = Post.of(tmp_path, destination(**said))
-    post.environment = {"THERE": f"{'postgresql' if name == 'postgres' else name}://127.0.0.1:9/0"}
-    assert set(sent(post.deliver())) == {("add", "pending")}
+    scheme = "postgresql" if name == "postgres" else name
+    post.environment = {"THERE": f"{scheme}://somebody:pass-word@127.0.0.1:9/0"}
+    done = post.deliver()
+    assert set(sent(done)) == {("add", "pending")}
+    with post.outbox as outbox:
+        assert "pass-word" not in f"{done.rows} {done.verdicts} {outbox.read().to_pylist()}"
     url = request.getfixturevalue(f"{name}_url")
     post.environment = {"THERE": url}
     post.at = post.at.replace(day=3)
     assert sent(post.deliver()) == {("add", "acknowledged"): len(members("vips"))}
     assert set(read(tmp_path, url)) == set(wanted())
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "extra"),
+    [("redis", "redis.asyncio", "deliveries"), ("postgres", "adbc_driver_postgresql.dbapi", "databases")],
+)
+def test_a_client_that_is_not_installed_is_asked_for_by_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    post = Post.of(tmp_path, destination(**KINDS[kind][0]))
+    post.environment = {"THERE": "anything"}
+    (failed,) = [verdict for verdict in post.deliver().verdicts if verdict.check == "destination_ready"]
+    assert f"valtag[{extra}]" in failed.detail["observed"]
 
 
 def test_a_secret_that_is_not_set_is_asked_for_by_its_name(tmp_path: Path) -> None:
