@@ -48,8 +48,8 @@ def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict
 def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any]) -> None:
     """A line per tag, the most useful first; of one tag everything."""
     weights = ", ".join(f"{name} {weight:g}" for name, weight in found["weights"].items())
-    columns = ["!tag", "title", ">score", ">trend", "advice", ">uses", ">indirect", ">automations", ">messages",
-               ">coverage", ">quality", "contribution", "says the same"]  # fmt: skip
+    columns = ["!tag", "!title", ">score", ">trend", "!advice", ">uses", ">automations", ">messages", ">coverage",
+               ">quality", "contribution", "says the same"]  # fmt: skip
     rows = [_line(setting, line) for line in found["tags"]]
     console.print(table(f"标签价值评分 · Usefulness of tags, as-of {found['as_of']}", columns, rows))
     if "read_by" in found:
@@ -62,13 +62,12 @@ def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any
 
 
 def _line(setting: Setting, line: Mapping[str, Any]) -> list[object]:
-    changed = line["trend"]
-    evidence = contribution_text(line)
+    changed, evidence = line["trend"], f"{line['evidence']} {contribution_text(line)}".strip()
     return [
-        line["tag"], str(title_of(setting.resolved, line["tag"])), f"{line['score']:.2f}",
+        line["tag"], title_of(setting.resolved, line["tag"]).zh, f"{line['score']:.2f}",
         "" if changed is None else f"{changed:+.2f}", Text(line["advice"], style=_COLORS[line["advice"]]),
-        line["direct"], line["indirect"], line["automations"], count(line["messages"]), share(line["coverage"]),
-        share(line["quality"]), f"{line['evidence']} {evidence}".strip(), line["twin"],
+        f"{line['direct']}+{line['indirect']}", line["automations"], count(line["messages"]), share(line["coverage"]),
+        share(line["quality"]), evidence, line["twin"],
     ]  # fmt: skip
 
 
