@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Person, Role
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
@@ -54,6 +54,18 @@ def dry_run(
         print_json(found.to_json())
     else:
         print_forecast(screen(), found)
+
+
+@trigger_app.command()
+def log(person: Person, catalog: Catalog = None, role: Role = None, data: Data = None, as_json: Json = False) -> None:
+    """The decision log of a person: every entry with decision and reason, every message with what became of it."""
+    from valtag_assets.console.triggers import person_log, print_log
+
+    found = person_log(open_setting(catalog, data), person, role)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_log(screen(), found)
 
 
 @trigger_app.command()

@@ -9,8 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from valtag_assets.spec.allocation import Allocation
-from valtag_assets.spec.block import Block
 from valtag_assets.spec.delivery import DeliveryFile
 from valtag_assets.spec.destination import Destination
 from valtag_assets.spec.ltv import Ltv
@@ -24,13 +25,12 @@ from valtag_assets.spec.tag import Category
 from valtag_assets.spec.trigger import Trigger
 
 # Which files each schema is for, as editors match them.
-FILES: dict[str, tuple[type[Block], str]] = {
+FILES: dict[str, tuple[Any, str]] = {
     "project": (Project, "project.yaml"),
     "access": (AccessRules, "access.yaml"),
     "source": (Source, "sources/*.yaml"),
     "tags": (Category, "tags/*.yaml"),
-    "score": (Rfm, "scores/*.yaml"),
-    "ltv": (Ltv, "scores/ltv*.yaml"),
+    "score": (Rfm | Ltv, "scores/*.yaml"),
     "segments": (SegmentFile, "segments/*.yaml"),
     "reports": (ReportFile, "reports/*.yaml"),
     "placement": (Placement, "placements/*.yaml"),
@@ -46,7 +46,7 @@ _CODE_TABLE = {"type": "object", "additionalProperties": {"anyOf": [{"type": _SC
 
 def catalog_schemas() -> dict[str, dict[str, Any]]:
     """The schema of each kind of file, by its name in FILES."""
-    return {name: _written(model.model_json_schema()) for name, (model, _) in FILES.items()}
+    return {name: _written(TypeAdapter(model).json_schema()) for name, (model, _) in FILES.items()}
 
 
 def write_schemas(into: Path) -> list[Path]:
@@ -63,7 +63,7 @@ def write_schemas(into: Path) -> list[Path]:
 def _written(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of what people write."""
     made = copy.deepcopy(schema)
-    blocks = {**made.get("$defs", {}), made["title"]: made}
+    blocks = {**made.get("$defs", {}), made.get("title", ""): made}
     for title, block in blocks.items():
         change = _SHORT_FORMS.get(title)
         if change is not None:
@@ -80,7 +80,7 @@ def _field(keys: dict[str, Any], block: dict[str, Any]) -> None:
     keys["missing"] = _TEXTS
 
 
-def _band_step(keys: dict[str, Any], block: dict[str, Any]) -> None:
+def _starting(keys: dict[str, Any], block: dict[str, Any]) -> None:
     keys["from"] = keys.pop("lowest")
 
 
@@ -151,7 +151,9 @@ def _project(keys: dict[str, Any], block: dict[str, Any]) -> None:
 
 _SHORT_FORMS = {
     "Field": _field,
-    "BandStep": _band_step,
+    "BandStep": _starting,
+    "ValueTier": _starting,
+    "ChurnLevel": _starting,
     "Tag": _tag,
     "Domain": _domain,
     "Source": _source,

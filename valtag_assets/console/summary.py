@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
@@ -17,7 +17,7 @@ from valtag_assets.expression.resolved import (
     ResolvedScore,
     ResolvedSegment,
 )
-from valtag_assets.expression.resolved_delivery import ResolvedDelivery
+from valtag_assets.expression.resolved_delivery import ResolvedDelivery, ResolvedTrigger
 from valtag_assets.graph.gates import why_held
 from valtag_assets.graph.report import Ran
 from valtag_assets.graph.setting import Setting
@@ -95,6 +95,16 @@ class ReportLines:
 
 
 @dataclass(frozen=True)
+class TriggerDecisions:
+    """A trigger: how many persons entered or wait at the as-of, by decision."""
+
+    code: str
+    title: Title
+    state: str
+    decided: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DeliveryMessages:
     """A delivery: how many members the destination should hold, and its messages by operation; None when none ran.
 
@@ -155,6 +165,7 @@ class Summary:
     scores: tuple[ScoreTiers, ...]
     segments: tuple[SegmentSize, ...]
     reports: tuple[ReportLines, ...]
+    triggers: tuple[TriggerDecisions, ...]
     deliveries: tuple[DeliveryMessages, ...]
     checks: Checks
     warnings: tuple[str, ...]
@@ -199,6 +210,9 @@ class _Summing:
                 self._segment(s) for s in resolved.segments.values() if f"segments/{s.code}" in ran.tables
             ),
             reports=tuple(self._report(r) for r in resolved.reports.values() if f"reports/{r.code}" in ran.tables),
+            triggers=tuple(
+                self._trigger(item) for item in resolved.triggers.values() if f"triggers/{item.code}" in ran.tables
+            ),
             deliveries=tuple(
                 self._delivery(d) for d in resolved.deliveries.values() if f"deliveries/{d.code}" in ran.tables
             ),
@@ -297,6 +311,13 @@ class _Summing:
         compared = [verdict.passed for verdict in snapshot.verdicts if verdict.check.startswith("agrees.")]
         lines = snapshot.rows - 1
         return ReportLines(report.code, title, self._state(table), lines, sum(compared), len(compared))
+
+    def _trigger(self, trigger: ResolvedTrigger) -> TriggerDecisions:
+        table, decided = f"triggers/{trigger.code}", defaultdict[str, int](int)
+        snapshot = self._good(table)
+        for row in snapshot.metrics["decided"] if snapshot is not None else ():
+            decided[row["decision"]] += row["n"]
+        return TriggerDecisions(trigger.code, trigger.spec.title, self._state(table), dict(decided))
 
     def _delivery(self, delivery: ResolvedDelivery) -> DeliveryMessages:
         table, title, to = f"deliveries/{delivery.code}", delivery.spec.title, delivery.destination.code

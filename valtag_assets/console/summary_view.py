@@ -58,6 +58,8 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
         yield _segments(summary)
     if summary.reports:
         yield _reports(summary)
+    if summary.triggers:
+        yield _triggers(summary)
     if summary.deliveries:
         yield _deliveries(summary)
     yield from _checks(summary)
@@ -105,6 +107,15 @@ def _reports(summary: Summary) -> RenderableType:
         for r in summary.reports
     ]  # fmt: skip
     return table("Reports 报表", ["!report", "zh", "en", ">lines", ">reconciled", "state"], rows)
+
+
+def _triggers(summary: Summary) -> RenderableType:
+    decided = [", ".join(f"{name} {count(n)}" for name, n in t.decided.items()) for t in summary.triggers]
+    rows = [
+        [t.code, t.title.zh, t.title.en, words, state(t.state)]
+        for t, words in zip(summary.triggers, decided, strict=True)
+    ]
+    return table("Triggers 触发器", ["!trigger", "zh", "en", "decided 决定", "state"], rows)
 
 
 def _deliveries(summary: Summary) -> RenderableType:

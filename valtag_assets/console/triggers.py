@@ -11,8 +11,10 @@ from rich.text import Text
 from valtag_assets.console.screen import count, table
 from valtag_assets.delivery.gateway import stops_of
 from valtag_assets.delivery.outbox import Outbox, ledger_file
+from valtag_assets.engine.access import may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.triggers import decided_expression, trigger_expression
+from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.triggers import decided_expression, state_table, trigger_expression, triggers_name
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.triggers import (
@@ -164,3 +166,53 @@ def print_forecast(console: Console, found: Forecast) -> None:
 
 def _counts(numbers: dict[str, int]) -> str:
     return ", ".join(f"{name} {count(number)}" for name, number in numbers.items())
+
+
+@dataclass(frozen=True)
+class PersonLog:
+    """What triggers decided about a person, and what became of it: ``entries`` of the newest tables, ``messages`` of
+    the outbox, oldest first."""
+
+    person: str
+    entries: Sequence[dict[str, Any]]
+    messages: Sequence[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+_ENTRY = ("entry", "since", "entered", "decision", "reason", "arm", "steps", "version")
+_MESSAGE = ("key", "kind", "origin", "step", "destination", "state", "reason", "as_of", "created_at", "sent_at")
+
+
+def person_log(setting: Setting, person: str, role: str | None) -> PersonLog:
+    """The decision log of one person. Mistake for a role that may not read of single persons."""
+    resolved = setting.resolved
+    if not may_read(role_level(resolved, role), resolved.catalog.project.persons.access):
+        raise Mistake(f"this role may not read {PERSON}, and so no single person")
+    entries: list[dict[str, Any]] = []
+    with open_duckdb(setting.spill) as engine:
+        for code in resolved.triggers:
+            served = setting.warehouse.latest(TableRef("triggers", code))
+            if served is not None:
+                state = state_table(triggers_name(code), {})
+                mine = state.filter(state[PERSON] == person).order_by("entry").select(*_ENTRY)
+                rows = engine.fetch(mine, {triggers_name(code): served.files}).to_pylist()
+                entries += [{"trigger": code, **row} for row in rows]
+    file, messages = ledger_file(setting.warehouse), list[dict[str, Any]]()
+    if file.exists():
+        with Outbox.open(file) as outbox:
+            messages = [{name: row[name] for name in _MESSAGE} for row in outbox.read(person=person).to_pylist()]
+    return PersonLog(person, entries, messages)
+
+
+def print_log(console: Console, found: PersonLog) -> None:
+    """Entries, then messages."""
+    names = ["trigger", *_ENTRY[:-1]]
+    console.print(table("decisions 决定", names, [[_text(row[name]) for name in names] for row in found.entries]))
+    rows = [[row["key"][:12], *(_text(row[name]) for name in _MESSAGE[2:7])] for row in found.messages]
+    console.print(table("messages 消息", ["key", *_MESSAGE[2:7]], rows))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

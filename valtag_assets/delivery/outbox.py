@@ -105,9 +105,9 @@ class Outbox:
             self._insert(table, sql.INSERT_AGAIN)
         return withdrawn
 
-    def under_way(self, origin: str) -> pa.Table:
+    def under_way(self, destination: str, origin: str) -> pa.Table:
         """(person_id, key, state, operation, values_hash) of every message of a delivery that is open."""
-        rows = self._connection.execute(sql.UNDER_WAY, (origin,))
+        rows = self._connection.execute(sql.UNDER_WAY, (destination, origin))
         names = ("person_id", "key", "state", "operation", "values_hash")
         return _arrow(rows, pa.schema([(name, pa.string()) for name in names]))
 
@@ -280,6 +280,7 @@ def _planned(batch: pa.RecordBatch, name: str) -> Sequence[Any]:
 
 
 def _arrow(rows: sqlite3.Cursor, schema: pa.Schema) -> pa.Table:
+    rows.row_factory = None  # plain tuples: a million of them in half the time
     batches = []
     while many := rows.fetchmany(_BATCH):
         columns = list(zip(*many, strict=True))

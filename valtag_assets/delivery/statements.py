@@ -63,7 +63,8 @@ WITHDRAW = """
     WHERE origin = :origin AND kind = 'sync' AND state = 'pending' AND key NOT IN (SELECT key FROM kept)"""
 UNDER_WAY = """
     SELECT person_id, key, state, operation, values_hash FROM message
-    WHERE origin = ? AND kind = 'sync' AND (state = 'pending' OR state = 'claimed' OR state = 'unknown')
+    WHERE destination = ? AND origin = ? AND kind = 'sync'
+      AND (state = 'pending' OR state = 'claimed' OR state = 'unknown')
     ORDER BY person_id"""
 RESOLVE = """
     UPDATE message SET state = :state, reason = :reason, not_before = :now, answered_at = :now

@@ -130,10 +130,9 @@ class Sync:
     def _ledger(self) -> dict[str, Sequence[Path]]:
         """What the ledger knows, as files."""
         files = {name: [self._space / f"{name}.parquet"] for name in (_ACKNOWLEDGED, _UNDER_WAY)}
-        pq.write_table(
-            self._outbox.acknowledged(self._delivery.destination.code, self._delivery.code), files[_ACKNOWLEDGED][0]
-        )
-        pq.write_table(self._outbox.under_way(self._delivery.code), files[_UNDER_WAY][0])
+        of = (self._delivery.destination.code, self._delivery.code)
+        pq.write_table(self._outbox.acknowledged(*of), files[_ACKNOWLEDGED][0])
+        pq.write_table(self._outbox.under_way(*of), files[_UNDER_WAY][0])
         return dict(files)
 
     def _members(self) -> ibis.Table:

@@ -177,7 +177,7 @@ def _left_to_do(setting: Setting, delivery: ResolvedDelivery) -> str:
     if not file.exists():
         return ""
     with Outbox.open(file) as outbox:
-        keys = outbox.under_way(delivery.code)["key"].to_pylist()
+        keys = outbox.under_way(delivery.destination.code, delivery.code)["key"].to_pylist()
     return meaning_of(sorted(keys)) if keys else ""
 
 

@@ -3,7 +3,15 @@
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from valtag_assets.spec.types import DataType, parse_type
 
@@ -70,6 +78,18 @@ class Title(Block):
 
     def __str__(self) -> str:
         return f"{self.zh} · {self.en}"
+
+
+class Starting(Block):
+    """A block that begins somewhere, written ``from: 5000``: its subclasses hold that as ``lowest``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "from" in data:
+            data = dict(data)
+            data["lowest"] = data.pop("from")
+        return data
 
 
 class Refresh(Block):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from valtag_assets.spec.block import Block, Code, Refresh, Title
+from valtag_assets.spec.block import Block, Code, Refresh, Starting, Title
 from valtag_assets.spec.types import FLOAT, INTEGER, TEXT, DataType, decimal
 
 Candidate = Literal["mbg_nbd", "bg_nbd", "pareto_nbd", "mbg_cnbd_k", "boosted"]
@@ -89,7 +89,7 @@ GATE_MEASURES = (
 )
 
 
-class ValueTier(Block):
+class ValueTier(Starting):
     """A tier of customer value: the next ``share`` of persons by value, or everybody ``from`` that value on.
 
     The last tier has neither: it takes the rest.
@@ -100,29 +100,13 @@ class ValueTier(Block):
     share: float | None = Field(default=None, gt=0, lt=1)
     lowest: Decimal | None = Field(default=None, gt=0)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "from" in data:
-            data = dict(data)
-            data["lowest"] = data.pop("from")
-        return data
 
-
-class ChurnLevel(Block):
+class ChurnLevel(Starting):
     """A level of churn risk: from this probability of no order on. The last has none: it takes the rest."""
 
     code: Code
     title: Title
     lowest: float | None = Field(default=None, gt=0, lt=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "from" in data:
-            data = dict(data)
-            data["lowest"] = data.pop("from")
-        return data
 
 
 def _tier(code: str, zh: str, en: str, share: float | None) -> ValueTier:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from valtag_assets.spec.block import Access, Block, Check, Code, Layer, Refresh, Severity, Title, Type
+from valtag_assets.spec.block import Access, Block, Check, Code, Layer, Refresh, Severity, Starting, Title, Type
 from valtag_assets.spec.project import check_owner
 
 Aggregation = Literal[
@@ -127,20 +127,12 @@ class Value(Block):
         return self
 
 
-class BandStep(Block):
+class BandStep(Starting):
     """One tier: from ``from`` (included) up to the next step's; the first may have no lower end."""
 
     code: Code
     title: Title
     lowest: float | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "from" in data:
-            data = dict(data)
-            data["lowest"] = data.pop("from")
-        return data
 
 
 class Band(Block):

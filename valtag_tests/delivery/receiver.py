@@ -67,7 +67,7 @@ class Gateway:
             return web.json_response({"errcode": 40003, "errmsg": f"no such number 13800000000 {rows}"}, status=422)
         await asyncio.sleep(self.slow)
         for row in rows:
-            self._effect(row)
+            self.effect(row)
         if fault == "after":
             return web.json_response({"errcode": -1}, status=500)
         if fault == "reset":
@@ -78,7 +78,7 @@ class Gateway:
         results = [{"errcode": 0, "msgid": f"m{number}"} for number, _ in enumerate(rows)]
         return web.json_response({"errcode": 0, "msgid": "m", "results": results})
 
-    def _effect(self, row: dict[str, Any]) -> None:
+    def effect(self, row: dict[str, Any]) -> None:
         if self.honours and row["key"] in self.known:
             return
         self.known.add(row["key"])

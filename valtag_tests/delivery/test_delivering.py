@@ -4,6 +4,7 @@ import asyncio
 import csv
 import hashlib
 import hmac
+import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +16,7 @@ import pytest
 from valtag_assets.delivery.access import access_mistakes
 from valtag_assets.delivery.delivering import Delivered, Terms
 from valtag_tests.delivery.post import Post, destination, sent
-from valtag_tests.delivery.receiver import Gateway, running
+from valtag_tests.delivery.receiver import Gateway, drawn, running
 from valtag_tests.serving.desk import attribute_rows, members
 
 BODY = {
@@ -129,6 +130,40 @@ def test_nobody_is_sent_anything_about_whom_a_decision_is_open(tmp_path: Path) -
     assert max(gateway.effects.values()) == 1
 
 
+class Crm(Gateway):
+    """A CRM that keeps what it is told."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self.holds: dict[str, str] = {}
+
+    def effect(self, row: dict[str, Any]) -> None:
+        if row["key"] not in self.known:
+            self.known.add(row["key"])
+            if row["does"] == "remove":
+                self.holds.pop(row["person"], None)
+            else:
+                self.holds[row["person"]] = row["born"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_after_any_history_of_changes_and_faults_the_receiver_holds_the_members(tmp_path: Path, seed: int) -> None:
+    chance, post, gateway = random.Random(seed), crm(tmp_path, attempts=3), Crm()
+    post.terms = Terms({}, confirmed=True)
+    everybody = {row["person_id"]: row["birth_date"] for row in attribute_rows()[:24]}
+    for step in range(5):
+        born = {person: {"birth_date": chance.choice(list(everybody.values())[:3])} for person in everybody}
+        inside = sorted(chance.sample(list(everybody), chance.randint(1, 24)))
+        post.attributes(**born)
+        post.members([{"person_id": person} for person in inside])
+        gateway.fault = (
+            drawn(seed * 10 + step, ("before", "after", "busy", "reset"), 0.5) if step < 4 else lambda: "ok"
+        )
+        post.at += timedelta(hours=1)
+        at_port(post, gateway, post.deliver)
+    assert gateway.holds == {person: born[person]["birth_date"].isoformat() for person in inside}
+
+
 # The difference
 
 
@@ -165,7 +200,7 @@ def test_a_forecast_says_what_would_be_sent_and_sends_nothing(post: Post) -> Non
     assert (done.difference.add, done.difference.change, done.difference.remove) == (0, 1, 2)
     assert rows_of(post) == before
     with post.outbox as outbox:
-        assert outbox.under_way("vips_there").num_rows == 0
+        assert outbox.under_way("there", "vips_there").num_rows == 0
     assert sent(post.deliver())[("remove", "acknowledged")] == 2
 
 

@@ -138,7 +138,7 @@ def test_caps_count_over_triggers_channels_and_time(tmp_path: Path) -> None:
 
 
 def test_a_day_is_over_after_twenty_four_hours_to_the_microsecond(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, caps=[{"at_most": 1, "within": "1d"}])
+    desk = Desk(tmp_path, caps=[{"at_most": 1, "within": "1d"}, {"at_most": 9, "within": "7d"}])
     first = desk.plan("a", NOON)
     assert desk.kinds(NOON) == {first: "send"}
     later = desk.plan("a", NOON, not_before=NOON + timedelta(days=1))

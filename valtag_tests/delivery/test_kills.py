@@ -60,7 +60,7 @@ async def killed(file: Path, gateway: Gateway, kills: int, said: dict[str, Any])
     return done
 
 
-@pytest.mark.parametrize(("persons", "kills"), [(150, 6), pytest.param(2500, 100, marks=pytest.mark.long, id="long")])
+@pytest.mark.parametrize(("persons", "kills"), [(100, 4), pytest.param(2500, 100, marks=pytest.mark.long, id="long")])
 def test_a_killed_sender_loses_nothing_and_repeats_nothing(tmp_path: Path, persons: int, kills: int) -> None:
     everybody = [f"C{number:04d}" for number in range(persons)]
     with Outbox.open(tmp_path / "outbox.sqlite") as outbox:

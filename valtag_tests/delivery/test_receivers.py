@@ -1,8 +1,10 @@
 """Whatever the destination is, it holds exactly the members and their published values."""
 
+import asyncio
 import csv
 import json
 import sqlite3
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
@@ -16,7 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 import redis
 
-from valtag_tests.delivery.post import FIELDS, Post, destination, sent
+from valtag_assets.delivery.message import Message, Parcel
+from valtag_assets.delivery.redis import open_redis
+from valtag_assets.spec.destination import Destination
+from valtag_tests.delivery.post import FIELDS, TITLE, Post, destination, sent
+from valtag_tests.delivery.test_outbox import NOW
 from valtag_tests.serving.desk import attribute_rows, interest_rows, members
 
 Held = dict[str, dict[str, str | None]]
@@ -186,8 +192,12 @@ def test_a_row_the_database_refuses_is_found_and_the_others_go_in(tmp_path: Path
 def test_a_server_that_is_not_there_loses_nothing(tmp_path: Path, name: str, request: pytest.FixtureRequest) -> None:
     said, read = KINDS[name]
     post = Post.of(tmp_path, destination(**said))
-    post.environment = {"THERE": f"{'postgresql' if name == 'postgres' else name}://127.0.0.1:9/0"}
-    assert set(sent(post.deliver())) == {("add", "pending")}
+    scheme = "postgresql" if name == "postgres" else name
+    post.environment = {"THERE": f"{scheme}://somebody:pass-word@127.0.0.1:9/0"}
+    done = post.deliver()
+    assert set(sent(done)) == {("add", "pending")}
+    with post.outbox as outbox:
+        assert "pass-word" not in f"{done.rows} {done.verdicts} {outbox.read().to_pylist()}"
     url = request.getfixturevalue(f"{name}_url")
     post.environment = {"THERE": url}
     post.at = post.at.replace(day=3)
@@ -195,7 +205,54 @@ def test_a_server_that_is_not_there_loses_nothing(tmp_path: Path, name: str, req
     assert set(read(tmp_path, url)) == set(wanted())
 
 
+@pytest.mark.parametrize(
+    ("kind", "module", "extra"),
+    [("redis", "redis.asyncio", "deliveries"), ("postgres", "adbc_driver_postgresql.dbapi", "databases")],
+)
+def test_a_client_that_is_not_installed_is_asked_for_by_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    post = Post.of(tmp_path, destination(**KINDS[kind][0]))
+    post.environment = {"THERE": "anything"}
+    (failed,) = [verdict for verdict in post.deliver().verdicts if verdict.check == "destination_ready"]
+    assert f"valtag[{extra}]" in failed.detail["observed"]
+
+
 def test_a_secret_that_is_not_set_is_asked_for_by_its_name(tmp_path: Path) -> None:
     done = Post.of(tmp_path, destination(**KINDS["redis"][0])).deliver()
     (failed,) = [verdict for verdict in done.verdicts if not verdict.passed and verdict.severity == "error"]
     assert failed.check == "destination_ready" and "THERE is not set" in failed.detail["observed"]
+
+
+def test_nobody_sees_half_of_an_audience_that_is_loaded_into_redis(redis_url: str) -> None:
+    spec = Destination.model_validate({"destination": "there", "title": TITLE, **KINDS["redis"][0], "prefix": "a*b"})
+    parcels = [Parcel(message(person), {"city": "上海"}) for person in ("P1", "P2", "P3")]
+    seen: list[set[str]] = []
+
+    async def load(some: list[Parcel], *, dies: bool) -> None:
+        async with open_redis(spec, {"THERE": redis_url}) as receiver:
+            for parcel in some:
+                assert [outcome.kind for outcome in await receiver.deliver([parcel])] == ["ok"]
+                with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+                    seen.append(client.smembers("a*b:vips:members"))  # type: ignore[arg-type]
+            if dies:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(load(parcels[:2], dies=True))
+    asyncio.run(load(parcels[2:], dies=False))
+    assert seen == [set(), set(), set()]
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        assert client.smembers("a*b:vips:members") == {"P1", "P2", "P3"}
+        assert client.keys("*loading") == []
+
+
+def message(person: str) -> Message:
+    constant = dict.fromkeys(
+        ("version", "step", "entry", "values_hash", "snapshot", "run", "reason", "reference"), ""
+    )
+    none = dict.fromkeys(("as_of", "expires_at", "lease_until", "sent_at", "answered_at"))
+    said: dict[str, Any] = {"key": person, "kind": "sync", "origin": "vips", "destination": "there"}
+    said |= {"person_id": person, "operation": "add", "state": "claimed", "arm": "treated", "values": {}}
+    return Message(**constant, **none, **said, created_at=NOW, not_before=NOW, priority=0, attempts=1)

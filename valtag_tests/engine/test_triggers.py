@@ -207,7 +207,7 @@ CASES: dict[str, dict[str, Any]] = {
         "end": date(2024, 3, 5),
         "backlog": "skip",
     },
-    "budget of cost, a test": {"budget": {"cost": 20}, "test": {"list": "stop"}},
+    "budget of cost, a test": {"budget": {"cost": 6}, "test": {"list": "stop"}},
     "a journey": {
         "unless": "is_bought",
         "holdout": {"share": 0.3, "seed": 5},

@@ -1,11 +1,14 @@
 """Triggers in the graph: from tables to a receiver and back, once, with reasons."""
 
+import json
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pytest
 
+from valtag_assets.cli import main
 from valtag_assets.console.message import Looking, explain_message
 from valtag_assets.console.triggers import forecast, summaries
 from valtag_assets.definitions import build_definitions
@@ -214,6 +217,58 @@ def test_a_message_is_explained_down_to_its_source_rows(cared: Shop) -> None:
     rows = pd.read_csv(cared.root / "catalog" / "data" / "orders.csv")
     mine = rows[rows["customer_id"] == message["person_id"]]
     assert tags["total_spend"].clean.counted == len(mine)
+
+
+WALK = """
+trigger: walk
+title: {{zh: 旅程, en: Walk}}
+when: total_spend > 100 and city = '成都'
+actions:
+  - {{step: first, to: desk, texts: {{task: {text}}}}}
+  - {{step: later, to: desk, wait: 1d, texts: {{task: {text}}}}}
+"""
+
+
+def test_who_is_under_way_is_sent_what_the_file_said_then(cared: Shop) -> None:
+    with_files(cared, {"triggers/walk.yaml": WALK.format(text="old")})
+    cared.run(job=TRIGGERS)
+    with_files(cared, {"triggers/walk.yaml": WALK.format(text="new")})
+    cared.clock = lambda: MORNING + timedelta(days=1)
+    cared.run(AS_OF + timedelta(days=1), TRIGGERS)
+    walked = messages(cared, origin="walk", state="sent")
+    assert {(row["step"], json.loads(row["values"])["task"]) for row in walked} == {
+        ("first", "old"),
+        ("later", "old"),
+    }
+    steps = [row["step"] for row in walked]
+    assert steps.count("first") == steps.count("later") > 0
+    assert len([row for row in received(cared, "desk") if row["origin"] == "walk"]) == len(walked)
+    (message, *_) = messages(cared, origin="walk", step="later")
+    story = explain_message(cared.setting, Looking(message["key"]))
+    assert not story.is_present_version
+    assert [item.holds for item in story.conditions] == [True, True, True]
+
+
+def test_the_command_shows_decides_nothing_and_stops(cared: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--catalog", str(cared.root / "catalog"), "--data", str(cared.root / "data")]
+
+    def valtag(*arguments: str) -> str:
+        assert main([*arguments, *where]) == 0
+        return capsys.readouterr().out
+
+    (message, *_) = messages(cared, origin="care", destination="gateway", state="sent")
+    assert "care" in valtag("trigger", "list")
+    assert "when:" in valtag("trigger", "show", "care")
+    assert "planned" in valtag("trigger", "dry-run", "care", "--as-of", "2024-03-10")
+    log = json.loads(valtag("trigger", "log", message["person_id"], "--json"))
+    assert {row["trigger"]: row["decision"] for row in log["entries"]}["care"] == "planned"
+    assert message["key"] in {row["key"] for row in log["messages"]}
+    assert "total_spend > 100" in valtag("explain", "message", message["key"][:10])
+    assert "is stopped" in valtag("trigger", "stop", "trigger.care")
+    assert json.loads(valtag("trigger", "show", "care", "--json"))["stopped"]
+    assert "goes on" in valtag("trigger", "start", "trigger.care")
+    assert main(["trigger", "show", "nothing", *where]) == 1
+    assert main(["explain", "message", "0" * 64, *where]) == 1
 
 
 def test_a_dry_run_says_what_would_be_decided_and_decides_nothing(cared: Shop) -> None:
