@@ -48,8 +48,8 @@ def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict
 def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any]) -> None:
     """A line per tag, the most useful first; of one tag everything."""
     weights = ", ".join(f"{name} {weight:g}" for name, weight in found["weights"].items())
-    columns = ["!tag", "!title", ">score", ">trend", "!advice", ">uses", ">automations", ">messages", ">coverage",
-               ">quality", "contribution", "says the same"]  # fmt: skip
+    columns = ["!tag", "!title", ">score", ">trend", "!advice", ">uses", ">sending", ">messages", ">coverage",
+               "!contribution", "says the same"]  # fmt: skip
     rows = [_line(setting, line) for line in found["tags"]]
     console.print(table(f"标签价值评分 · Usefulness of tags, as-of {found['as_of']}", columns, rows))
     if "read_by" in found:
@@ -57,7 +57,8 @@ def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any
         for how, things in found["read_by"].items():
             console.print(f"{how}: {', '.join(things) or 'nothing'}", markup=False)
         seconds = "" if line["seconds"] is None else f", {line['seconds']:.3g} s a run"
-        console.print(f"data {line['age_days'] or 0} d old{seconds}; evidence: {line['evidence']}", markup=False)
+        passed = f"{share(line['quality'])} of its checks passed, " if line["quality"] is not None else ""
+        console.print(f"{passed}data {line['age_days'] or 0} d old{seconds}", markup=False)
     console.print(Text(f"weights: {weights}; what can't be told is left out of the mean", style="dim"))
 
 
@@ -67,7 +68,7 @@ def _line(setting: Setting, line: Mapping[str, Any]) -> list[object]:
         line["tag"], title_of(setting.resolved, line["tag"]).zh, f"{line['score']:.2f}",
         "" if changed is None else f"{changed:+.2f}", Text(line["advice"], style=_COLORS[line["advice"]]),
         f"{line['direct']}+{line['indirect']}", line["automations"], count(line["messages"]), share(line["coverage"]),
-        share(line["quality"]), evidence, line["twin"],
+        evidence, line["twin"],
     ]  # fmt: skip
 
 
