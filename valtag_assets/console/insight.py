@@ -103,10 +103,8 @@ def print_effects(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
         own = [line for line in effect["lines"] if line["step"] == "all"]
         arms = ["period", ">entered", ">not_over", ">treated", ">control", ">treated_conversions",
                 ">control_conversions"]  # fmt: skip
-        lines = [[line[name.lstrip(">")] for name in arms] + _intervals(line) for line in own]
-        console.print(table("", [*arms, *INTERVALS], lines))
+        console.print(table("", arms, [[line[name.lstrip(">")] for name in arms] for line in own]))
+        found = [[name, *(interval_text(line, name) for line in own)] for name in INTERVALS]
+        if any(any(row[1:]) for row in found):
+            console.print(table("", ["!95%", *(f"!{line['period']}" for line in own)], found))
         console.print(said_of(own[0]), markup=False)
-
-
-def _intervals(line: Mapping[str, Any]) -> list[str]:
-    return [interval_text(line, name) for name in INTERVALS]
