@@ -104,7 +104,8 @@ def print_effects(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
         arms = ["period", ">entered", ">not_over", ">treated", ">control", ">treated_conversions",
                 ">control_conversions"]  # fmt: skip
         console.print(table("", arms, [[line[name.lstrip(">")] for name in arms] for line in own]))
-        found = [[name, *(interval_text(line, name) for line in own)] for name in INTERVALS]
-        if any(any(row[1:]) for row in found):
-            console.print(table("", ["!95%", *(f"!{line['period']}" for line in own)], found))
+        intervals = {name: [interval_text(line, name) for line in own] for name in INTERVALS}
+        rows = [[name, *texts] for name, texts in intervals.items() if any(texts)]
+        if rows:
+            console.print(table("", ["!95%", *(f"!{line['period']}" for line in own)], rows))
         console.print(said_of(own[0]), markup=False)

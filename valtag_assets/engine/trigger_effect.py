@@ -114,9 +114,9 @@ def _judged(resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, 
         table = table.filter(table.arm != "global_control")
     last = ibis.literal(as_of - timedelta(days=effect.spec.within))
     known: ir.Value = NOTHING
-    if effect.spec.adjust in columns:
-        seen = table[f"{SEEN}{effect.spec.adjust}"]
-        known = ibis.coalesce(convert(seen, columns[effect.spec.adjust], MONEY), NOTHING)
+    adjust = effect.spec.adjust
+    if adjust is not None and adjust in columns:
+        known = ibis.coalesce(convert(table[f"{SEEN}{adjust}"], columns[adjust], MONEY), NOTHING)
     table = table.mutate(treated=table.arm == "treated", due=table.entered <= last, known=known)
     won = _conversions(resolved, effect, table, as_of)
     table = table.left_join(won, [table[PERSON] == won._owner, table.entry == won._entry])
