@@ -9,9 +9,11 @@ from typing import Any
 
 from valtag_assets.console.exits import Exit
 from valtag_assets.delivery.message import OPEN
+from valtag_assets.engine.ltv.scoring import value_groups
 from valtag_assets.engine.rfm import Group, tier_groups
 from valtag_assets.expression.resolved import (
     ResolvedCategory,
+    ResolvedLtv,
     ResolvedReport,
     ResolvedRfm,
     ResolvedScore,
@@ -61,12 +63,13 @@ class CategoryTags:
 
 @dataclass(frozen=True)
 class ScoreTiers:
-    """The tiers of a score."""
+    """The tiers of a score. ``money``: what their monetary values and shares are of, past revenue or CLV."""
 
     code: str
     title: Title
     state: str
     tiers: tuple[Group, ...] = ()
+    money: str = "revenue"
 
 
 @dataclass(frozen=True)
@@ -289,9 +292,13 @@ class _Summing:
 
     def _score(self, score: ResolvedScore) -> ScoreTiers:
         snapshot = self._good(f"scores/{score.code}")
+        code, title, state = score.code, score.spec.title, self._state(f"scores/{score.code}")
+        if isinstance(score, ResolvedLtv):
+            found = value_groups(score.spec, snapshot.metrics["tiers"]) if snapshot else []
+            return ScoreTiers(code, title, state, tuple(found), "CLV")
         cells = snapshot.metrics.get("cells", []) if snapshot else []
         tiers = tuple(tier_groups(score.spec, cells)) if cells and isinstance(score, ResolvedRfm) else ()
-        return ScoreTiers(score.code, score.spec.title, self._state(f"scores/{score.code}"), tiers)
+        return ScoreTiers(code, title, state, tiers)
 
     def _segment(self, segment: ResolvedSegment) -> SegmentSize:
         table, title = f"segments/{segment.code}", segment.spec.title

@@ -52,7 +52,7 @@ def _parts(summary: Summary) -> Iterator[RenderableType]:
                  share(tier.revenue_share)]
                 for tier in score.tiers
             ]  # fmt: skip
-            columns = ["!tier", "zh", "en", ">persons", ">share", ">revenue share"]
+            columns = ["!tier", "zh", "en", ">persons", ">share", f">{score.money} share"]
             yield table(f"{score.title.zh} · {score.title.en}", columns, rows)
     if summary.segments:
         yield _segments(summary)

@@ -51,7 +51,7 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
     elif table.stage == "spread":
         known |= dict.fromkeys(("file", "field", "rows"), "internal")
     elif table.stage == "scores" and table.name in resolved.scores:
-        known |= dict.fromkeys(resolved.scores[table.name].columns, "internal")
+        known |= dict.fromkeys(resolved.scores[table.name].columns, score_level(resolved, table.name))
     elif table.stage == "allocations" and table.name in resolved.allocations:
         known |= allocation_levels(resolved, resolved.allocations[table.name])
     elif table.stage == "reports" and table.name in resolved.reports:
@@ -78,8 +78,8 @@ def report_levels(resolved: Resolved, report: ResolvedReport) -> dict[str, Acces
     """The level of every column: a dimension's is that of what it shows; measures count, and name nobody."""
     found: dict[str, Access] = dict.fromkeys((ROW, TOTAL, *report.measures), "internal")
     for item in report.dimensions:
-        if item.kind == "tag" and item.source in resolved.tags:
-            found[item.name] = resolved.tags[item.source].spec.access
+        if item.kind == "tag":
+            found[item.name] = served_levels(resolved)[item.source]
         elif item.kind == "field":
             assert report.spec.fact is not None
             found[item.name] = field_levels(resolved, resolved.sources[report.spec.fact])[item.source]
@@ -89,10 +89,9 @@ def report_levels(resolved: Resolved, report: ResolvedReport) -> dict[str, Acces
 
 
 def allocation_levels(resolved: Resolved, allocation: ResolvedAllocation) -> dict[str, Access]:
-    """The level of every column: what names a tier has that of the tag it is a value of; the rest names nobody."""
+    """The level of every column: what names a tier has that of the column it is a value of; the rest names nobody."""
     found: dict[str, Access] = dict.fromkeys(COLUMN_TITLES, "internal")
-    tag = resolved.tags.get(allocation.spec.of)
-    return found if tag is None else found | dict.fromkeys(("tier", "title_zh", "title_en"), tag.spec.access)
+    return found | dict.fromkeys(("tier", "title_zh", "title_en"), served_levels(resolved)[allocation.spec.of])
 
 
 def field_levels(resolved: Resolved, source: ResolvedSource) -> dict[str, Access]:
@@ -134,6 +133,11 @@ def _only(record: object, readable: set[str]) -> object:
         return MASK
     shown = {key: value if key in readable or value is None else MASK for key, value in values.items()}
     return json.dumps(shown, ensure_ascii=False)
+
+
+def score_level(resolved: Resolved, code: str) -> Access:
+    """The level of what a score says of a person: internal, or the highest of the tags it is made of."""
+    return _highest(["internal", *(resolved.tags[tag].spec.access for tag in resolved.scores[code].tags)])
 
 
 def segment_level(resolved: Resolved, code: str) -> Access:

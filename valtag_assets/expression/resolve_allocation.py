@@ -6,6 +6,7 @@ from decimal import Decimal
 from valtag_assets.expression.resolved import ResolvedAllocation, ResolvedScore, ResolvedTag
 from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.catalog import Catalog, Entry
+from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.problem import Problem, did_you_mean
 from valtag_assets.spec.score import Rfm
 
@@ -26,9 +27,15 @@ def resolve_allocations(
             continue
         problems += [*_tier_faults(entry, known[column]), *_channel_faults(catalog, entry)]
         score = next((item for item in scores.values() if column in item.columns), None)
-        monetary = score.spec.monetary if score is not None and isinstance(score.spec, Rfm) else None
+        monetary = _monetary(score) if score is not None else None
         found[code] = ResolvedAllocation(code, entry, monetary, _meaning(entry.spec, known[column], monetary))
     return found
+
+
+def _monetary(score: ResolvedScore) -> str:
+    """The tag of what was spent, as the score reads it."""
+    spec: Rfm | Ltv = score.spec
+    return spec.monetary if isinstance(spec, Rfm) else spec.spend
 
 
 def _known_values(tags: Mapping[str, ResolvedTag], scores: Mapping[str, ResolvedScore]) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Customer value in the graph: published only when the held-out period bears the model out."""
 
 import tempfile
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,14 @@ from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.transitions import count_moves
 from valtag_assets.expression.resolved import ResolvedLtv, code_version
-from valtag_assets.graph.gates import Wanted, ask
+from valtag_assets.graph.gates import Gate, Wanted, ask
 from valtag_assets.graph.ltv_page import ltv_page
 from valtag_assets.graph.publishing import Plan, Written, meaning_of
 from valtag_assets.graph.score_pages import concentration_metrics, snapshot_before, transition_metrics
 from valtag_assets.graph.setting import Setting
-from valtag_assets.graph.tags import data_until
+from valtag_assets.graph.tags import data_until, read_categories, wanted_tags
 from valtag_assets.quality.ltv import drift, gate_measures, gate_verdicts, ltv_expectations
+from valtag_assets.quality.plan import private_columns
 from valtag_assets.spec.ltv import MONEY
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -29,10 +31,21 @@ def read_tables(score: ResolvedLtv) -> list[str]:
     return [PERSONS, *map(clean_name, score.facts)]
 
 
+def _gate(setting: Setting, score: ResolvedLtv, as_of: date) -> Gate:
+    """What the score reads, and whether the tags that say what it reads are good.
+
+    Of the tags only the verdicts are asked for: a sum that is held for its drift comes of the rows the model reads.
+    """
+    rows = ask(setting.warehouse, [Wanted(name) for name in read_tables(score)])
+    categories = read_categories(setting, score)
+    tags = ask(setting.warehouse, [wanted_tags(setting, code, as_of, read) for code, read in categories.items()])
+    return replace(rows, faults=[*rows.faults, *tags.faults], held=tags.held, wanted=[*rows.wanted, *tags.wanted])
+
+
 def ltv_plan(setting: Setting, score: ResolvedLtv, as_of: date) -> Plan:
     """How the score's table of ``as_of`` is made."""
     resolved, ref = setting.resolved, TableRef("scores", score.code)
-    gate = ask(setting.warehouse, [Wanted(name) for name in read_tables(score)])
+    gate = _gate(setting, score, as_of)
     meaning = meaning_of(score.meaning)
     compared = snapshot_before(setting.warehouse, ref, as_of, meaning, score.spec.compare)
 
@@ -61,7 +74,7 @@ def ltv_plan(setting: Setting, score: ResolvedLtv, as_of: date) -> Plan:
         gate=gate,
         key=(PERSON,),
         columns={PERSON: TEXT, **score.columns},
-        private=frozenset({PERSON}),
+        private=private_columns(resolved, score),
         write=write,
         fingerprint="" if compared is None else f"compared with {compared.as_of} {compared.content_hash}",
         expectations=lambda written, previous: ltv_expectations(resolved, score, _alike(score, previous)),

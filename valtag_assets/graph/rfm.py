@@ -21,7 +21,7 @@ from valtag_assets.engine.rfm import (
 from valtag_assets.engine.scores import score_table, scores_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.transitions import count_moves
-from valtag_assets.expression.resolved import ResolvedRfm, ResolvedScore, code_version
+from valtag_assets.expression.resolved import ResolvedRfm, code_version
 from valtag_assets.graph.gates import ask
 from valtag_assets.graph.plots import rfm_heat_map
 from valtag_assets.graph.publishing import Plan, Written, meaning_of
@@ -33,18 +33,10 @@ from valtag_assets.graph.score_pages import (
     transition_page,
 )
 from valtag_assets.graph.setting import Setting
-from valtag_assets.graph.tags import data_until, wanted_tags
-from valtag_assets.quality.plan import score_expectations
+from valtag_assets.graph.tags import data_until, read_categories, wanted_tags
+from valtag_assets.quality.plan import private_columns, score_expectations
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
-
-
-def read_categories(setting: Setting, score: ResolvedScore) -> dict[str, frozenset[str]]:
-    """The categories a score reads, with the tags of each."""
-    found: dict[str, set[str]] = {}
-    for tag in score.tags:
-        found.setdefault(setting.resolved.category_of(tag), set()).add(tag)
-    return {code: frozenset(tags) for code, tags in sorted(found.items())}
 
 
 def rfm_plan(setting: Setting, score: ResolvedRfm, as_of: date) -> Plan:
@@ -88,7 +80,7 @@ def rfm_plan(setting: Setting, score: ResolvedRfm, as_of: date) -> Plan:
         gate=gate,
         key=(PERSON,),
         columns={PERSON: TEXT, **score.columns},
-        private=frozenset({PERSON}),
+        private=private_columns(resolved, score),
         write=write,
         # What the tiers are compared with is no input of the table, but of what is told about it.
         fingerprint="" if before is None else f"compared with {before.as_of} {before.content_hash}",

@@ -13,10 +13,11 @@ from valtag_assets.graph.comments import ltv_convention, rfm_convention
 from valtag_assets.graph.ltv import ltv_plan, read_tables
 from valtag_assets.graph.metadata import describe, score_schema
 from valtag_assets.graph.publishing import Plan, Results, build, meaning_of
-from valtag_assets.graph.rfm import read_categories, rfm_plan
+from valtag_assets.graph.rfm import rfm_plan
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
+from valtag_assets.graph.tags import read_categories
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.ltv import gate_verdicts, ltv_expectations
 from valtag_assets.quality.plan import score_expectations
@@ -81,9 +82,10 @@ def convention(resolved: Resolved, score: ResolvedScore) -> Title:
 
 
 def _upstream(setting: Setting, score: ResolvedScore) -> list[str]:
+    categories = [tags_name(code) for code in read_categories(setting, score)]
     if isinstance(score, ResolvedLtv):
-        return read_tables(score)
-    return [tags_name(code) for code in read_categories(setting, score)]
+        return [*read_tables(score), *categories]
+    return categories
 
 
 def _expectations(resolved: Resolved, score: ResolvedScore, previous: Snapshot | None) -> list[Expectation]:

@@ -11,7 +11,7 @@ import dagster as dg
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
-from valtag_assets.expression.resolved import ResolvedCategory, code_version
+from valtag_assets.expression.resolved import ResolvedCategory, ResolvedScore, code_version
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Gate, Wanted, ask
 from valtag_assets.graph.merging import Merging, merging_metadata
@@ -41,6 +41,14 @@ from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
 GROUP = "4_tags"
+
+
+def read_categories(setting: Setting, score: ResolvedScore) -> dict[str, frozenset[str]]:
+    """The categories a score reads, with the tags of each."""
+    found: dict[str, set[str]] = {}
+    for tag in score.tags:
+        found.setdefault(setting.resolved.category_of(tag), set()).add(tag)
+    return {code: frozenset(tags) for code, tags in sorted(found.items())}
 
 
 def wanted_tags(setting: Setting, category: str, as_of: date, columns: frozenset[str]) -> Wanted:

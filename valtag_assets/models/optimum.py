@@ -13,8 +13,9 @@ Likelihood = Callable[[Array], tuple[float, Array]]
 
 LARGEST = np.log(1e5)
 """Parameters, of shape and in the unit of the mean time or value, are sought in 1e-5 to 1e5."""
-PULL = 1e-5
-"""What is taken off the mean log-likelihood of a customer for parameters far from 1: a few ten-thousandths."""
+PULLS = (1e-5, 1e-4, 1e-3)
+"""What is taken off the mean log-likelihood of a customer for parameters far from 1: the least that keeps them off
+the bounds, a few ten-thousandths mostly; customers with many orders each pull harder towards a limit."""
 AT_A_BOUND = "at a bound of the parameters: the data do not determine them"
 NEAR_A_LIMIT = "near a limit of the model: the data do not tell how near"
 FLAT = 1e-7
@@ -50,18 +51,21 @@ def highest(likelihood: Likelihood, starts: Sequence[Sequence[float]]) -> Optimu
         if found[-1].converged:
             break
     if not found[-1].converged and any(optimum.message == AT_A_BOUND for optimum in found):
-        found.append(_pulled(likelihood, np.log(np.asarray(starts[0], dtype=np.float64))))
+        for pull in PULLS:
+            found.append(_pulled(likelihood, np.log(np.asarray(starts[0], dtype=np.float64)), pull))
+            if found[-1].converged:
+                break
     best = max(found, key=lambda optimum: (optimum.converged, optimum.value))
     best = replace(best, evaluations=sum(optimum.evaluations for optimum in found))
     return _at_the_top(likelihood, best) if best.converged else best
 
 
-def _pulled(likelihood: Likelihood, start: Array) -> Optimum:
-    """The highest point with PULL times half the square of the logarithms taken off."""
+def _pulled(likelihood: Likelihood, start: Array, pull: float) -> Optimum:
+    """The highest point with ``pull`` times half the square of the logarithms taken off."""
 
     def pulled(at: Array) -> tuple[float, Array]:
         value, gradient = likelihood(at)
-        return value - PULL * float(at @ at) / 2, gradient - PULL * at
+        return value - pull * float(at @ at) / 2, gradient - pull * at
 
     found = _climb(pulled, start)
     if not found.converged:

@@ -43,13 +43,12 @@ class Fit:
 
     def faults(self) -> list[str]:
         """Why the fit must not be served; nothing where it may."""
-        found = []
         if not self.converged:
-            found.append(f"not converged: {self.message}")
+            return [f"not converged: {self.message}"]
         numbers = [*self.parameters.values(), self.log_likelihood]
         if not all(map(math.isfinite, numbers)) or min(self.parameters.values()) <= 0:
-            found.append("a parameter or the log-likelihood is not a finite number")
-        return found
+            return ["a parameter or the log-likelihood is not a finite number"]
+        return []
 
     def warnings(self) -> list[str]:
         """What to know of a fit that may be served."""

@@ -13,13 +13,16 @@ from scipy.special import digamma, gammaln
 
 from valtag_assets.models.counts import Array
 from valtag_assets.models.distinct import distinct
-from valtag_assets.models.optimum import NEAR_A_LIMIT, Likelihood, highest
+from valtag_assets.models.optimum import NEAR_A_LIMIT, Likelihood, Optimum, highest
 from valtag_assets.models.orders import Fit, arrays, family, levels
 from valtag_assets.models.spend_quantiles import Customers, quantiles
 
 _NAMES = ("p", "q", "gamma")
 _ROWS = 1 << 13
 """Rows at a time: as many as the processor's cache holds."""
+ALIKE, _SHAPE = 0.01, 2e4
+"""Where all means differ by less than this share (as of one subscription at one price), p and q are as large as this:
+a hundredth is the spread of a value then. The likelihood would rise without end."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class SpendFit:
 
     def faults(self) -> list[str]:
         """Why the fit must not be served; nothing where it may."""
-        found = [] if self.converged else [f"not converged: {self.message}"]
+        if not self.converged:
+            return [f"not converged: {self.message}"]
+        found = []
         if not all(map(math.isfinite, (self.p, self.q, self.gamma, self.log_likelihood))):
             found.append("a parameter or the log-likelihood is not a finite number")
         if self.q <= 1:
@@ -68,7 +73,11 @@ def fit_spend(n: Any, mean: Any, weight: Any) -> SpendFit:
     if not customers:
         return SpendFit(math.nan, math.nan, math.nan, math.nan, 0.0, False, "no customers")
     unit = float(np.average(mean, weights=weight))
-    found = highest(spend_likelihood(n, mean / unit, weight), [(3.0, 3.0, 1.0), (1.0, 2.0, 1.0), (10.0, 2.0, 0.1)])
+    likelihood = spend_likelihood(n, mean / unit, weight)
+    if customers > 1 and np.abs(mean[weight > 0] / unit - 1).max() < ALIKE:
+        found = _all_alike(likelihood)
+    else:
+        found = highest(likelihood, [(3.0, 3.0, 1.0), (1.0, 2.0, 1.0), (10.0, 2.0, 0.1)])
     p, q, gamma = np.exp(found.at).tolist()
     # The density of a value is per unit of value.
     value = found.value - math.log(unit)
@@ -76,6 +85,12 @@ def fit_spend(n: Any, mean: Any, weight: Any) -> SpendFit:
     return SpendFit(
         p, q, gamma * unit, value * customers, customers, found.converged, found.message, found.evaluations, errors
     )
+
+
+def _all_alike(likelihood: Likelihood) -> Optimum:
+    """The model of those who all pay the mean, which is 1."""
+    at = np.log(np.array([_SHAPE, _SHAPE, (_SHAPE - 1) / _SHAPE]))
+    return Optimum(at, likelihood(at)[0], np.full(3, np.inf), True, 1, NEAR_A_LIMIT)
 
 
 def spend_likelihood(n: Array, mean: Array, weight: Array) -> Likelihood:

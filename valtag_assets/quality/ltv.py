@@ -1,20 +1,23 @@
 """What a model of customer value must satisfy: the table's own checks, and the gate on the held-out period."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from valtag_assets.expression.resolved import Resolved, ResolvedLtv
 from valtag_assets.quality.column import catalog_checks, in_range, one_of, present, rule_at
 from valtag_assets.quality.expectation import Expectation, with_unique_names
-from valtag_assets.quality.plan import score_column
+from valtag_assets.quality.plan import private_columns, score_column
 from valtag_assets.quality.table import KEY, key_expectations, row_count, schema
 from valtag_assets.spec.block import Check, Title
-from valtag_assets.spec.ltv import Limit
+from valtag_assets.spec.ltv import Gate, Limit
 from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, Verdict
 
 # A shifted distribution of value is warned of (Siddiqi, Credit Risk Scorecards, 2006: above 0.25 a large shift).
 STEADY = Check(stability=0.25, severity="warn")
+# The share of customers who ordered in the held-out period of the sets that the limit of the Brier score is from.
+COMMON = 0.3
 SHARES = ("alive", "churn_risk", "buy_")
 
 TITLES: Mapping[str, Title] = {
@@ -47,7 +50,8 @@ def ltv_expectations(resolved: Resolved, score: ResolvedLtv, previous: Snapshot 
             found.append(one_of(column, tuple(score.values[name])))
         else:
             found.append(in_range(column, 0, 1 if short.startswith(SHARES) else None, "model"))
-        if short == "clv":
+        # Of a column above internal no distribution is kept that another could be compared with.
+        if short == "clv" and name not in private_columns(resolved, score):
             found.extend(catalog_checks(column, [STEADY]))
     return with_unique_names(found)
 
@@ -83,10 +87,26 @@ def gate_verdicts(resolved: Resolved, score: ResolvedLtv, told: Mapping[str, Any
     found = [_enough(resolved, score, told), _fitted(resolved, score, told)]
     measured = told.get("gate", {}) if told is not None else {}
     for name in (name for name in TITLES if name not in ("enough", "fitted")):
-        limit: Limit = getattr(score.spec.gate, name)
+        limit = _limit(score.spec.gate, name, told)
         if told is None or measured.get(name) is not None:
             found.append(_measured(resolved, score, name, limit, measured.get(name)))
     return found
+
+
+def _limit(gate: Gate, name: str, told: Mapping[str, Any] | None) -> Limit:
+    """The limit of a measure, which for the Brier score depends on how many ordered at all.
+
+    Of an event as rare as a share s, a forecast can explain about (spread of the chances)² s / (1 - s) of the
+    variance. The limits say how much it must explain where COMMON ordered, and proportionally less below.
+    """
+    limit: Limit = getattr(gate, name)
+    judged = told["backtest"]["held_out"].get(told["backtest"]["winner"]) if told and "backtest" in told else None
+    if name != "brier" or judged is None:
+        return limit
+    share = (1 - math.sqrt(max(0.0, 1 - 4 * judged["brier_constant"]))) / 2
+    part = min(1.0, share / (1 - share) / (COMMON / (1 - COMMON)))
+    ends = {end: None if value is None else 1 - (1 - value) * part for end, value in limit}
+    return Limit(**ends)
 
 
 def _enough(resolved: Resolved, score: ResolvedLtv, told: Mapping[str, Any] | None) -> Verdict:

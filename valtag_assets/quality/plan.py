@@ -243,6 +243,11 @@ def score_column(
 ) -> Column:
     """A column of a model under audit, with the metrics of the ``previous`` snapshot if it is compared."""
     title = Title(zh=f"{score.spec.title.zh} {name}", en=f"{score.spec.title.en} {name}")
+    root, shown = resolved.catalog.root, name not in private_columns(resolved, score)
+    return Column(name, data_type, title, KEY, "table", shown, score.entry, (), root, previous or {})
+
+
+def private_columns(resolved: Resolved, score: ResolvedScore) -> frozenset[str]:
+    """The columns of a score of which no value may stand in a figure or a sample: all, where a tag of it may not."""
     hidden = any(resolved.tags[code].spec.access in HIDDEN_LEVELS for code in score.tags)
-    root = resolved.catalog.root
-    return Column(name, data_type, title, KEY, "table", not hidden, score.entry, (), root, previous or {})
+    return frozenset({KEY, *(score.columns if hidden else ())})

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from valtag_assets.engine.access import score_level
 from valtag_assets.engine.rfm import Group, quadrant_groups, tier_groups, tier_titles
 from valtag_assets.expression.resolved import ResolvedRfm
 from valtag_assets.graph.comments import rfm_convention
@@ -40,12 +41,14 @@ class SegmentEntry:
 @dataclass(frozen=True)
 class ScoreEntry:
     """One RFM model: its groups, how they are made, and pictures of their sizes, of who moved since the as-of
-    ``since`` and of how far revenue is concentrated. ``nothing``: why there are no moves."""
+    ``since`` and of how far revenue is concentrated. ``nothing``: why there are no moves. ``hidden``: a tag it is
+    made of is above the default role, so nothing of it is shown."""
 
     code: str
     title: Title
     meaning: str | None
     found: Found
+    hidden: bool
     measures: tuple[tuple[str, str], ...]
     tiers: tuple[Group, ...]
     quadrants: tuple[Group, ...]
@@ -99,15 +102,17 @@ def scores(published: Published) -> list[ScoreEntry]:
 def _score(published: Published, score: ResolvedRfm) -> ScoreEntry:
     code, rfm = score.code, score.spec
     found = published.found(f"scores/{code}")
-    cells = found.snapshot.metrics.get("cells", []) if found.snapshot else []
+    hidden = not published.readable(score_level(published.resolved, code))
+    snapshot = None if hidden else found.snapshot
+    cells = snapshot.metrics.get("cells", []) if snapshot else []
     tiers, quadrants = tuple(tier_groups(rfm, cells)), tuple(quadrant_groups(cells))
     panels = [
         Bars("人数 persons", [group.persons for group in tiers], [f"{group.persons:,}" for group in tiers]),
         Bars("金额占比 revenue share", [g.revenue_share for g in tiers], [f"{g.revenue_share:.1%}" for g in tiers]),
     ]
-    moved = moves_of(found.snapshot, tier_titles(rfm)) if found.snapshot else None
-    days = (moved[0], str(found.snapshot.as_of)) if moved and found.snapshot else ("", "")
-    concentration = concentration_of(found.snapshot) if found.snapshot else None
+    moved = moves_of(snapshot, tier_titles(rfm)) if snapshot else None
+    days = (moved[0], str(snapshot.as_of)) if moved and snapshot else ("", "")
+    concentration = concentration_of(snapshot) if snapshot else None
     curve = concentration is not None and concentration.gini is not None
     labels = [f"{group.title.zh} {group.title.en}"[:24] for group in tiers]
     return ScoreEntry(
@@ -115,6 +120,7 @@ def _score(published: Published, score: ResolvedRfm) -> ScoreEntry:
         title=rfm.title,
         meaning=rfm.meaning,
         found=found,
+        hidden=hidden,
         measures=(("R", rfm.recency), ("F", rfm.frequency), ("M", rfm.monetary)),
         tiers=tiers,
         quadrants=quadrants,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from valtag_assets.engine.access import score_level
 from valtag_assets.engine.ltv.backtest import MEASURES
 from valtag_assets.expression.resolved import ResolvedLtv
 from valtag_assets.graph.comments import ltv_convention
@@ -19,7 +20,8 @@ from valtag_assets.spec.block import Title
 class ValueEntry:
     """One model. ``judged``: forecast → its measures on the held-out period, the model first; ``why`` it was chosen.
 
-    ``tiers``: (code, title, persons, share, spent, value). ``nothing``: why there are no moves to show.
+    ``tiers``: (code, title, persons, share, spent, value). ``nothing``: why there are no moves to show. ``hidden``: a
+    tag it is made of is above the default role, so nothing of it is shown.
     """
 
     code: str
@@ -27,6 +29,7 @@ class ValueEntry:
     meaning: str | None
     convention: Title
     found: Found
+    hidden: bool
     currency: str
     model: str | None
     why: str | None
@@ -49,7 +52,9 @@ def values(published: Published) -> list[ValueEntry]:
 
 def _value(published: Published, score: ResolvedLtv) -> ValueEntry:
     found, ltv = published.found(f"scores/{score.code}"), score.spec
-    snapshot, titles = found.snapshot, score.values[f"{score.code}_tier"]
+    hidden = not published.readable(score_level(published.resolved, score.code))
+    titles = score.values[f"{score.code}_tier"]
+    snapshot = None if hidden else found.snapshot
     metrics: Mapping[str, Any] = snapshot.metrics if snapshot is not None else {}
     shown = {code: str(title) for code, title in titles.items()}
     moved = moves_of(snapshot, titles) if snapshot is not None else None
@@ -62,6 +67,7 @@ def _value(published: Published, score: ResolvedLtv) -> ValueEntry:
         meaning=ltv.meaning,
         convention=ltv_convention(score),
         found=found,
+        hidden=hidden,
         currency=score.currency,
         model=metrics.get("model"),
         why=backtest.get("why"),

@@ -81,15 +81,17 @@ class Title(Block):
 
 
 class Starting(Block):
-    """A block that begins somewhere, written ``from: 5000``: its subclasses hold that as ``lowest``."""
+    """A block that begins somewhere, written ``from: 5000``: its subclasses hold that as ``lowest``, for ``from`` is
+    no name a field may have. Its own name is no key of a file."""
 
     @model_validator(mode="before")
     @classmethod
     def _from(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "from" in data:
-            data = dict(data)
-            data["lowest"] = data.pop("from")
-        return data
+        if not isinstance(data, dict) or not data.keys() & {"from", "lowest"}:
+            return data
+        if type(data) is not dict and "lowest" in data:
+            raise ValueError("unknown key 'lowest'; did you mean 'from'?")
+        return {"lowest" if key == "from" else key: value for key, value in data.items()}
 
 
 class Refresh(Block):

@@ -28,7 +28,7 @@ def _read_days(value: Any) -> Any:
 
 
 Days = Annotated[int, BeforeValidator(_read_days, json_schema_input_type=str)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Limit(Block):
@@ -37,8 +37,8 @@ class Limit(Block):
     Both may be left out. ``warn`` and ``block`` are on the same side of good.
     """
 
-    warn: float | None = None
-    block: float | None = None
+    warn: Finite | None = None
+    block: Finite | None = None
 
 
 def _limit(warn: float | None, block: float | None) -> Limit:
@@ -51,8 +51,9 @@ class Gate(Block):
     ``orders_bias``, ``spend_bias``: predicted over actual total, less one, either way. ``deviance``: Poisson
     deviance over that of the best naive forecast. ``gini``: how much worse than the best naive one it may rank
     (normalised Gini, naive less model). ``calibration``: mean error of the ten deciles of prediction, relative.
-    ``brier``: score of the probability of an order over that of a constant. ``holdout_orders``: so many orders
-    must have been observed in the period. ``customers`` and ``history`` are checked before anything is fitted.
+    ``brier``: score of the probability of an order over that of a constant; where fewer than three in ten ordered,
+    the limits move towards 1 as their odds do, since less can be told. ``holdout_orders``: so many orders must
+    have been observed in the period. ``customers`` and ``history`` are checked before anything is fitted.
     """
 
     orders_bias: Limit = _limit(0.15, 0.25)
@@ -70,6 +71,8 @@ class Gate(Block):
     def _ordered(self) -> "Gate":
         for name in GATE_MEASURES:
             limit, least = getattr(self, name), name == "holdout_orders"
+            if name != "gini" and (lowest := min(limit.warn or 0, limit.block or 0)) < 0:
+                raise ValueError(f"{name}: {lowest:g} is below 0, and a measure never is: leave it out for no limit")
             if limit.warn is None or limit.block is None:
                 continue
             if (limit.block > limit.warn) if least else (limit.block < limit.warn):
@@ -181,6 +184,25 @@ class Ltv(Block):
     churn_levels: tuple[ChurnLevel, ...] = COMMON_LEVELS
     tiers: tuple[ValueTier, ...] = COMMON_TIERS
 
+    @field_validator("features")
+    @classmethod
+    def _no_feature_twice(cls, features: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := next((code for code in features if features.count(code) > 1), None):
+            raise ValueError(f"'{twice}' is named twice")
+        return features
+
+    @field_validator("tiers")
+    @classmethod
+    def _tiers(cls, tiers: tuple[ValueTier, ...]) -> tuple[ValueTier, ...]:
+        _check_tiers(tiers)
+        return tiers
+
+    @field_validator("churn_levels")
+    @classmethod
+    def _levels(cls, levels: tuple[ChurnLevel, ...]) -> tuple[ChurnLevel, ...]:
+        _check_levels(levels)
+        return levels
+
     @field_validator("horizons", "models")
     @classmethod
     def _some_once(cls, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -196,8 +218,6 @@ class Ltv(Block):
             raise ValueError("boosted reads what mbg_nbd predicts: add mbg_nbd to models")
         if self.features and "boosted" not in self.models:
             raise ValueError("features are read by the model boosted alone: add it to models, or take them out")
-        _check_tiers(self.tiers)
-        _check_levels(self.churn_levels)
         return self
 
     @property
@@ -240,22 +260,22 @@ def _check_tiers(tiers: tuple[ValueTier, ...]) -> None:
     if twice := next((code for code in codes if codes.count(code) > 1), None):
         raise ValueError(f"two tiers are called '{twice}'")
     if len(tiers) < 2 or tiers[-1].share is not None or tiers[-1].lowest is not None:
-        raise ValueError("tiers: at least two, and the last takes the rest: it has neither share nor from")
+        raise ValueError("at least two, and the last takes the rest: it has neither share nor from")
     shares = [tier.share for tier in tiers[:-1] if tier.share is not None]
     lows = [tier.lowest for tier in tiers[:-1] if tier.lowest is not None]
     if (shares and lows) or len(shares or lows) != len(tiers) - 1:
-        raise ValueError("tiers: every one but the last has a share of persons, or every one a from")
+        raise ValueError("every one but the last has a share of persons, or every one a from")
     if shares and sum(shares) >= 1:
-        raise ValueError(f"tiers: the shares make {sum(shares):g}, and nothing is left for '{codes[-1]}'")
+        raise ValueError(f"the shares make {sum(shares):g}, and nothing is left for '{codes[-1]}'")
     if lows != sorted(lows, reverse=True) or len(set(lows)) != len(lows):
-        raise ValueError("tiers: from must descend, the most valuable tier first")
+        raise ValueError("from must descend, the most valuable tier first")
 
 
 def _check_levels(levels: tuple[ChurnLevel, ...]) -> None:
     lows = [level.lowest for level in levels[:-1]]
     codes = [level.code for level in levels]
     if len(levels) < 2 or levels[-1].lowest is not None or None in lows:
-        raise ValueError("churn_levels: at least two; every one but the last has a from")
+        raise ValueError("at least two; every one but the last has a from")
     known = [low for low in lows if low is not None]
     if known != sorted(set(known), reverse=True) or len(set(codes)) != len(codes):
-        raise ValueError("churn_levels: from must descend, the riskiest first, and no code comes twice")
+        raise ValueError("from must descend, the riskiest first, and no code comes twice")

@@ -151,6 +151,18 @@ def test_a_model_that_fails_on_the_held_out_period_is_not_published(shop: Shop) 
     assert not results["orders_bias"].passed and results["enough"].passed
 
 
+def test_value_is_held_with_a_tag_that_says_what_it_reads(shop: Shop) -> None:
+    good = shop.served("scores/ltv")
+    strict = TRANSACTION.replace("checks: [{mean_change: 0.5}]", "domain: {max: 1}")
+    held = replace(shop, files={**CATALOG, "tags/transaction.yaml": strict})
+    held.write(customers(), bought())
+    outcomes = held.run(job=DERIVE)
+    assert outcomes["tags/transaction"] == "published"
+    assert outcomes["scores/ltv"] == "refused"
+    assert "tag total_spend of tags/transaction is held" in held.reason("scores/ltv")
+    assert held.served("scores/ltv") == good
+
+
 def test_too_short_a_history_is_refused_before_anything_is_fitted(shop: Shop) -> None:
     early = date(2023, 5, 20)
     outcomes = shop.run(early)

@@ -94,9 +94,12 @@ def shortfalls(persons: Persons, ltv: Ltv) -> list[Shortfall]:
     found: list[Shortfall] = []
     if persons.oldest < ltv.least_history:
         found.append(Shortfall("days of history", persons.oldest, ltv.least_history))
-    customers = int(persons.known(HELD_OUT * persons.steps.period).sum())
+    customers = persons.fitted_on(HELD_OUT * persons.steps.period, ltv.calibration)
     if customers < ltv.gate.customers:
-        found.append(Shortfall("customers before the held-out period", customers, ltv.gate.customers))
+        what = "customers before the held-out period"
+        if ltv.calibration is not None:
+            what += f" whose first order was at most {ltv.calibration} days old (calibration)"
+        found.append(Shortfall(what, customers, ltv.gate.customers))
     return found
 
 
@@ -120,7 +123,7 @@ class Bench:
         lessons = [
             Lesson(self.at(earlier), self.fitted(BASE, earlier), self.after(earlier))
             for earlier in range(cut + self.persons.steps.period, cut + 2 * self.persons.steps.period + 1)
-            if self.enough(earlier, self.persons.steps.age(1))
+            if self.enough(earlier, self.persons.steps.age(1)) and not self.fitted(BASE, earlier).faults
         ]
         return Boosted.learn(lessons, self.ltv.holdout, self.ltv.seed) if lessons else None
 
@@ -134,7 +137,7 @@ class Bench:
         if cut >= self.persons.steps.cuts:
             return False
         age = self.persons.steps.age(cut)
-        known = int(self.persons.known(cut).sum())
+        known = self.persons.fitted_on(cut, self.ltv.calibration)
         needed = age + (self.ltv.holdout if history is None else history)
         return self.persons.oldest >= needed and known >= self.ltv.gate.customers
 
@@ -143,8 +146,8 @@ class Bench:
         if not self.enough(cut):
             return None
         if model == BOOSTED:
-            trees = self.boosted(cut)
-            return trees.forecast(self.at(cut), self.fitted(BASE, cut)) if trees is not None else None
+            base, trees = self.fitted(BASE, cut), self.boosted(cut)
+            return None if trees is None or base.faults else trees.forecast(self.at(cut), base)
         fitted = self.fitted(model, cut)
         return None if fitted.faults else fitted.forecast(self.at(cut), self.ltv.holdout)
 

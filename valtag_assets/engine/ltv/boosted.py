@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from valtag_assets.engine.ltv.forecasts import Fitted, Forecast
 from valtag_assets.engine.ltv.histories import Array, Histories, Outcomes
@@ -41,12 +42,17 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Boosted:
-    """Trees for orders, spend and the chance of an order in the next ``days``."""
+    """Trees for orders, spend and the chance of an order in the next ``days``.
+
+    ``looks_at``: which columns of ``_seen`` they know; one without any value in the lessons (a tag of a fact that
+    began later) teaches nothing.
+    """
 
     orders: Any
     spend: Any
     chance: Any
     days: int
+    looks_at: NDArray[np.bool_]
 
     @classmethod
     def learn(cls, lessons: Sequence[Lesson], days: int, seed: int) -> "Boosted | None":
@@ -58,18 +64,20 @@ class Boosted:
         paid = np.maximum(np.concatenate([lesson.outcomes.spend for lesson in lessons]), 0.0)
         if not 0 < np.count_nonzero(ordered) < len(ordered) or not paid.any():
             return None
-        options = {**_TREES, "random_state": seed}
+        known: NDArray[np.bool_] = np.asarray((~np.isnan(seen)).any(axis=0))
+        seen, options = seen[:, known], {**_TREES, "random_state": seed % 2**32}
         with _one_thread():
             return cls(
                 HistGradientBoostingRegressor(loss="poisson", **options).fit(seen, ordered),
                 HistGradientBoostingRegressor(loss="poisson", **options).fit(seen, paid),
                 HistGradientBoostingClassifier(**options).fit(seen, ordered > 0),
                 days,
+                known,
             )
 
     def forecast(self, histories: Histories, base: Fitted) -> Forecast:
         """What the persons will do in the next period: half of what the trees say, half of what ``base`` does."""
-        seen, other = _seen(histories, base, self.days), base.forecast(histories, self.days)
+        seen, other = _seen(histories, base, self.days)[:, self.looks_at], base.forecast(histories, self.days)
         assert other.p_order is not None
         with _one_thread():
             return Forecast(

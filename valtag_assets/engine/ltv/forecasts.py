@@ -1,7 +1,7 @@
 """Forecasts of one period ahead: three that need no model, and those of a fitted customer-base model."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +45,12 @@ class Fitted:
     @property
     def faults(self) -> tuple[str, ...]:
         """Why nothing of it may be published."""
-        return (*self.orders.faults(), *self.spend.faults())
+        return _of_both(self.orders.faults(), self.spend.faults())
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is worth knowing of it."""
-        return (*self.orders.warnings(), *self.spend.warnings())
+        return _of_both(self.orders.warnings(), self.spend.warnings())
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -69,6 +69,10 @@ class Fitted:
     def worth(self, histories: Histories) -> Array:
         """The expected value of one order."""
         return spend.expected_spend(self.spend, histories.orders, histories.paid / histories.orders)
+
+
+def _of_both(orders_say: Sequence[str], spend_says: Sequence[str]) -> tuple[str, ...]:
+    return (*(f"orders: {text}" for text in orders_say), *(f"value of an order: {text}" for text in spend_says))
 
 
 def fit_orders(model: str, alike: Alike, ltv: Ltv) -> orders.Fit:

@@ -148,6 +148,14 @@ class Persons:
         """Who had an order at the date ``cut`` steps before the as-of."""
         return self.columns[f"days_{cut}"] > 0
 
+    def fitted_on(self, cut: int, newest: int | None) -> int:
+        """How many persons a model of that date is fitted on: of those known then, whose first order was at most
+        ``newest`` days old."""
+        known = self.known(cut)
+        if newest is not None:
+            known = known & (self.columns["first"] - self.steps.age(cut) <= newest)
+        return int(known.sum())
+
     @property
     def oldest(self) -> int:
         """Days since the first order of all."""

@@ -15,10 +15,12 @@ from valtag_assets.engine.ltv.forecasts import Fitted, fit_orders, fit_worth
 from valtag_assets.engine.ltv.histories import Alike, Persons, Steps
 from valtag_assets.engine.ltv.pictures import pictures
 from valtag_assets.engine.ltv.scoring import (
+    MOST_MONEY,
     PREDICTED,
     feature_array,
     ltv_expression,
     tier_sizes,
+    too_much,
     write_nobody,
     write_predicted,
 )
@@ -126,6 +128,9 @@ class Making:
             write_nobody(ltv, self._predicted)
         else:
             self._write_predicted(fitted, bench.boosted(0) if backtest.winner == BOOSTED else None)
+            if too_much(self._predicted):
+                faults.append(f"an expected spend is {MOST_MONEY:g} or more: is {ltv.spend} in the right unit?")
+                write_nobody(ltv, self._predicted)
         came = newcomers_expression(ltv.holdout, self._steps.cuts)
         days = self.engine.fetch(came, {DAYS: [self._days], PURCHASES: [self._purchases]})
         return {

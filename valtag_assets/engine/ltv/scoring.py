@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -20,6 +21,7 @@ from valtag_assets.engine.ltv.forecasts import Fitted
 from valtag_assets.engine.ltv.histories import Array, Histories, Persons, Steps
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.purchases import purchases_table
+from valtag_assets.engine.rfm import Group
 from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.sums import total
@@ -37,6 +39,8 @@ BATCH = 500_000
 _LEAST, _MOST = 0.05, 20.0
 _TINY = 1e-6
 YEAR = 365.0
+# What decimal(18,2) holds.
+MOST_MONEY = 1e16
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,14 @@ def write_predicted(
             writer.close()
 
 
+def too_much(predicted: Path) -> bool:
+    """Whether any number in the file is beyond what money can hold; the file's own statistics tell."""
+    told = pq.ParquetFile(predicted).metadata
+    groups = [told.row_group(number) for number in range(told.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    return any(column.statistics.max >= MOST_MONEY for column in columns if column.path_in_schema != PERSON)
+
+
 def write_nobody(ltv: Ltv, into: Path) -> None:
     """The same file without a row."""
     names = [name for name, (kind, _) in ltv.column_titles().items() if kind.kind != "text"]
@@ -224,6 +236,17 @@ def tier_sizes(score: ResolvedLtv) -> ibis.Table:
     return tiers.order_by("tier")
 
 
+def value_groups(ltv: Ltv, sizes: Sequence[Mapping[str, Any]]) -> list[Group]:
+    """Every tier of the catalog, from the rows of ``tier_sizes``: its persons and their CLV."""
+    known = {row["tier"]: row for row in sizes}
+    persons, clv = (sum(row[name] for row in sizes) or 1 for name in ("persons", "clv"))
+    rows = [(tier, known.get(tier.code, {"persons": 0, "clv": 0.0})) for tier in ltv.tiers]
+    return [
+        Group(tier.code, tier.title, row["persons"], row["persons"] / persons, row["clv"], row["clv"] / clv)
+        for tier, row in rows
+    ]
+
+
 def _tier_edges(table: ibis.Table, tiers: Sequence[ValueTier]) -> ibis.Table:
     """One row: _edge_<n>, the least value of the n-th tier. Equal values share a tier, so one may hold more than
     its share: never fewer of the most valuable are left out than its share says."""
@@ -245,7 +268,11 @@ def _tier_edges(table: ibis.Table, tiers: Sequence[ValueTier]) -> ibis.Table:
 
 
 def _tier(table: ibis.Table, tiers: Sequence[ValueTier]) -> ir.Value:
-    branches = [(table["clv"] >= table[f"_edge_{n}"], ibis.literal(tier.code)) for n, tier in enumerate(tiers[:-1])]
+    # Who is worth nothing is in the last tier, however few are worth anything.
+    worth = table["clv"] > 0
+    branches = [
+        (worth & (table["clv"] >= table[f"_edge_{n}"]), ibis.literal(tier.code)) for n, tier in enumerate(tiers[:-1])
+    ]
     return ibis.cases(*branches, else_=ibis.literal(tiers[-1].code))
 
 
