@@ -8,7 +8,6 @@ from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Person, Ro
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
-from valtag_assets.spec.mistake import Mistake
 
 trigger_app = typer.Typer(no_args_is_help=True, help="Triggers 触发器: what they decided, what they would, sending.")
 _Code = Annotated[str, typer.Argument(help="A trigger of the catalog.")]
@@ -86,22 +85,20 @@ def send(catalog: Catalog = None, data: Data = None, as_json: Json = False) -> N
 @trigger_app.command()
 def stop(name: _Name, catalog: Catalog = None, data: Data = None) -> None:
     """The kill switch: nothing more is sent, from the next message on, until it is started again."""
+    from valtag_assets.console.triggers import find_stop
     from valtag_assets.delivery.gateway import stops_of
 
-    try:
-        stops_of(open_setting(catalog, data).warehouse).stop(name)
-    except ValueError as error:
-        raise Mistake(str(error)) from error
+    setting = open_setting(catalog, data)
+    stops_of(setting.warehouse).stop(find_stop(setting, name))
     screen().print(f"{name} is stopped; its messages wait. valtag trigger start {name}", markup=False)
 
 
 @trigger_app.command()
 def start(name: _Name, catalog: Catalog = None, data: Data = None) -> None:
     """Let go on what was stopped."""
+    from valtag_assets.console.triggers import find_stop
     from valtag_assets.delivery.gateway import stops_of
 
-    try:
-        was = stops_of(open_setting(catalog, data).warehouse).start(name)
-    except ValueError as error:
-        raise Mistake(str(error)) from error
+    setting = open_setting(catalog, data)
+    was = stops_of(setting.warehouse).start(find_stop(setting, name))
     screen().print(f"{name} goes on" if was else f"{name} was not stopped", markup=False)

@@ -11,6 +11,7 @@ from rich.text import Text
 from valtag_assets.console.screen import count, table
 from valtag_assets.delivery.gateway import stops_of
 from valtag_assets.delivery.outbox import Outbox, ledger_file
+from valtag_assets.delivery.stops import EVERYTHING
 from valtag_assets.engine.access import may_read, role_level
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON
@@ -204,6 +205,21 @@ def person_log(setting: Setting, person: str, role: str | None) -> PersonLog:
         with Outbox.open(file) as outbox:
             messages = [{name: row[name] for name in _MESSAGE} for row in outbox.read(person=person).to_pylist()]
     return PersonLog(person, entries, messages)
+
+
+def find_stop(setting: Setting, name: str) -> str:
+    """``name`` if it stands for something that sends: all, channel.x, destination.x, trigger.x or delivery.x."""
+    resolved = setting.resolved
+    kinds = {
+        "channel": resolved.channels,
+        "destination": resolved.destinations,
+        "trigger": resolved.triggers,
+        "delivery": resolved.deliveries,
+    }
+    known = [EVERYTHING, *(f"{kind}.{code}" for kind, codes in kinds.items() for code in codes)]
+    if name not in known:
+        raise Mistake(f"'{name}' is nothing that sends{did_you_mean(name, known)}; write all, or as trigger.x")
+    return name
 
 
 def print_log(console: Console, found: PersonLog) -> None:

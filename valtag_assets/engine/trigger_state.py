@@ -19,7 +19,8 @@ from valtag_assets.spec.types import BOOLEAN, DATE, INTEGER, TEXT, TIMESTAMP, Da
 SEEN = "seen_"
 MONEY = "decimal(38,4)"
 # Decisions that count as an entry for `again`; what was refused may be tried again.
-COUNTED = ("planned", "control", "test")
+TEST = "test"
+COUNTED = ("planned", "control", TEST)
 
 STATE: Mapping[str, tuple[DataType, Title]] = {
     PERSON: (TEXT, Title(zh="个人标识", en="Person")),

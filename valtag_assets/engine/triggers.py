@@ -19,7 +19,7 @@ from valtag_assets.engine.rules import rule_table, with_columns
 from valtag_assets.engine.segments import HELD_OUT, drawn, lot
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.sums import total
-from valtag_assets.engine.trigger_state import COUNTED, MONEY, SEEN, Planning, state_schema
+from valtag_assets.engine.trigger_state import COUNTED, MONEY, SEEN, TEST, Planning, state_schema
 from valtag_assets.engine.trigger_steps import Openness, openness, settle_later
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.lineage import names_read
@@ -51,7 +51,7 @@ def trigger_expression(planning: Planning) -> ibis.Table:
     kept = kept.filter((kept.entered == today) | (kept.stepped == today) | (kept.exited == today))
     history = _history(planning, prior, kept)
     waiting = prior.filter(prior.entered.isnull()).anti_join(kept, PERSON)
-    found = _candidates(planning, _with_past(now, history, waiting))
+    found = _candidates(planning, _with_past(planning, now, history, waiting))
     new = _decided(planning, found, history)
     old = _continued(planning, history, now, new)
     return ibis.union(old, new).order_by(PERSON, "entry")
@@ -122,7 +122,7 @@ def _now(planning: Planning) -> ibis.Table:
     return table.rename({f"{SEEN}{code}": code for code in planning.trigger.columns})
 
 
-def _with_past(now: ibis.Table, history: ibis.Table, waiting: ibis.Table) -> ibis.Table:
+def _with_past(planning: Planning, now: ibis.Table, history: ibis.Table, waiting: ibis.Table) -> ibis.Table:
     """``now`` with each person's last entry, how often and when last that counted, and since when it waits."""
     newest = _newest(history)
     last = newest.select(
@@ -131,9 +131,11 @@ def _with_past(now: ibis.Table, history: ibis.Table, waiting: ibis.Table) -> ibi
         _open=newest.is_open,
         _entered=newest.entered,
         _since=newest.since,
+        _rehearsed=newest.decision == TEST,
         _event_at=newest.event_at,
     )
-    counted = history.filter(history.decision.isin(COUNTED))
+    kinds = [decision for decision in COUNTED if decision != TEST or planning.trigger.spec.test is not None]
+    counted = history.filter(history.decision.isin(kinds))
     times = counted.group_by(PERSON).aggregate(_times=counted.count(), _counted_at=counted.entered.max())
     waits = waiting.select(PERSON, _waits_since=waiting.since)
     return beside(beside(beside(now, last), times), waits)
@@ -157,6 +159,9 @@ def _candidates(planning: Planning, table: ibis.Table) -> ibis.Table:
         table = table.mutate(since=table.event_at.date(), _ready=ibis.literal(True)).filter(holds & new)
     else:
         inside = ibis.coalesce(table._open, nothing)
+        if spec.test is None:
+            # A rehearsal that is over has not used anybody up: in earnest they enter.
+            inside = inside & ~ibis.coalesce(table._rehearsed, nothing)
         enters = ~inside
         since = ibis.coalesce(table._waits_since, today)
         if spec.on.each is not None:
@@ -261,10 +266,11 @@ def _decision(planning: Planning, table: ibis.Table, step: Openness, control: ir
         gates.append((table._cooling, "cooldown"))
     if EXCLUDE in planning.trigger.rules:
         gates.append((table[f"_{EXCLUDE}"], "excluded"))
-    gates += [(step.stopped, step.why), (control, "control")]
+    gates.append((step.stopped, step.why))
     if spec.test is not None:
         tested = table[f"_{TESTED}"] if TESTED in planning.trigger.rules else ibis.literal(False)
-        gates.append((~tested, "test"))
+        gates.append((~tested, TEST))
+    gates.append((control, "control"))
     return ibis.cases(*gates, else_="planned")
 
 

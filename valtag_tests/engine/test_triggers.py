@@ -207,7 +207,7 @@ CASES: dict[str, dict[str, Any]] = {
         "end": date(2024, 3, 5),
         "backlog": "skip",
     },
-    "budget of cost, a test": {"budget": {"cost": 6}, "test": {"list": "stop"}},
+    "budget of cost, a test": {"budget": {"cost": 6}, "test": {"list": "stop"}, "holdout": {"share": 0.2, "seed": 4}},
     "a journey": {
         "unless": "is_bought",
         "holdout": {"share": 0.3, "seed": 5},
@@ -352,6 +352,22 @@ def test_who_is_under_way_finishes_on_the_version_entered_on(tmp_path: Path) -> 
         ("a", "v1", "sms,old_way"),
         ("b", "v2", "sms,new_way"),
     ]
+
+
+def test_a_rehearsal_uses_nobody_up(tmp_path: Path) -> None:
+    rehearsed = catalog(tmp_path / "one", trigger_of(test=True, again={"most": 1, "cooldown": "9d"}))
+    company = Company(tmp_path, rehearsed, "v1")
+    holds = dict.fromkeys(FLAGS, True) | {"stop": False, "leaves": False}
+    for number in (0, 1):
+        company.evaluate(START + timedelta(days=number), {"a": Day(holds)})
+        company.next()
+    assert [row["decision"] for row in company.rows] == ["test"]
+    company.resolved = catalog(tmp_path / "two", trigger_of(again={"most": 1, "cooldown": "9d"}))
+    company.version, company.flying = "v2", {"v2": company.resolved.triggers["t"]}
+    for number in (2, 3):
+        company.evaluate(START + timedelta(days=number), {"a": Day(holds)})
+        company.next()
+    assert [(row["entry"], row["decision"]) for row in company.rows] == [(1, "test"), (2, "planned")]
 
 
 def test_arms_are_drawn_from_the_person_alone(tmp_path: Path) -> None:

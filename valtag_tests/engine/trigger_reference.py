@@ -134,9 +134,9 @@ class Reference:
             return "excluded"
         if not goes:
             return refused[0][1] if refused else "no_step"
-        if arm != "treated":
-            return "control"
-        return "test" if spec.test is not None and not day.holds.get("tested", False) else "planned"
+        if spec.test is not None and not day.holds.get("tested", False):
+            return "test"
+        return "planned" if arm == "treated" else "control"
 
     def _arm(self, person: str) -> str:
         if self.shared is not None and lot(person, f"global holdout:{self.shared[1]}") < self.shared[0]:

@@ -1,6 +1,7 @@
 """Triggers in the graph: from tables to a receiver and back, once, with reasons."""
 
 import json
+import shutil
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from valtag_assets.console.triggers import forecast, summaries
 from valtag_assets.definitions import build_definitions
 from valtag_assets.delivery.outbox import ledger_file
 from valtag_assets.delivery.receipts import Receipts
+from valtag_assets.delivery.triggered import TOO_LATE
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
 from valtag_assets.graph.trigger_sensors import trigger_sensors
 from valtag_tests.graph.caring import MORNING, land, messages, received, with_files
@@ -42,7 +44,6 @@ def test_both_actions_reach_the_receivers_once_and_the_control_arm_neither(cared
     assert {row["person_id"] for row in control} == set(rows["person_id"]) - treated
     assert {(row["arm"], row["reason"]) for row in control} == {("control", "control")}
     before = messages(cared)
-    cared.run(job=TRIGGERS)
     cared.full = True
     cared.run(job=TRIGGERS)
     assert (received(cared, "gateway"), messages(cared)) == (sms, before), "nothing is sent twice"
@@ -54,7 +55,7 @@ def test_a_cap_over_triggers_lets_the_more_urgent_through(cared: Shop) -> None:
     assert {row["state"] for row in messages(cared, origin="thanks", reason="capped")} == {"pending"}
 
 
-def test_at_night_text_messages_wait_and_the_morning_run_sends_them(caring: Shop) -> None:
+def test_at_night_messages_wait_and_in_the_morning_those_go_whose_rule_still_holds(caring: Shop) -> None:
     caring.clock = lambda: MORNING - timedelta(hours=5)
     caring.run(job=TRIGGERS)
     waiting = messages(caring, origin="care", destination="gateway", state="pending")
@@ -63,21 +64,12 @@ def test_at_night_text_messages_wait_and_the_morning_run_sends_them(caring: Shop
     ticks = due(caring)
     assert ticks(MORNING - timedelta(hours=1, seconds=1)) == 0
     assert ticks(MORNING) == 1
-    caring.run(job=MESSAGES)
-    assert len(messages(caring, origin="care", destination="gateway", state="sent")) == len(waiting)
-
-
-def test_a_message_that_waited_is_not_sent_when_the_rule_no_longer_holds(caring: Shop) -> None:
-    caring.clock = lambda: MORNING - timedelta(hours=5)
-    caring.run(job=TRIGGERS)
-    waiting = {row["person_id"] for row in messages(caring, origin="care", destination="gateway", state="pending")}
-    gone = sorted(waiting)[0]
-    rows = orders()
+    persons = {row["person_id"] for row in waiting}
+    gone, rows = min(persons), orders()
     caring.write(order_rows=rows[rows["customer_id"] != gone])
-    caring.clock = lambda: MORNING
     caring.run(job=TRIGGERS)
     sent = {row["person_id"] for row in messages(caring, origin="care", destination="gateway", state="sent")}
-    assert sent == waiting - {gone}
+    assert sent == persons - {gone}
     (dropped,) = messages(caring, origin="care", destination="gateway", person_id=gone)
     assert (dropped["state"], dropped["reason"]) == ("held_back", "no_longer")
 
@@ -94,13 +86,14 @@ def due(shop: Shop) -> Any:
     return at
 
 
-def test_a_past_as_of_is_not_sent(caring: Shop) -> None:
-    caring.clock = lambda: MORNING + timedelta(days=30)
-    caring.run(job=TRIGGERS)
-    assert received(caring, "gateway") == []
-    assert {row["state"] for row in messages(caring)} == {"held_back"}
-    late = "its time was over before it was planned"
-    assert late in {row["reason"] for row in messages(caring)}
+def test_a_past_as_of_is_not_sent(cared: Shop) -> None:
+    shutil.rmtree(ledger_file(cared.setting.warehouse).parent)
+    before = received(cared, "gateway")
+    cared.clock = lambda: MORNING + timedelta(days=30)
+    cared.run(job=MESSAGES)
+    assert received(cared, "gateway") == before
+    assert {row["state"] for row in messages(cared)} == {"held_back"}
+    assert {row["reason"] for row in messages(cared)} == {"control", TOO_LATE}
 
 
 def test_a_held_tag_stops_the_trigger_and_what_was_decided_stays(cared: Shop) -> None:
@@ -268,6 +261,8 @@ def test_the_command_shows_decides_nothing_and_stops(cared: Shop, capsys: pytest
     assert json.loads(valtag("trigger", "show", "care", "--json"))["stopped"]
     assert "goes on" in valtag("trigger", "start", "trigger.care")
     assert main(["trigger", "show", "nothing", *where]) == 1
+    assert main(["trigger", "stop", "trigger.caer", *where]) == 1
+    assert "did you mean 'trigger.care'" in capsys.readouterr().err
     assert main(["explain", "message", "0" * 64, *where]) == 1
 
 
