@@ -48,8 +48,8 @@ def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict
 def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any]) -> None:
     """A line per tag, the most useful first; of one tag everything."""
     weights = ", ".join(f"{name} {weight:g}" for name, weight in found["weights"].items())
-    columns = ["!tag", "title", ">score", ">trend", "advice", ">uses", ">indirect", ">automations", ">messages",
-               ">coverage", ">quality", "contribution", "says the same"]  # fmt: skip
+    columns = ["!tag", "!title", ">score", ">trend", "!advice", ">uses", ">sending", ">messages", ">coverage",
+               "!contribution", "says the same"]  # fmt: skip
     rows = [_line(setting, line) for line in found["tags"]]
     console.print(table(f"标签价值评分 · Usefulness of tags, as-of {found['as_of']}", columns, rows))
     if "read_by" in found:
@@ -57,18 +57,18 @@ def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any
         for how, things in found["read_by"].items():
             console.print(f"{how}: {', '.join(things) or 'nothing'}", markup=False)
         seconds = "" if line["seconds"] is None else f", {line['seconds']:.3g} s a run"
-        console.print(f"data {line['age_days'] or 0} d old{seconds}; evidence: {line['evidence']}", markup=False)
+        passed = f"{share(line['quality'])} of its checks passed, " if line["quality"] is not None else ""
+        console.print(f"{passed}data {line['age_days'] or 0} d old{seconds}", markup=False)
     console.print(Text(f"weights: {weights}; what can't be told is left out of the mean", style="dim"))
 
 
 def _line(setting: Setting, line: Mapping[str, Any]) -> list[object]:
-    changed = line["trend"]
-    evidence = contribution_text(line)
+    changed, evidence = line["trend"], f"{line['evidence']} {contribution_text(line)}".strip()
     return [
-        line["tag"], str(title_of(setting.resolved, line["tag"])), f"{line['score']:.2f}",
+        line["tag"], title_of(setting.resolved, line["tag"]).zh, f"{line['score']:.2f}",
         "" if changed is None else f"{changed:+.2f}", Text(line["advice"], style=_COLORS[line["advice"]]),
-        line["direct"], line["indirect"], line["automations"], count(line["messages"]), share(line["coverage"]),
-        share(line["quality"]), f"{line['evidence']} {evidence}".strip(), line["twin"],
+        f"{line['direct']}+{line['indirect']}", line["automations"], count(line["messages"]), share(line["coverage"]),
+        evidence, line["twin"],
     ]  # fmt: skip
 
 
@@ -103,10 +103,9 @@ def print_effects(console: Console, found: Sequence[Mapping[str, Any]]) -> None:
         own = [line for line in effect["lines"] if line["step"] == "all"]
         arms = ["period", ">entered", ">not_over", ">treated", ">control", ">treated_conversions",
                 ">control_conversions"]  # fmt: skip
-        lines = [[line[name.lstrip(">")] for name in arms] + _intervals(line) for line in own]
-        console.print(table("", [*arms, *INTERVALS], lines))
+        console.print(table("", arms, [[line[name.lstrip(">")] for name in arms] for line in own]))
+        intervals = {name: [interval_text(line, name) for line in own] for name in INTERVALS}
+        rows = [[name, *texts] for name, texts in intervals.items() if any(texts)]
+        if rows:
+            console.print(table("", ["!95%", *(f"!{line['period']}" for line in own)], rows))
         console.print(said_of(own[0]), markup=False)
-
-
-def _intervals(line: Mapping[str, Any]) -> list[str]:
-    return [interval_text(line, name) for name in INTERVALS]

@@ -10,6 +10,7 @@ conversion's fact and, as ``OUTCOMES``, what became of each message.
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 
 import ibis
 import ibis.expr.types as ir
@@ -17,14 +18,15 @@ import ibis.expr.types as ir
 from valtag_assets.engine.partials import time_of
 from valtag_assets.engine.persons import OWNER, PERSON, keyed
 from valtag_assets.engine.session import unbound
-from valtag_assets.engine.sums import total
+from valtag_assets.engine.sums import summed, total
 from valtag_assets.engine.trigger_state import SEEN
 from valtag_assets.engine.triggers import state_table, triggers_name
 from valtag_assets.expression.compile import compile_condition, compile_value
+from valtag_assets.expression.convert import convert
 from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.resolved_delivery import ResolvedEffect, ResolvedTrigger
-from valtag_assets.spec.types import FLOAT, DataType
+from valtag_assets.spec.types import DataType, decimal
 
 OUTCOMES = "outcomes"
 FLAGS = ("planned", "sent", "delivered", "opened", "clicked", "converted", "unsubscribed", "bounced")
@@ -33,6 +35,9 @@ LEVELS = 5
 SUMS = ("y", "yy", "x", "xx", "xy")
 # Decisions behind the draw of the arm: who got one of them was treated or held out by lot alone.
 _DRAWN = ("planned", "control", "test", "over_budget")
+# Of one person, and its products: decimals, so that every engine finds the same sums.
+MONEY, SQUARE = decimal(18, 4), decimal(36, 8)
+NOTHING = ibis.literal(Decimal(0), "decimal(18,4)")
 _ORDERED = ("integer", "decimal", "float", "date", "timestamp")
 
 
@@ -62,7 +67,7 @@ def arms_expression(
         not_over=rows.count(where=~rows.due),
         n=rows.count(where=counted),
         converted=rows.count(where=counted & rows.hit),
-        **{name: total(value, FLOAT, counted) for name, value in products.items()},
+        **{name: total(value, MONEY if name in ("y", "x") else SQUARE, counted) for name, value in products.items()},
     )
     return found.order_by("period", "treated")
 
@@ -108,14 +113,15 @@ def _judged(resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, 
     if trigger.spec.holdout is not None:
         table = table.filter(table.arm != "global_control")
     last = ibis.literal(as_of - timedelta(days=effect.spec.within))
-    known: ir.Value = ibis.literal(0.0)
-    if effect.spec.adjust in columns:
-        known = ibis.coalesce(table[f"{SEEN}{effect.spec.adjust}"].cast("float64"), ibis.literal(0.0))
+    known: ir.Value = NOTHING
+    adjust = effect.spec.adjust
+    if adjust is not None and adjust in columns:
+        known = ibis.coalesce(convert(table[f"{SEEN}{adjust}"], columns[adjust], MONEY), NOTHING)
     table = table.mutate(treated=table.arm == "treated", due=table.entered <= last, known=known)
     won = _conversions(resolved, effect, table, as_of)
     table = table.left_join(won, [table[PERSON] == won._owner, table.entry == won._entry])
     hit = table._hits.notnull()
-    return table.mutate(hit=hit, revenue=ibis.coalesce(table._revenue, ibis.literal(0.0)))
+    return table.mutate(hit=hit, revenue=ibis.coalesce(table._revenue, NOTHING))
 
 
 def _conversions(resolved: Resolved, effect: ResolvedEffect, entries: ibis.Table, as_of: date) -> ibis.Table:
@@ -129,9 +135,9 @@ def _conversions(resolved: Resolved, effect: ResolvedEffect, entries: ibis.Table
     if effect.where is not None:
         kept = kept & compile_condition(effect.where, rows, as_of)
     rows = rows.filter(kept)
-    worth: ir.Value = ibis.literal(0.0)
-    if effect.value is not None:
-        worth = ibis.coalesce(compile_value(effect.value, rows, as_of).cast("float64"), ibis.literal(0.0))
+    worth: ir.Value = NOTHING
+    if effect.value is not None and effect.value.type is not None:
+        worth = ibis.coalesce(convert(compile_value(effect.value, rows, as_of), effect.value.type, MONEY), NOTHING)
     rows = rows.select(_owner=rows[OWNER], _at=rows[moment].cast("timestamp(6)"), _worth=worth)
     whose = entries.select(
         _person=entries[PERSON], _entry=entries.entry, _in=entries.entered, _event=entries.event_at
@@ -141,7 +147,7 @@ def _conversions(resolved: Resolved, effect: ResolvedEffect, entries: ibis.Table
     after = ibis.ifelse(both._event.isnull(), days >= 1, ibis.coalesce(both._at > both._event, ibis.literal(False)))
     both = both.filter(after & (days <= effect.spec.within))
     return both.group_by("_owner", "_entry").aggregate(
-        _hits=both.count(), _revenue=total(both._worth, FLOAT).cast("float64")
+        _hits=both.count(), _revenue=convert(total(both._worth, MONEY), summed(MONEY), MONEY)
     )
 
 

@@ -195,7 +195,12 @@ def interval_text(line: Mapping[str, Any], name: str) -> str:
     """``0.031 [0.012, 0.050]``; nothing where there is none."""
     if line[name] is None:
         return ""
-    return f"{line[name]:.4g} [{line[f'{name}_low']:.4g}, {line[f'{name}_high']:.4g}]"
+    value, low, high = (_short(line[end]) for end in (name, f"{name}_low", f"{name}_high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def said_of(line: Mapping[str, Any]) -> str:
