@@ -144,7 +144,7 @@ def test_runs_and_vacuums_killed_at_any_step_end_in_the_state_of_undisturbed_one
         child.join()
         killed += child.exitcode == -signal.SIGKILL
         let_a_day_pass(root)
-    assert killed > KILLS / 2, "most runs had fewer steps than the first"
+    assert killed >= KILLS / 2, "most runs had fewer steps than the first"
     child, answers = start(run_and_vacuum, shop.root, 0)
     outcomes, _ = answers.recv()
     child.join()

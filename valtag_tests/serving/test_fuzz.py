@@ -23,6 +23,7 @@ OPERATIONS = (
     "GET /persons/{person_id}/variant/{placement}",
     "GET /tags",
     "GET /health",
+    "POST /receipts",
 )
 Operations = Mapping[str, APIOperation[Any, Any, Any, Any]]
 
