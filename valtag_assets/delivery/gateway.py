@@ -109,6 +109,11 @@ class Gateway:
             return Verdict("hold", f"stopped: {why}", now + AGAIN)
         if message.expires_at is not None and message.expires_at <= now:
             return Verdict("drop", "expired")
+        if message.kind == "message":
+            # The catalog was changed since it was planned, so nobody could say what is to be asked of the person.
+            if message.origin not in self._resolved.triggers:
+                return Verdict("hold", "its trigger is not in the catalog", now + AGAIN)
+            return Verdict("hold", "its step has no channel any more", now + AGAIN) if channel is None else None
         # Nobody is told anything by being taken out, nor by a sync to a receiver that reaches nobody.
         return SEND if message.operation == "remove" or channel is None else None
 

@@ -27,6 +27,7 @@ from valtag_assets.graph.gates import Gate, ask
 from valtag_assets.graph.matches import wanted_by
 from valtag_assets.graph.metadata import describe
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
+from valtag_assets.graph.receipts import take_in_receipts
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
@@ -105,6 +106,8 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
         rows: list[Mapping[str, Any]] = []
         metrics: dict[str, Any] = {"past": is_past(setting, as_of)}
         if not metrics["past"]:
+            Outbox.open(ledger_file(setting.warehouse)).close()  # it is made there, if it was not
+            take_in_receipts(setting, sending_place(setting))
             done = deliver(*_terms(setting, delivery, as_of, gate, run_id), setting.clock)
             judged.extend(done.verdicts)
             rows = list(done.rows)

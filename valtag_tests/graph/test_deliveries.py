@@ -12,7 +12,9 @@ import pytest
 
 from valtag_assets.definitions import build_definitions
 from valtag_assets.graph.health import table_health
-from valtag_tests.graph.shop import AS_OF, FILES, Shop, customers, results_of
+from valtag_assets.graph.jobs import DERIVE
+from valtag_tests.graph.caring import CHANNELS, RECEIVER, land, received, with_files
+from valtag_tests.graph.shop import AS_OF, FILES, PROJECT, Shop, customers, results_of
 
 DESTINATIONS = {
     "destinations/crm.yaml": """
@@ -147,6 +149,20 @@ def test_a_past_as_of_is_computed_and_not_sent(delivered: Shop) -> None:
     assert delivered.run(day)["deliveries/women_crm"] == "published"
     assert outcome(delivered, as_of=day) == {}
     assert crm(delivered) == before
+
+
+def test_who_unsubscribed_by_a_file_that_just_landed_is_not_delivered_to_the_channel(delivered: Shop) -> None:
+    texts = "deliveries: [{code: texts, title: {zh: 短信, en: Texts}, segment: women, to: gateway, patience: 0}]"
+    channel = {
+        "project.yaml": PROJECT + CHANNELS,
+        "destinations/gateway.yaml": RECEIVER.format(code="gateway", channel="sms"),
+        "deliveries/texts.yaml": texts,
+    }
+    with_files(delivered, channel)
+    at = "2024-03-10T12:00:00+08:00"
+    land(delivered, "a.jsonl", [{"person_id": "C001", "channel": "sms", "state": "unsubscribed", "at": at}])
+    assert delivered.run(job=DERIVE)["deliveries/texts"] == "published"
+    assert {row["person_id"] for row in received(delivered, "gateway")} == women(customers()) - {"C001"}
 
 
 def test_a_disabled_delivery_is_no_asset(delivered: Shop) -> None:
