@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from valtag_assets.delivery.gateway import Gateway
-from valtag_assets.delivery.outbox import ledger_file
+from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.receipts import Receipts, TakenIn, export
 from valtag_assets.delivery.route import Place
 from valtag_assets.graph.setting import Setting
@@ -21,8 +21,9 @@ def receipts_landing(setting: Setting) -> Path:
 
 
 def take_in_receipts(setting: Setting, place: Place) -> TakenIn:
-    """Take in what landed, into a ledger that is there already: somebody may have unsubscribed."""
-    with Receipts.open(ledger_file(setting.warehouse)) as receipts:
+    """Take in what landed: somebody may have unsubscribed."""
+    ledger = ledger_file(setting.warehouse)
+    with Outbox.open(ledger), Receipts.open(ledger) as receipts:
         taken = receipts.take_in(receipts_folder(setting), setting.clock())
         if taken.files:
             export(receipts.read(), Gateway.of(place).channel_of, receipts_landing(setting))
