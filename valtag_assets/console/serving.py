@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from rich.console import Console
 
 from valtag_assets.console.webserver import HOST, refuse_taken
-from valtag_assets.graph.messages import receipts_folder
+from valtag_assets.graph.receipts import receipts_folder
 from valtag_assets.graph.setting import Setting
 from valtag_assets.serving.building import build_store, find_store
 from valtag_assets.serving.keys import read_keys

@@ -11,7 +11,7 @@ from valtag_assets.delivery.message import Outcome
 from valtag_assets.spec.destination import Answer
 
 _LONGEST_REASON = 200
-_NUMBERS = re.compile(r"\d{5,}")
+_NUMBERS = re.compile(r"\d(?:[ -]?\d){4,}")
 _WANTS_NOTHING = (429, 503)
 _NOT_LET_IN = (401, 403, 407)
 _LATER = (408, 409, 425)
@@ -114,8 +114,10 @@ def _message(found: Any, answer: Answer) -> str:
 
 
 def _reference(found: Any, answer: Answer) -> str:
+    """The receiver's name for the message; a text of several words is none, and may say anything of anybody."""
     value = _at(found, answer.reference)
-    return "" if value is None else str(value)[:_LONGEST_REASON]
+    text = "" if value is None else str(value)
+    return "" if any(character.isspace() for character in text) else text[:_LONGEST_REASON]
 
 
 def _at(found: Any, path: str | None) -> Any:

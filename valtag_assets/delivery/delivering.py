@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -44,13 +44,15 @@ class Delivered:
 class Terms:
     """How a delivery is made. ``coverage``: that of the fields last time; ``confirmed``: see ``before_sending``.
 
-    ``afresh``: the destination has lost what it held, so everything is sent again.
+    ``afresh``: the destination has lost what it held, so everything is sent again. ``closed``: given a channel and
+    persons, those to whom it is closed; who is held by a destination for that channel is taken out of it.
     """
 
     coverage: Mapping[str, float]
     confirmed: bool = False
     afresh: bool = False
     gate: Gate = open_gate
+    closed: Callable[[str, Sequence[str]], Set[str]] = lambda _channel, _persons: frozenset()
 
 
 def deliver(
@@ -94,7 +96,11 @@ def _judged(
 ) -> tuple[Difference, list[Verdict]]:
     with open_duckdb(place.spill) as engine, TemporaryDirectory(dir=place.spill) as space:
         sync = Sync(place.resolved, delivery, outbox, engine, Path(space))
-        difference = sync.compare(occasion)
+        to, closed = delivery.destination.spec, frozenset[str]()
+        if to.channel is not None:
+            held = outbox.acknowledged(to.destination, delivery.code)["person_id"].to_pylist()
+            closed = frozenset(terms.closed(to.channel, held))
+        difference = sync.compare(occasion, closed)
         verdicts = before_sending(delivery, difference, terms.coverage, confirmed=terms.confirmed)
         if plan and all(verdict.passed for verdict in verdicts):
             sync.plan(occasion)

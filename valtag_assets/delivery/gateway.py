@@ -91,6 +91,15 @@ class Gateway:
         """Whose messages will be asked about soon: they are looked up together."""
         self._standing.expect(persons)
 
+    def closed(self, channel: str, persons: Sequence[str]) -> set[str]:
+        """Those of ``persons`` to whom the channel is closed by now."""
+        if not persons:
+            return set()
+        with _reading(self._ledger, [(person, person) for person in persons]) as ledger:
+            said = self._said(ledger)
+        left = {person for person, _, _ in said if _said_of(said, person, channel)}
+        return self._standing.closed(channel, persons) | left
+
     def channel_of(self, origin: str, step: str, destination: str) -> str | None:
         """How a message reaches the person: the step's channel, or the destination's."""
         trigger = self._resolved.triggers.get(origin)
@@ -109,12 +118,17 @@ class Gateway:
             return Verdict("hold", f"stopped: {why}", now + AGAIN)
         if message.expires_at is not None and message.expires_at <= now:
             return Verdict("drop", "expired")
+        if message.kind == "message":
+            # The catalog was changed since it was planned, so nobody could say what is to be asked of the person.
+            if message.origin not in self._resolved.triggers:
+                return Verdict("hold", "its trigger is not in the catalog", now + AGAIN)
+            return Verdict("hold", "its step has no channel any more", now + AGAIN) if channel is None else None
         # Nobody is told anything by being taken out, nor by a sync to a receiver that reaches nobody.
         return SEND if message.operation == "remove" or channel is None else None
 
     def _judged(self, messages: Sequence[Message], now: datetime) -> dict[str, Verdict]:
         standing = self._standing.of([message.person_id for message in messages])
-        with _reading(self._ledger, messages) as ledger:
+        with _reading(self._ledger, [(message.key, message.person_id) for message in messages]) as ledger:
             told, said = self._told(ledger, now), self._said(ledger)
         spells = self._spells(messages)
         found, going = {}, []
@@ -240,16 +254,15 @@ def greedy(used: Numbers, who: Numbers, via: Booleans, most: Numbers) -> Boolean
 
 
 class _reading:
-    """The ledger, to be read, with the table ``asked`` of the messages in question beside it."""
+    """The ledger, to be read, with the table ``asked`` of (key, person) in question beside it."""
 
-    def __init__(self, file: Path, messages: Sequence[Message]) -> None:
-        self._file, self._messages = file, messages
+    def __init__(self, file: Path, asked: Sequence[tuple[str, str]]) -> None:
+        self._file, self._asked = file, asked
 
     def __enter__(self) -> sqlite3.Connection:
         self._connection = sqlite3.connect(self._file, timeout=60)
         self._connection.execute("CREATE TEMP TABLE asked (key TEXT PRIMARY KEY, person_id TEXT)")
-        rows = [(message.key, message.person_id) for message in self._messages]
-        self._connection.executemany("INSERT INTO temp.asked VALUES (?, ?)", rows)
+        self._connection.executemany("INSERT INTO temp.asked VALUES (?, ?)", self._asked)
         return self._connection
 
     def __exit__(self, *_: object) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 _LONGEST_ANSWER = 4_000_000  # bytes
+_HIDDEN = "…".encode()
 
 
 class AddressRefused(Exception):
@@ -40,9 +41,11 @@ class HttpReceiver:
         spec: Destination,
         session: "aiohttp.ClientSession",
         headers: Mapping[str, str],
+        secrets: Sequence[str],
         now: Callable[[], datetime],
     ) -> None:
         self._spec, self._session, self._headers, self._now = spec, session, headers, now
+        self._secrets = [word.encode() for word in secrets]
 
     async def deliver(self, parcels: Sequence[Parcel]) -> Sequence[Outcome]:
         """One request with all parcels, and what its answer says of each."""
@@ -64,6 +67,8 @@ class HttpReceiver:
                 spec.method, spec.url, data=data, headers=headers, allow_redirects=False
             ) as answer:
                 read = await _read(answer)
+                for word in self._secrets:  # a receiver may say back what it was told, and what it says is kept
+                    read = read.replace(word, _HIDDEN)
                 return classify(answer.status, answer.headers, read, spec.answer, len(parcels), self._now())
         except AddressRefused as error:
             return Outcome("halt", str(error))
@@ -129,13 +134,17 @@ async def open_http(
             await self._names.close()
 
     headers = {"Content-Type": "application/json; charset=utf-8", **spec.headers}
-    headers |= auth_headers(spec.auth, environment, spec.destination)
+    told = auth_headers(spec.auth, environment, spec.destination)
+    headers |= told
+    secrets = [value.split(" ", 1)[-1] for value in told.values()]
+    if spec.auth is not None and spec.auth.password is not None:
+        secrets.append(secret(spec.auth.password, environment, spec.destination))
     connector = aiohttp.TCPConnector(limit=spec.concurrency, resolver=Guard(), ssl=ssl.create_default_context())
     timeout = aiohttp.ClientTimeout(total=spec.timeout, sock_connect=min(spec.timeout, 5))
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
     ) as session:
-        yield HttpReceiver(spec, session, headers, now)
+        yield HttpReceiver(spec, session, headers, secrets, now)
 
 
 def check_address(spec: Destination, host: str, address: str) -> None:

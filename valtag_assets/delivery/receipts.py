@@ -94,6 +94,8 @@ def read_receipt(written: Any) -> Receipt:
     texts = {name: written.get(name, "") for name in ("key", "person_id", "channel", "state")}
     if not all(isinstance(text, str) and len(text) <= 200 for text in texts.values()):
         raise BadReceipt("key, state, person_id and channel are texts of at most 200 characters")
+    if not all(_is_storable(text) for text in texts.values()):
+        raise BadReceipt("key, state, person_id and channel are made of whole characters")
     if texts["state"] not in STATES:
         raise BadReceipt(f"state {texts['state']!r:.40} is none of {', '.join(STATES)}")
     if not texts["key"]:
@@ -110,6 +112,15 @@ def read_receipt(written: Any) -> Receipt:
     if at.tzinfo is None:
         raise BadReceipt("at names no zone: write as 2024-01-31T08:00:00+08:00")
     return Receipt(texts["key"], texts["state"], at, texts["person_id"], texts["channel"])
+
+
+def _is_storable(text: str) -> bool:
+    """Whether it has no half of a surrogate pair, which JSON can write and no file or database can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Receipts:
@@ -144,7 +155,7 @@ class Receipts:
 
     def _keep(self, receipts: Iterable[Receipt], now: datetime) -> int:
         before = self._count()
-        rows = [(r.key, r.person_id, r.channel, r.state, _number(r.at), _number(now)) for r in receipts]
+        rows = ((r.key, r.person_id, r.channel, r.state, _number(r.at), _number(now)) for r in receipts)
         self._connection.executemany(_KEEP, rows)
         return self._count() - before
 
@@ -160,12 +171,12 @@ class Receipts:
             state = file.stat()
             if known.get(file.name) == (state.st_size, state.st_mtime_ns):
                 continue
-            good, refused = _read(file)
+            lines = _Lines(file)
             with self._writing():
-                new = self._keep(good, now)
-                values = (file.name, state.st_size, state.st_mtime_ns, len(good), refused)
+                new = self._keep(lines, now)
+                values = (file.name, state.st_size, state.st_mtime_ns, lines.good, lines.refused)
                 self._connection.execute("INSERT OR REPLACE INTO receipt_file VALUES (?, ?, ?, ?, ?)", values)
-            taken = TakenIn(taken.files + 1, taken.receipts + new, taken.refused + refused)
+            taken = TakenIn(taken.files + 1, taken.receipts + new, taken.refused + lines.refused)
         return taken
 
     def read(self, key: str | None = None) -> pa.Table:
@@ -259,17 +270,24 @@ def _write_changed(target: Path, table: pa.Table) -> int:
     return 1
 
 
-def _read(file: Path) -> tuple[Sequence[Receipt], int]:
-    good, refused = [], 0
-    with file.open("rb") as lines:
-        for line in lines:
-            if not line.strip():
-                continue
-            try:
-                good.append(read_receipt(json.loads(line)))
-            except ValueError:
-                refused += 1
-    return good, refused
+class _Lines:
+    """The receipts of a file of JSON lines, one after the other; how many were ``good``, how many ``refused``."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self.good, self.refused = file, 0, 0
+
+    def __iter__(self) -> Iterator[Receipt]:
+        with self._file.open("rb") as lines:
+            for line in lines:
+                if not line.strip():
+                    continue
+                try:
+                    receipt = read_receipt(json.loads(line))
+                except (ValueError, RecursionError):  # the latter: brackets within brackets without end
+                    self.refused += 1
+                    continue
+                self.good += 1
+                yield receipt
 
 
 def _number(instant: datetime) -> int:

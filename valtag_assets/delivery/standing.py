@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from valtag_assets.engine.duckdb import open_duckdb
@@ -70,6 +71,17 @@ class Standing:
             self._known |= {str(row[PERSON]): row for row in self._fetch(sorted(asked), served).to_pylist()}
             self._expected.clear()
         return {person: self._known[person] for person in persons}
+
+    def closed(self, channel: str, persons: Sequence[str]) -> set[str]:
+        """Those of ``persons`` to whom the channel is closed, whether excluded, suppressed, without consent or out of
+        reach. Raises as ``of`` does."""
+        rows = self._fetch(sorted(set(persons)), self._served())
+        shut = pc.invert(pc.fill_null(rows[f"reachable_{channel}"], False))
+        for name, shuts in ((EXCLUDED, True), (f"suppressed_{channel}", True), (f"consent_{channel}", False)):
+            if name in rows.column_names:
+                said = pc.fill_null(rows[name], False)
+                shut = pc.or_(shut, said if shuts else pc.invert(said))
+        return set(rows.filter(shut)[PERSON].to_pylist())
 
     def spells(self, trigger: str, persons: Sequence[str]) -> dict[tuple[str, str], Spell]:
         """How the entries of these persons into a trigger stand in its newest published table, by (person, entry)."""

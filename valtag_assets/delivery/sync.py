@@ -5,7 +5,7 @@ compared with acknowledgements alone, never with what was sent: whatever failed 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from valtag_assets.engine.session import Engine, unbound
 from valtag_assets.expression.resolved import Resolved, code_version
 from valtag_assets.expression.resolved_delivery import ResolvedDelivery
 
-_ACKNOWLEDGED, _UNDER_WAY, _DIFFERENCE = "acknowledged", "under_way", "difference"
+_ACKNOWLEDGED, _UNDER_WAY, _CLOSED, _DIFFERENCE = "acknowledged", "under_way", "closed", "difference"
 SENT = ("add", "change", "remove")
 _TEXTS = ("person_id", "key", "state", "operation", "values_hash")
 
@@ -83,9 +83,12 @@ class Sync:
         self._space = space
         self._segment = resolved.segments[delivery.spec.segment]
 
-    def compare(self, occasion: Occasion) -> Difference:
-        """Work the difference out; nothing is planned yet."""
-        inputs = {**occasion.inputs, **self._ledger()}
+    def compare(self, occasion: Occasion, closed: Iterable[str] = ()) -> Difference:
+        """Work the difference out; nothing is planned yet. ``closed``: persons whom the destination may not hold any
+        longer, members or not."""
+        file = self._space / f"{_CLOSED}.parquet"
+        pq.write_table(pa.table({PERSON: pa.array(closed, pa.string())}), file)
+        inputs = {**occasion.inputs, **self._ledger(), _CLOSED: [file]}
         self._engine.write(self._difference(occasion.salt), inputs, self._file)
         rows = unbound(_DIFFERENCE, _COLUMNS)
         counted = rows.group_by("operation").aggregate(persons=rows.count())
@@ -164,6 +167,7 @@ class Sync:
                 "sha256"
             ),
         )
+        desired = desired.anti_join(unbound(_CLOSED, {PERSON: "string"}), PERSON)
         held = unbound(_ACKNOWLEDGED, dict.fromkeys(_TEXTS[:1], "string") | {"values_hash": "string"})
         held = held.select(PERSON, held_hash=held["values_hash"])
         staying = beside(desired, held)

@@ -27,6 +27,7 @@ from valtag_assets.graph.gates import Gate, ask
 from valtag_assets.graph.matches import wanted_by
 from valtag_assets.graph.metadata import describe
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
+from valtag_assets.graph.receipts import take_in_receipts
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
@@ -82,6 +83,7 @@ def _delivery_asset(setting: Setting, delivery: ResolvedDelivery) -> dg.AssetsDe
     )
     def outcomes(context: dg.AssetExecutionContext, engine: EngineSession) -> Results:
         as_of = run_as_of(context, setting)
+        take_in_receipts(setting, sending_place(setting))
         yield from build(context, setting, engine, lambda: delivery_plan(setting, delivery, as_of, context.run_id))
 
     return outcomes
@@ -100,6 +102,7 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
     """How the delivery of ``as_of`` is made. An as-of that is past publishes that nothing was sent."""
     gate = ask(setting.warehouse, wanted_by(setting, delivery_tables(setting, delivery), as_of))
     judged: list[Verdict] = []
+    sends = gate.open and not is_past(setting, as_of)
 
     def write(_: Engine, into: Path) -> Written:
         rows: list[Mapping[str, Any]] = []
@@ -123,7 +126,7 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
         write=write,
         expectations=lambda *_: (),
         verdicts=lambda *_: judged,
-        fingerprint=_left_to_do(setting, delivery),
+        fingerprint=_left_to_do(setting, delivery) if sends else "",
         picture=_picture,
     )
 
@@ -161,7 +164,8 @@ def _terms(
     last = setting.warehouse.latest(TableRef("deliveries", delivery.code))
     coverage = last.metrics.get("difference", {}).get("coverage", {}) if last is not None else {}
     place = sending_place(setting)
-    terms = Terms(coverage, confirmed=setting.confirmed, afresh=setting.afresh, gate=Gateway.of(place))
+    gateway = Gateway.of(place)
+    terms = Terms(coverage, setting.confirmed, setting.afresh, gateway, gateway.closed)
     return place, delivery, occasion, terms
 
 
@@ -170,15 +174,18 @@ def _meaning(delivery: ResolvedDelivery) -> str:
 
 
 def _left_to_do(setting: Setting, delivery: ResolvedDelivery) -> str:
-    """Stands for what published tables do not tell: messages that have come to no end, and what was asked for."""
+    """Stands for what the delivery's tables do not tell: messages that have come to no end, persons at the
+    destination to whom its channel was closed since, and what was asked for."""
     if setting.afresh:
         return meaning_of("afresh", setting.clock())
-    file = ledger_file(setting.warehouse)
+    file, to = ledger_file(setting.warehouse), delivery.destination.spec
     if not file.exists():
         return ""
     with Outbox.open(file) as outbox:
-        keys = outbox.under_way(delivery.destination.code, delivery.code)["key"].to_pylist()
-    return meaning_of(sorted(keys)) if keys else ""
+        keys = outbox.under_way(to.destination, delivery.code)["key"].to_pylist()
+        held = outbox.acknowledged(to.destination, delivery.code)["person_id"].to_pylist()
+    closed = Gateway.of(sending_place(setting)).closed(to.channel, held) if to.channel is not None else ()
+    return meaning_of(sorted(keys), sorted(closed)) if keys or closed else ""
 
 
 def _travels(delivery: ResolvedDelivery) -> list[str]:

@@ -6,33 +6,21 @@ One asset, since one ledger knows what a person was sent by whichever trigger.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from valtag_assets.delivery.gateway import Gateway
 from valtag_assets.delivery.messaging import SentMessages, send_messages
 from valtag_assets.delivery.outbox import Outbox, ledger_file
-from valtag_assets.delivery.receipts import Receipts, TakenIn, export
+from valtag_assets.delivery.receipts import TakenIn
 from valtag_assets.engine.triggers import triggers_name
 from valtag_assets.graph.deliveries import GROUP, sending_place
+from valtag_assets.graph.receipts import take_in_receipts
 from valtag_assets.graph.setting import Setting, TableDone
-from valtag_assets.graph.sources import landing_folder
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.triggers import plan_messages
 
 MESSAGES = "outbox/messages"
-
-
-def receipts_folder(setting: Setting) -> Path:
-    """Where files of receipts land: JSON lines."""
-    return setting.data / "receipts" / setting.name
-
-
-def receipts_landing(setting: Setting) -> Path:
-    """Where receipts lie that a source may read as a fact: matched to person, trigger, step and channel."""
-    return landing_folder(setting) / setting.name / "receipts"
 
 
 def message_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -91,19 +79,13 @@ class Done:
 
 def send_due(setting: Setting, run: str) -> Done:
     """Plan what triggers decided, take in receipts, send what is due."""
-    with (
-        Outbox.open(ledger_file(setting.warehouse)) as outbox,
-        Receipts.open(ledger_file(setting.warehouse)) as receipts,
-    ):
+    place = sending_place(setting)
+    with Outbox.open(ledger_file(setting.warehouse)) as outbox:
         planned = {
             code: plan_messages(setting, trigger, outbox, run) for code, trigger in setting.resolved.triggers.items()
         }
-        # Before anything is sent: somebody may have unsubscribed.
-        taken = receipts.take_in(receipts_folder(setting), setting.clock())
-        if taken.files:
-            gateway = Gateway.of(sending_place(setting))
-            export(receipts.read(), gateway.channel_of, receipts_landing(setting))
-        sent = send_messages(sending_place(setting), setting.clock)
+        taken = take_in_receipts(setting, place)
+        sent = send_messages(place, setting.clock)
         counts = [row for row in outbox.counts() if row["kind"] == "message"]
     return Done(planned, taken, sent, counts)
 

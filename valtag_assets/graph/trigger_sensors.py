@@ -12,7 +12,7 @@ from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
-from valtag_assets.graph.messages import receipts_folder
+from valtag_assets.graph.receipts import receipts_folder
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import file_state
 from valtag_assets.graph.triggers import trigger_inputs

@@ -8,12 +8,13 @@ import dagster as dg
 from valtag_assets.graph.allocations import allocation_plan
 from valtag_assets.graph.clean import clean_plan
 from valtag_assets.graph.comments import table_comments
-from valtag_assets.graph.deliveries import delivering, delivery_plan
+from valtag_assets.graph.deliveries import delivering, delivery_plan, sending_place
 from valtag_assets.graph.effects import effect_plan, judged_triggers
 from valtag_assets.graph.identity import persons_plan, strangers_plan
 from valtag_assets.graph.insight import insight_plan
 from valtag_assets.graph.lists import list_plan, list_sources
 from valtag_assets.graph.publishing import Plan, unchanged
+from valtag_assets.graph.receipts import take_in_receipts
 from valtag_assets.graph.reports import report_plan
 from valtag_assets.graph.scores import score_plan
 from valtag_assets.graph.segments import segment_plan
@@ -26,6 +27,8 @@ from valtag_assets.warehouse.snapshot import TableRef
 
 def nothing_to_do(setting: Setting, instance: dg.DagsterInstance, as_of: date, tables: Collection[str]) -> bool:
     """Is every one of ``tables`` served as a run for ``as_of`` would make it, and known to this Dagster?"""
+    if any(delivering(setting)):
+        take_in_receipts(setting, sending_place(setting))
     made = {plan.table.key: plan for plan in plans(setting, as_of)}
     if not all(table in made and unchanged(setting, made[table]) for table in tables):
         return False

@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import ip_address
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -237,6 +238,8 @@ class Destination(Block):
             raise ValueError("PUT may be repeated by whoever carries it: a receiver that may act twice needs POST")
         if self.kind == "redis" and self.mode == "append":
             raise ValueError("Redis holds what is, not what was: mode is mirror or upsert")
+        if self.path is not None and ".." in PurePath(self.path.replace("\\", "/")).parts:
+            raise ValueError(f"path '{self.path}' leads out of the folder of deliveries: leave .. out")
         if self.path is not None and self.kind == "database" and not self.path.endswith((".duckdb", ".sqlite")):
             raise ValueError(f"path '{self.path}' ends with neither .duckdb nor .sqlite")
         return self

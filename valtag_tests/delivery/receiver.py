@@ -64,7 +64,8 @@ class Gateway:
         if fault == "busy":
             return web.json_response({"errcode": 45009}, status=429, headers={"Retry-After": "30"})
         if any(row["person"] in self.refused for row in rows):
-            return web.json_response({"errcode": 40003, "errmsg": f"no such number 13800000000 {rows}"}, status=422)
+            said = f"no such number 13800000000 {request.headers.get('Authorization', '')} {rows}"
+            return web.json_response({"errcode": 40003, "errmsg": said}, status=422)
         await asyncio.sleep(self.slow)
         for row in rows:
             self.effect(row)

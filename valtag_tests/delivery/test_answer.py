@@ -94,6 +94,15 @@ def test_the_time_to_wait_is_read_in_seconds_and_as_a_date() -> None:
 def test_the_receivers_words_are_kept_without_numbers_that_may_be_somebodys() -> None:
     (outcome,) = classify(200, {}, b'{"errcode": 7, "errmsg": "bad\\n number 13800138000"}', CODED, 1, NOW)
     assert outcome.reason == "errcode 7: bad number …"
+    (outcome,) = classify(200, {}, b'{"errcode": 7, "errmsg": "to +86-138 0013-8000, 3 left"}', CODED, 1, NOW)
+    assert outcome.reason == "errcode 7: to +…, 3 left"
+
+
+def test_a_reference_is_a_name_and_no_sentence() -> None:
+    rules = CODED.model_copy(update={"reference": "msgid"})
+    for said, kept in (("m-1", "m-1"), (17, "17"), ("sent to Zhang San", "")):
+        (outcome,) = classify(200, {}, json.dumps({"errcode": 0, "msgid": said}).encode(), rules, 1, NOW)
+        assert (outcome.kind, outcome.reference) == ("ok", kept)
 
 
 # Templates

@@ -204,6 +204,16 @@ def test_a_forecast_says_what_would_be_sent_and_sends_nothing(post: Post) -> Non
     assert sent(post.deliver())[("remove", "acknowledged")] == 2
 
 
+def test_who_may_no_longer_be_reached_is_taken_out_of_the_list_for_that_channel(tmp_path: Path) -> None:
+    post = Post.of(tmp_path, destination(**FILE, channel="sms"), jump_from=5)
+    post.deliver()
+    left = min(VIPS)
+    post.terms = Terms({}, closed=lambda channel, persons: {left} & set(persons) if channel == "sms" else set())
+    assert post.forecast().difference.remove == 1
+    assert sent(post.deliver())[("remove", "acknowledged")] == 1
+    assert set(rows_of(post)) == set(VIPS) - {left}
+
+
 def test_a_price_is_told_before_and_after(tmp_path: Path) -> None:
     post = Post.of(tmp_path, destination(**FILE, cost=0.5))
     assert post.forecast().cost == post.deliver().cost == 0.5 * len(VIPS)

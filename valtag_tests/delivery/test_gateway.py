@@ -74,6 +74,13 @@ def catalog(folder: Path, **contact: Any) -> Resolved:
             "format": "jsonl",
             **({"channel": channel} if channel else {}),
         }
+    for code in ("care", "other"):
+        files[f"triggers/{code}.yaml"] = {
+            "trigger": code,
+            "title": {"zh": "关怀", "en": "Care"},
+            "when": "is_vip",
+            "actions": [{"step": to, "to": to} for to in ("gateway", "app")],
+        }
     return make_catalog(folder, files)
 
 
@@ -317,3 +324,12 @@ def test_a_message_whose_time_is_over_is_not_sent(tmp_path: Path) -> None:
     assert desk.gateway([message], late) == {message.key: Verdict("drop", "expired")}
     endless = replace(message, expires_at=None)
     assert desk.gateway([endless], late)[message.key].kind == "send"
+
+
+def test_a_message_whose_trigger_or_channel_left_the_catalog_waits(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    gone, unasked = desk.plan("a", NOON, origin="deleted"), desk.plan("a", NOON, "store", step="renamed")
+    verdict = desk.send(NOON)[gone]
+    assert (verdict.kind, verdict.reason) == ("hold", "its trigger is not in the catalog")
+    verdict = desk.send(NOON, to="store")[unasked]
+    assert (verdict.kind, verdict.reason) == ("hold", "its step has no channel any more")

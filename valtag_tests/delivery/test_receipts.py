@@ -88,6 +88,17 @@ def test_files_are_taken_in_once_and_bad_lines_are_counted(ledger: Path, tmp_pat
     ]
 
 
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, '{"key": "\\ud800", "state": "clicked", "at": "2024-03-11T12:00:00Z"}']
+)
+def test_no_line_keeps_the_others_from_being_read(line: str, ledger: Path, tmp_path: Path) -> None:
+    file = land(tmp_path / "receipts", [Receipt("k1", "unsubscribed", NOW)])
+    file.write_text(f"{line}\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    with Receipts.open(ledger) as receipts:
+        taken = receipts.take_in(file.parent, NOW)
+    assert (taken.receipts, taken.refused) == (1, 1)
+
+
 def test_receipts_become_a_table_that_a_source_reads(ledger: Path, tmp_path: Path) -> None:
     folder = tmp_path / "landing"
     with Receipts.open(ledger) as receipts:
@@ -118,6 +129,7 @@ def test_receipts_become_a_table_that_a_source_reads(ledger: Path, tmp_path: Pat
         ({"state": "opened", "at": "2024-03-11T12:00:00Z"}, "key is missing"),
         ({"key": "k", "person_id": "a", "state": "opened", "at": "2024-03-11T12:00:00Z"}, "leave person_id"),
         ({"key": "k", "phone": "1", "state": "opened", "at": "2024-03-11T12:00:00Z"}, "has no 'phone'"),
+        ({"key": "\ud800", "state": "opened", "at": "2024-03-11T12:00:00Z"}, "whole characters"),
         ({"key": "k" * 201, "state": "opened", "at": "2024-03-11T12:00:00Z"}, "at most 200"),
     ],
 )

@@ -69,6 +69,13 @@ def test_a_message_arrives_with_its_contact_data_and_none_of_it_stays_in_the_led
     assert "138" not in str([row["values"] for row in rows]) and "secret-token" not in str(rows)
 
 
+def test_a_receiver_that_says_our_secret_back_does_not_bring_it_into_the_ledger(outbox: Outbox) -> None:
+    outbox.plan(messages(PERSONS[:2]))
+    run(outbox, Gateway(refused=frozenset(PERSONS[:1])), auth={"bearer": "TOKEN"})
+    (reason,) = (row["reason"] for row in outbox.read(state="rejected").to_pylist())
+    assert "no such number" in reason and "secret-token" not in reason
+
+
 @pytest.mark.parametrize("batch", [1, 7])
 def test_nothing_is_lost_and_nothing_happens_twice_whatever_fails(outbox: Outbox, batch: int) -> None:
     outbox.plan(messages(PERSONS))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.delivery.outbox import Outbox, ledger_file
-from valtag_assets.graph.messages import receipts_folder
+from valtag_assets.graph.receipts import receipts_folder
 from valtag_tests.graph.shop import FILES, PROJECT, Shop
 
 MORNING = datetime(2024, 3, 11, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai, the day after the as-of

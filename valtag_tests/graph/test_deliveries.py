@@ -12,7 +12,9 @@ import pytest
 
 from valtag_assets.definitions import build_definitions
 from valtag_assets.graph.health import table_health
-from valtag_tests.graph.shop import AS_OF, FILES, Shop, customers, results_of
+from valtag_assets.graph.jobs import DERIVE
+from valtag_tests.graph.caring import CHANNELS, RECEIVER, land, received, with_files
+from valtag_tests.graph.shop import AS_OF, FILES, PROJECT, Shop, customers, results_of
 
 DESTINATIONS = {
     "destinations/crm.yaml": """
@@ -147,6 +149,37 @@ def test_a_past_as_of_is_computed_and_not_sent(delivered: Shop) -> None:
     assert delivered.run(day)["deliveries/women_crm"] == "published"
     assert outcome(delivered, as_of=day) == {}
     assert crm(delivered) == before
+
+
+def test_a_list_for_a_channel_holds_nobody_to_whom_it_is_closed_by_now(delivered: Shop) -> None:
+    texts = "deliveries: [{code: texts, title: {zh: 短信, en: Texts}, segment: spenders, to: gateway, patience: 0}]"
+    channel = {
+        "project.yaml": PROJECT + CHANNELS,
+        "destinations/gateway.yaml": RECEIVER.format(code="gateway", channel="sms").replace("mode: append\n", ""),
+        "deliveries/texts.yaml": texts,
+    }
+    with_files(delivered, channel)
+    members = set(delivered.rows("segments/spenders")["person_id"])
+    first, second, third = sorted(members)[:3]
+
+    def leave(person: str) -> None:
+        at = "2024-03-10T12:00:00+08:00"
+        said = {"person_id": person, "channel": "sms", "state": "unsubscribed", "at": at}
+        land(delivered, f"{person}.jsonl", [said])
+
+    def listed() -> set[str]:
+        return {row["person_id"] for row in received(delivered, "gateway")}
+
+    leave(first)  # the file has just landed when the list is made
+    assert delivered.run(job=DERIVE)["deliveries/texts"] == "published"
+    assert listed() == members - {first}
+    leave(second)
+    rows = customers()
+    rows.loc[rows["顾客号"] == third, "性别"] = None  # out of the channel's reach, and a member still
+    delivered.write(customer_rows=rows)
+    assert delivered.run()["deliveries/texts"] == "published"
+    assert set(delivered.rows("segments/spenders")["person_id"]) == members
+    assert listed() == members - {first, second, third}
 
 
 def test_a_disabled_delivery_is_no_asset(delivered: Shop) -> None:

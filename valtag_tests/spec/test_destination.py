@@ -49,6 +49,14 @@ def test_this_machine_may_be_asked_without_tls_and_a_private_network_if_the_cata
     assert made(url="https://10.1.2.3/", private=True).hosts == ("10.1.2.3",)
 
 
+@pytest.mark.parametrize("path", ["../../etc/cron.d", "lists/../../x", "..\\x"])
+def test_a_path_that_leads_out_of_the_folder_of_deliveries_is_refused(path: str) -> None:
+    spec = {"destination": "there", "title": TITLE, "kind": "file", "format": "csv"}
+    assert Destination.model_validate({**spec, "path": "lists/a..b"}).path == "lists/a..b"
+    with pytest.raises(ValueError, match="leads out"):
+        Destination.model_validate({**spec, "path": path})
+
+
 def test_fields_are_written_short_or_in_full() -> None:
     short, named = made(fields=["city"]), made(fields={"town": "city"})
     full = made(fields={"token": {"of": "phone", "mask": {"hmac": "KEY"}}}, auth={"bearer": "TOKEN"})
