@@ -21,7 +21,7 @@ from valtag_assets.graph.tags import category_plan
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_tests.graph.shop import AS_OF, Shop, customers, orders
 
-DAYS = int(os.environ.get("VALTAG_DAYS", "12"))
+PAST_DAYS = int(os.environ.get("VALTAG_DAYS", "12"))
 
 TITLE = "title: {zh: 人群, en: Audience}"
 AUDIENCES = {
@@ -112,7 +112,7 @@ def make(setting: Setting, day: date, threads: int) -> list[str]:
 
 def test_past_days_rebuilt_in_any_order_have_equal_hashes(shop: Shop, other: Shop) -> None:
     chance = random.Random(20260930)
-    days = [AS_OF - timedelta(days=n) for n in reversed(range(DAYS))]
+    days = [AS_OF - timedelta(days=n) for n in reversed(range(PAST_DAYS))]
     rows = orders().sample(frac=1, random_state=3)
     other.write(customers().sample(frac=1, random_state=4), rows.iloc[::2])
     rows.iloc[1::2].to_csv(other.root / "catalog/data/orders_more.csv", index=False)
