@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ _TABLES = (
     )""",
     "CREATE INDEX IF NOT EXISTS receipt_told ON receipt (state, person_id)",
 )
+# A clock may be so far ahead. Whatever is dated later is dated so: it must not outrank an unsubscribe of next year.
+AHEAD = timedelta(days=1)
 # Of what may alternate (subscribed and not), the latest counts; of what happens once, the first.
 _KEEP = """
     INSERT INTO receipt VALUES (?, ?, ?, ?, ?, ?)
@@ -154,8 +156,8 @@ class Receipts:
             return self._keep(receipts, now)
 
     def _keep(self, receipts: Iterable[Receipt], now: datetime) -> int:
-        before = self._count()
-        rows = ((r.key, r.person_id, r.channel, r.state, _number(r.at), _number(now)) for r in receipts)
+        before, latest = self._count(), now + AHEAD
+        rows = ((r.key, r.person_id, r.channel, r.state, _number(min(r.at, latest)), _number(now)) for r in receipts)
         self._connection.executemany(_KEEP, rows)
         return self._count() - before
 

@@ -88,6 +88,15 @@ def test_files_are_taken_in_once_and_bad_lines_are_counted(ledger: Path, tmp_pat
     ]
 
 
+def test_a_receipt_from_the_future_does_not_outrank_a_later_unsubscribe(ledger: Path) -> None:
+    later = NOW + timedelta(days=2)
+    with Receipts.open(ledger) as receipts:
+        receipts.keep([Receipt("k1", "subscribed", NOW.replace(year=9999))], NOW)
+        receipts.keep([Receipt("k1", "unsubscribed", later)], later)
+        told = [row["state"] for row in receipts.read("k1").to_pylist()]
+    assert told == ["subscribed", "unsubscribed"]
+
+
 @pytest.mark.parametrize(
     "line", ["[" * 100_000, '{"key": "\\ud800", "state": "clicked", "at": "2024-03-11T12:00:00Z"}']
 )
