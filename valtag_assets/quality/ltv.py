@@ -1,6 +1,7 @@
 """What a model of customer value must satisfy: the table's own checks, and the gate on the held-out period."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,7 +58,8 @@ def ltv_expectations(resolved: Resolved, score: ResolvedLtv, previous: Snapshot 
 
 
 def gate_measures(backtest: Mapping[str, Any]) -> dict[str, float | None]:
-    """What the gate looks at, from ``Backtest.told``; None where it could not be measured."""
+    """What the gate looks at, from ``Backtest.told``; None where it could not be measured, as the Brier score where
+    everybody ordered or nobody did."""
     judged, winner = backtest["held_out"], backtest["winner"]
     mine = judged.get(winner)
     others = [found for name, found in judged.items() if name != winner]
@@ -70,16 +72,16 @@ def gate_measures(backtest: Mapping[str, Any]) -> dict[str, float | None]:
         "deviance": _over(mine["deviance"], min(found["deviance"] for found in others)),
         "gini": max(found["gini"] for found in others) - mine["gini"],
         "calibration": mine["calibration"],
-        "brier": None if mine["brier"] is None else _over(mine["brier"], constant),
+        "brier": None if mine["brier"] is None or not constant else _over(mine["brier"], constant),
         "holdout_orders": float(backtest["holdout_orders"]),
     }
 
 
 def _over(value: float, other: float) -> float:
-    """A ratio of errors: 1 where both are nothing, infinite where only the other is."""
+    """A ratio of errors: 1 where both are nothing, and as large as JSON can tell where only the other is."""
     if other:
         return value / other
-    return 1.0 if value == 0 else float("inf")
+    return 1.0 if value == 0 else sys.float_info.max
 
 
 def gate_verdicts(resolved: Resolved, score: ResolvedLtv, told: Mapping[str, Any] | None) -> list[Verdict]:
