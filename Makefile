@@ -46,7 +46,7 @@ constraints: ## write constraints.txt anew: the newest versions pyproject.toml a
 	rm -rf build/constraints
 
 clean: ## remove what was made here: the environment, caches, warehouses and run history (not data/landing)
-	rm -rf $(VENV) build data/warehouse data/dagster_home .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build data/warehouse data/dagster_home data/deliveries data/receipts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
