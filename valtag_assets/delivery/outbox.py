@@ -20,14 +20,13 @@ import pyarrow as pa
 
 from valtag_assets.delivery import statements as sql
 from valtag_assets.delivery.message import Kind, Message, Result, State
-from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, VERSION
+from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, VERSION, connect
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.store import Warehouse
 
 FOLDER, FILE = "outbox", "outbox.sqlite"
 _BATCH = 50_000
-_WAIT_SECONDS = 60
 
 
 def ledger_file(warehouse: Warehouse) -> Path:
@@ -45,11 +44,8 @@ class Outbox:
     def open(cls, file: Path) -> "Outbox":
         """The ledger ``file``, made with its folder if it is not there."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        # A claim is made in the sender's thread, a plan in whichever thread the graph runs.
-        connection = sqlite3.connect(file, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = connect(file)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             for statement in SCHEMA:

@@ -22,13 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from valtag_assets.delivery.schema import connect
 from valtag_assets.warehouse import durable
 
 STATES = ("delivered", "opened", "clicked", "converted", "unsubscribed", "subscribed", "bounced")
 EVERY_CHANNEL = "*"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = pa.timestamp("us", "UTC")
-_WAIT_SECONDS = 60
 
 _TABLES = (
     """CREATE TABLE IF NOT EXISTS receipt (
@@ -134,9 +134,7 @@ class Receipts:
     @classmethod
     def open(cls, file: Path) -> "Receipts":
         """The receipts of the ledger ``file``, whose tables of messages are there already."""
-        connection = sqlite3.connect(file, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection = connect(file)
         for statement in _TABLES:
             connection.execute(statement)
         return cls(connection)

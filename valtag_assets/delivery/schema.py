@@ -4,11 +4,14 @@ Instants are whole microseconds since 1970 (UTC), dates ISO 8601 text, ``values`
 partial, so that they stay as small as what is under way, however long the ledger grows.
 """
 
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+_WAIT_SECONDS = 60
 _INSTANT = pa.timestamp("us", "UTC")
 COLUMNS: Mapping[str, pa.DataType] = {
     "key": pa.string(),
@@ -113,3 +116,12 @@ SCHEMA = (
     "PRAGMA user_version = 1",
 )
 """Makes the tables; the version comes last, so that a making that was cut off is done again."""
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """The ledger's file. What is written is on the disk before anything rests on it; writers queue."""
+    # A claim is made in the sender's thread, a plan in whichever thread the graph runs.
+    connection = sqlite3.connect(file, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection

@@ -82,12 +82,6 @@ class Backtest:
             judged |= {name: None for name, value in judged.items() if value is not None and not np.isfinite(value)}
         return found
 
-    @property
-    def best_naive(self) -> str:
-        """The forecast without a model with the least deviance."""
-        names = [name for name in self.held_out if name != self.winner]
-        return min(names, key=lambda name: (self.held_out[name].deviance, name))
-
 
 def shortfalls(persons: Persons, ltv: Ltv) -> list[Shortfall]:
     """What is missing; nothing is fitted unless this is empty."""
