@@ -203,7 +203,7 @@ def _stops_sending(done: TableDone) -> bool:
 
 
 def _flow(table: str) -> tuple[int, str]:
-    stages = ("clean", "identity", "lists", "tags", "scores", "allocations", "segments", "reports", "triggers")
+    stages = "clean identity keyed lists tags scores allocations segments reports triggers".split()
     stage = table.partition("/")[0]
     return (stages.index(stage) if stage in stages else len(stages), table)
 
