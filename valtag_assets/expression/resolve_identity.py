@@ -13,7 +13,7 @@ from valtag_assets.spec.problem import Problem, did_you_mean
 def resolve_identity(
     catalog: Catalog, sources: Mapping[str, ResolvedSource], problems: list[Problem]
 ) -> ResolvedIdentity | None:
-    """The identifiers of every source; None without identity.yaml, or with mistakes in it: they go to ``problems``."""
+    """The identifiers of every source; None without identity.yaml, or with mistakes in it (to ``problems``)."""
     entry = catalog.identity
     if entry is None:
         return None
