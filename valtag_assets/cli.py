@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import deliver, explain, insight, report, segment, serve, trigger
+from valtag_assets.commands import audit, deliver, explain, insight, report, segment, serve, trigger
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -30,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(audit.audit_app, name="audit")
 app.add_typer(segment.segment_app, name="segment")
 app.add_typer(trigger.trigger_app, name="trigger")
 app.command()(explain.explain)
