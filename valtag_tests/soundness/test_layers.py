@@ -49,6 +49,7 @@ HOMES = {
     "sklearn": {"engine"},
     "jinja2": {"site"},
     "pydantic": {"spec", "console", "serving"},
+    "pypinyin": {"spec"},
     "yaml": {"spec"},
     "rich": {"console", "cli"},
     "typer": {"cli", "commands"},
