@@ -13,7 +13,7 @@ from valtag_assets.delivery.outbox import ledger_file
 from valtag_assets.delivery.outcomes import outcomes_mark, write_outcomes
 from valtag_assets.engine.duckdb import data_type
 from valtag_assets.engine.effect_lines import effect_lines, write_lines
-from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.trigger_effect import (
     OUTCOMES,
@@ -64,11 +64,12 @@ def _effect_asset(setting: Setting, trigger: ResolvedTrigger) -> dg.AssetsDefini
     said = effect_comments()
     assert trigger.effect is not None
     spec = trigger.effect.spec
+    fact = keyed_name(setting.resolved.sources[spec.fact])
     looked_for = f"{spec.fact}{f', where {spec.where}' if spec.where else ''}, within {spec.within} days"
 
     @dg.asset(
         key=key,
-        deps=[asset_key(name) for name in (triggers_name(trigger.code), clean_name(spec.fact), MESSAGES)],
+        deps=[asset_key(name) for name in (triggers_name(trigger.code), fact, MESSAGES)],
         group_name=GROUP,
         description=describe(trigger.spec.title, "触达效果 · Effect of the trigger", f"`{looked_for}`"),
         owners=[catalog.owner_of(trigger.spec)],
@@ -116,7 +117,8 @@ def _held_out(setting: Setting, trigger: ResolvedTrigger) -> bool:
 def effect_plan(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> Plan:
     """How the trigger's effects of ``as_of`` are made: entries and conversions up to it, messages as they are now."""
     assert trigger.effect is not None
-    wanted = [Wanted(triggers_name(trigger.code), as_of), Wanted(clean_name(trigger.effect.spec.fact))]
+    fact = keyed_name(setting.resolved.sources[trigger.effect.spec.fact])
+    wanted = [Wanted(triggers_name(trigger.code), as_of), Wanted(fact)]
     gate, ledger = ask(setting.warehouse, wanted), ledger_file(setting.warehouse)
 
     def write(engine: Engine, into: Path) -> Written:

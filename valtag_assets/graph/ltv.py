@@ -8,11 +8,11 @@ from pathlib import Path
 
 from valtag_assets.engine.concentration import concentration_expression, read_concentration
 from valtag_assets.engine.ltv.making import Making
-from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
+from valtag_assets.engine.persons import PERSON, PERSONS, keyed_names
 from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.transitions import count_moves
-from valtag_assets.expression.resolved import ResolvedLtv, code_version
+from valtag_assets.expression.resolved import Resolved, ResolvedLtv, code_version
 from valtag_assets.graph.gates import Gate, Wanted, ask
 from valtag_assets.graph.ltv_page import ltv_page
 from valtag_assets.graph.publishing import Plan, Written, meaning_of
@@ -26,9 +26,9 @@ from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 
-def read_tables(score: ResolvedLtv) -> list[str]:
+def read_tables(resolved: Resolved, score: ResolvedLtv) -> list[str]:
     """The tables a model of value is made of: orders themselves, since the past is needed as it was then."""
-    return [PERSONS, *map(clean_name, score.facts)]
+    return [PERSONS, *keyed_names(resolved, score.facts)]
 
 
 def _gate(setting: Setting, score: ResolvedLtv, as_of: date) -> Gate:
@@ -36,7 +36,7 @@ def _gate(setting: Setting, score: ResolvedLtv, as_of: date) -> Gate:
 
     Of the tags only the verdicts are asked for: a sum that is held for its drift comes of the rows the model reads.
     """
-    rows = ask(setting.warehouse, [Wanted(name) for name in read_tables(score)])
+    rows = ask(setting.warehouse, [Wanted(name) for name in read_tables(setting.resolved, score)])
     categories = read_categories(setting, score)
     tags = ask(setting.warehouse, [wanted_tags(setting, code, as_of, read) for code, read in categories.items()])
     return replace(rows, faults=[*rows.faults, *tags.faults], held=tags.held, wanted=[*rows.wanted, *tags.wanted])
