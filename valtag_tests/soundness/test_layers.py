@@ -21,7 +21,10 @@ MAY_IMPORT = {
     "delivery": {"spec", "expression", "engine", "warehouse"},
     "graph": {"spec", "expression", "models", "engine", "quality", "serving", "delivery", "warehouse"},
     "definitions": {"graph"},
-    "console": {"spec", "expression", "engine", "serving", "delivery", "warehouse", "graph", "definitions"},
+    "console": {
+        *("spec", "expression", "engine", "serving", "delivery", "warehouse", "graph", "definitions"),
+        "catalogs",  # the generator of starter packs
+    },
     "site": {"spec", "expression", "engine", "warehouse", "graph", "console"},
     "commands": {"spec", "delivery", "graph", "console", "site"},
     "cli": {"spec", "graph", "console", "commands"},
