@@ -14,7 +14,18 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import audit, deliver, explain, init, insight, report, segment, serve, trigger
+from valtag_assets.commands import (
+    audit,
+    deliver,
+    explain,
+    init,
+    insight,
+    inventory,
+    report,
+    segment,
+    serve,
+    trigger,
+)
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -38,6 +49,7 @@ app.command()(explain.explain)
 app.command()(report.report)
 app.command()(insight.insight)
 app.command()(insight.effect)
+app.command()(inventory.inventory)
 app.command()(serve.serve)
 app.command()(deliver.deliver)
 app.command()(deliver.outbox)

@@ -4,7 +4,7 @@ Rules are tried in the order: fields as they are listed, computed fields, ``refu
 last what a row of its kind can't be without (so a ``drop`` rule may filter guests, who are no persons).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
@@ -28,7 +28,7 @@ from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.project import Project
-from valtag_assets.spec.source import Source
+from valtag_assets.spec.source import Field, Source
 from valtag_assets.spec.types import INTEGER, TEXT, DataType
 
 RAW = "raw"
@@ -96,11 +96,19 @@ def staged(source: Source, project: Project, raw: RawTable, medians: Medians) ->
         raise ValueError(f"source '{source.source}' has no column {', '.join(map(repr, absent))}")
     table = raw_table(raw)
     table = table.select(*ORIGIN, **{raw_column(field): table[field.source_name] for field in source.fields})
-    plans: dict[str, FieldPlan] = {}
     for field in source.fields:
         for unit in field.unit:
             if unit.by is not None and (unit.by == field.name or unit.by not in wanted):
                 raise ValueError(f"field '{field.name}': its unit is named by '{unit.by}', which is no other field")
+    return planned(source.fields, project, table, medians)
+
+
+def planned(
+    fields: Sequence[Field], project: Project, table: Table, medians: Medians
+) -> tuple[dict[str, FieldPlan], Table]:
+    """``table``, which has the ``raw_column`` of every field, with the columns of all steps of all fields."""
+    plans: dict[str, FieldPlan] = {}
+    for field in fields:
         plans[field.name] = plan_field(
             field,
             table[raw_column(field)].type(),
