@@ -13,6 +13,7 @@ import ibis.expr.operations as ops
 from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr.types import BooleanValue, Table, Value
 
+from valtag_assets.engine.cleaning.erased import NAMED, OWN, erased_columns, erased_rule, without_erased
 from valtag_assets.engine.cleaning.field import missing_reason, plan_field, raw_column
 from valtag_assets.engine.cleaning.plan import STAGES, FieldPlan, Rule
 from valtag_assets.engine.cleaning.rows import (
@@ -60,21 +61,28 @@ def judge(
     refusals = [rule for plan in plans.values() for rule in plan.rules]
     repairs = [rule for rule in refusals if rule.action == "repair"]
     table = steps.select(
-        **{name: _exactly(steps[plan.column], plan.field.type) for name, plan in plans.items()},
+        **{name: _exactly(_kept(source, rules, plan, steps), plan.field.type) for name, plan in plans.items()},
         **{name: steps[name] for name in ORIGIN},
         **{repair_column(rule): rule.flag(steps) for rule in repairs},
         _rule=first_caught(steps, [rule for rule in refusals if rule.action == "quarantine"]),
+        **({} if rules.erased is None else erased_columns(source, steps, plans)),
     )
     taken = taken_types(source, lookups)
     table = with_lookups(table, source, lookups)
     table, misfits = with_computed(table, rules)
     later = misfits + row_rules(rules) + _missing_roles(source)
-    judged = table.select(
-        *clean_schema(source, taken),
-        *(repair_column(rule) for rule in repairs),
-        _rule=ibis.coalesce(table["_rule"], first_caught(table, later)),
-    )
+    caught = ibis.coalesce(table["_rule"], first_caught(table, later))
+    if rules.erased is not None:
+        gone = erased_rule()
+        caught = ibis.ifelse(table[OWN] | (table[NAMED] & caught.notnull()), gone.name, caught)
+        later.append(gone)
+    judged = table.select(*clean_schema(source, taken), *(repair_column(rule) for rule in repairs), _rule=caught)
     return judged, refusals + later
+
+
+def _kept(source: Source, rules: RowRules, plan: FieldPlan, steps: Table) -> Value:
+    value = steps[plan.column]
+    return value if rules.erased is None else without_erased(source, plan.field, value)
 
 
 def repair_column(rule: Rule) -> str:
