@@ -23,6 +23,7 @@ from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, persons_ta
 from valtag_assets.engine.rfm import LETTERS, cut_expression, rfm_expression
 from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Inputs
+from valtag_assets.engine.successors import SUCCESSORS
 from valtag_assets.engine.tags import PREVIOUS, category_table, tags_name
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedScore, ResolvedTag, code_version
@@ -233,7 +234,7 @@ class _Explaining:
         beside = [self._beside(clean, stage) for stage in (rests.MERGED, rests.QUARANTINE)]
         tables = Tables(clean, beside[0], beside[1], self._one(snapshot))
         before = self._kept_from(tag, snapshot)
-        kept: Inputs = {} if before is None else {PREVIOUS: before.files}
+        kept = self._kept(snapshot, before)
         make = row_of_master if tag.aggregate is None else rows_of_fact
         found = make(self.looking, tag, snapshot.as_of, tables, kept)
         how, below = list(found.how), []
@@ -253,6 +254,13 @@ class _Explaining:
         before = self._sound(snapshot.table, name, f"{snapshot.table} {snapshot.as_of} has kept values from")
         return before if tag.code in dict(before.columns) else None
 
+    def _kept(self, snapshot: Snapshot, before: Snapshot | None) -> Inputs:
+        """The files of the day before, and whose ids were no more when they were read."""
+        if before is None:
+            return {}
+        known = {SUCCESSORS: self._input(snapshot, SUCCESSORS).files} if SUCCESSORS in snapshot.inputs else {}
+        return {PREVIOUS: before.files, **known}
+
     # Tags over tags
 
     def _tags(self, tag: ResolvedTag, snapshot: Snapshot, value: Any, deep: int) -> Explanation:
@@ -262,9 +270,8 @@ class _Explaining:
         served = {code: self._category(snapshot, code) for code in sorted({item.category for item in reads})}
         read, before = looking.work / f"{tag.code}.read.parquet", self._kept_from(tag, snapshot)
         inputs: Inputs = {name.table.key: name.files for name in served.values()} | {PERSONS: [self._one(snapshot)]}
-        keeping = None if before is None else before.files
         row = rests.tags_read(resolved, tag, looking.person, kept=before is not None)
-        looking.engine.write(row, {**inputs, **({} if keeping is None else {PREVIOUS: keeping})}, read)
+        looking.engine.write(row, {**inputs, **self._kept(snapshot, before)}, read)
         again = rests.from_tags(tag, reads, snapshot.as_of, kept=before is not None)
         found = looking.engine.fetch(again, {rests.READ: [read]})["again"][0].as_py()
         below = self._below()

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ import pyarrow as pa
 
 from valtag_assets.delivery import statements as sql
 from valtag_assets.delivery.message import Kind, Message, Result, State
-from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, VERSION, connect
+from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, SUCCESSOR, VERSION, connect
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.store import Warehouse
@@ -52,6 +53,8 @@ class Outbox:
                 connection.execute(statement)
         elif version != VERSION:
             raise WarehouseError(f"{file} is of format {version}; this valtag reads {VERSION}")
+        for statement in SUCCESSOR:
+            connection.execute(statement)
         return cls(connection)
 
     def close(self) -> None:
@@ -64,6 +67,20 @@ class Outbox:
         self.close()
 
     # Planning
+
+    def follow(self, snapshot: str, successors: pa.Table) -> None:
+        """Know whose ids are no more, and whose they are now: (was, now) of that snapshot, instead of what was known.
+
+        What was written stays as it was written. Caps, receipts and messages that wait are of the present person.
+        """
+        known = self._connection.execute(sql.FOLLOWED).fetchone()
+        if (known is None and not successors.num_rows) or (known is not None and known[0] == snapshot):
+            return
+        with self._writing():
+            self._connection.execute("DELETE FROM successor")
+            for batch in successors.to_batches(_BATCH):
+                was, now = batch.column("was").to_pylist(), batch.column("now").to_pylist()
+                self._connection.executemany(sql.FOLLOW, zip(was, now, repeat(snapshot)))
 
     def plan(self, table: pa.Table) -> int:
         """Write messages down, one per row of ``table``; how many were new. A key that is known changes nothing.
@@ -293,6 +310,8 @@ def _message(row: sqlite3.Row) -> Message:
     values: dict[str, Any] = dict(row)
     for name in INSTANTS:
         values[name] = None if values[name] is None else _instant(values[name])
+    if (person := values.pop("person_now")) is not None:
+        values |= {"person_id": person, "entered_as": values["person_id"]}
     values["as_of"] = None if values["as_of"] is None else date.fromisoformat(values["as_of"])
     values["values"] = json.loads(values["values"])
     return Message(**values)

@@ -101,6 +101,15 @@ _ACKNOWLEDGED = """
         acked_at INTEGER NOT NULL,
         PRIMARY KEY (destination, origin, person_id)
     ) WITHOUT ROWID"""
+SUCCESSOR = (
+    """CREATE TABLE IF NOT EXISTS successor (
+        was TEXT NOT NULL PRIMARY KEY,
+        now TEXT NOT NULL,
+        snapshot TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS successor_now ON successor (now)",
+)
+"""Ids that are no person's any more, and whose they are now: the ledger keeps the ids of when it was written."""
 VERSION = 1
 SCHEMA = (
     _MESSAGE,

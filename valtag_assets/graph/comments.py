@@ -5,7 +5,7 @@ from typing import Any
 
 from valtag_assets.engine.allocation import allocation_columns
 from valtag_assets.engine.rules import HOLDOUT
-from valtag_assets.engine.trigger_state import SEEN, STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, ENTERED_AS_TITLE, SEEN, STATE
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
@@ -194,6 +194,7 @@ def _reports(resolved: Resolved, name: str) -> Said:
 def trigger_comments(resolved: Resolved, trigger: ResolvedTrigger) -> dict[str, str]:
     """What each column of a trigger's table says."""
     found = {name: in_one_line(title) for name, (_, title) in STATE.items()}
+    found[ENTERED_AS] = in_one_line(ENTERED_AS_TITLE)
     return found | {f"{SEEN}{code}": f"进入时的值 · Value on entering: {code}" for code in trigger.columns}
 
 
