@@ -19,8 +19,8 @@ class Message:
     """One effect at one receiver, as the ledger has it.
 
     ``values`` are the fields that travel, without personal contact data. ``entry`` is the spell number of a trigger
-    or the snapshot of a sync. ``arm`` is "treated" or "control". Instants are aware, UTC. ``person_id`` of a trigger's
-    message is who the person is now; ``entered_as``, by which the ledger knows it, is set where that is another id.
+    or the snapshot of a sync. ``arm`` is "treated" or "control". Instants are aware, UTC. ``person_id`` of what a
+    trigger plans is who the person is now; ``entered_as``, by which the ledger knows it, is set if it is another id.
     """
 
     key: str

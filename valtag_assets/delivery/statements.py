@@ -23,7 +23,8 @@ CLAIM = """
           AND (expires_at IS NULL OR expires_at > :now)
           AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind)
         ORDER BY priority DESC, not_before, key LIMIT :most)
-    RETURNING *, (SELECT now FROM successor WHERE was = message.person_id AND message.kind = 'message') AS person_now"""
+    RETURNING *,
+        (SELECT now FROM successor WHERE was = message.person_id AND message.kind = 'message') AS person_now"""
 DONE = """
     UPDATE message SET state = :state, reason = :reason, reference = :reference, lease_until = NULL,
         sent_at = coalesce(sent_at, :at), answered_at = :at

@@ -7,28 +7,26 @@ values) is read through here. It is never rewritten: a person who turns out to b
 
 import ibis
 
+from valtag_assets.engine.identity.tables import SUCCESSORS, identity_table
 from valtag_assets.engine.persons import PERSON
-from valtag_assets.engine.session import unbound
 from valtag_assets.expression.resolved import Resolved
-
-SUCCESSORS = "identity/successors"
-WAS, NOW = "was", "now"
 
 
 def linked(resolved: Resolved) -> bool:
     """Whether the catalog says which identifiers make a person, so that ids may come and go."""
-    return getattr(resolved, "identity", None) is not None
+    return resolved.identity is not None
 
 
-def successors_table() -> ibis.Table:
-    """(was, now) as an unbound table: every id that once was a person's and is no more, and whose it is now."""
-    return unbound(SUCCESSORS, {WAS: "string", NOW: "string"})
+def successors() -> ibis.Table:
+    """(was, now) as an unbound table: every id that once was a person's and is no more, and whose it is now. Ids that
+    are nobody's now are left out."""
+    known = identity_table(SUCCESSORS)
+    return known.filter(known["now"].notnull()).select("was", "now")
 
 
 def renamed(table: ibis.Table, column: str = PERSON) -> ibis.Table:
     """``table`` with the ids in ``column`` as they are now. No row is lost; two may be of one person from then on."""
-    known = successors_table()
-    known = known.select(_was=known[WAS], _now=known[NOW])
+    known = successors().rename(_was="was", _now="now")
     found = table.left_join(known, table[column] == known["_was"])
     return found.mutate(**{column: ibis.coalesce(found["_now"], found[column])}).select(*table.columns)
 
@@ -39,8 +37,7 @@ def renamed_once(table: ibis.Table) -> ibis.Table:
     Where two have become one, every value is the person's own; where that is null, that of the former id that sorts
     first and has one.
     """
-    known = successors_table()
-    known = known.select(_was=known[WAS], _now=known[NOW])
+    known = successors().rename(_was="was", _now="now")
     ids = ibis.union(known.select(**{PERSON: "_was"}), known.select(**{PERSON: "_now"})).distinct()
     alone, moved = table.anti_join(ids, PERSON), table.semi_join(ids, PERSON)
     moved = moved.left_join(known, moved[PERSON] == known["_was"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import ibis
 
 from valtag_assets.engine.persons import PERSON
-from valtag_assets.engine.session import Engine, unbound
-from valtag_assets.engine.successors import SUCCESSORS, renamed_once
+from valtag_assets.engine.session import Engine, Inputs, unbound
+from valtag_assets.engine.successors import renamed_once
 
 BEFORE = "before"
 
@@ -44,12 +44,12 @@ def count_moves(
     column: str,
     now: Sequence[Path],
     before: Sequence[Path],
-    successors: Sequence[Path] = (),
+    successors: Inputs | None = None,
 ) -> list[tuple[str | None, str | None, int]]:
-    """(before, now, persons) of the files ``now`` of ``table`` since its files ``before``; ``successors``: those of
+    """(before, now, persons) of the files ``now`` of ``table`` since its files ``before``; ``successors``:
     identity/successors, where ids may come and go."""
     moves = transitions_expression(table, column, linked=bool(successors))
-    found = engine.fetch(moves, {table.get_name(): now, BEFORE: before, SUCCESSORS: successors}).to_pylist()
+    found = engine.fetch(moves, {table.get_name(): now, BEFORE: before, **(successors or {})}).to_pylist()
     return [(move["before"], move["now"], move["persons"]) for move in found]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.expression.origins import lineage_texts
 from valtag_assets.expression.resolved import (
     Resolved,
@@ -16,6 +17,7 @@ from valtag_assets.expression.resolved import (
 )
 from valtag_assets.graph.comments import score_comments
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import asset_key
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse.snapshot import Snapshot
 
@@ -80,7 +82,8 @@ def category_lineage(resolved: Resolved, category: ResolvedCategory) -> dg.Table
     return dg.TableColumnLineage(
         {
             tag.code: [
-                dg.TableColumnDep(dg.AssetKey(["clean", source]), field) for source, field in sorted(tag.fields)
+                dg.TableColumnDep(asset_key(keyed_name(resolved.sources[source])), field)
+                for source, field in sorted(tag.fields)
             ]
             + [
                 dg.TableColumnDep(dg.AssetKey(["tags", resolved.category_of(code)]), code)

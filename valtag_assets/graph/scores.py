@@ -85,7 +85,7 @@ def convention(resolved: Resolved, score: ResolvedScore) -> Title:
 def _upstream(setting: Setting, score: ResolvedScore) -> list[str]:
     categories = [tags_name(code) for code in read_categories(setting, score)]
     if isinstance(score, ResolvedLtv):
-        return [*read_tables(score), *categories]
+        return [*read_tables(setting.resolved, score), *categories]
     return categories
 
 

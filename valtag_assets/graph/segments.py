@@ -11,7 +11,7 @@ from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.rules import HOLDOUT, segments_name
 from valtag_assets.engine.segments import MATCHES, changes_expression, matches_table, segment_expression
 from valtag_assets.engine.session import Engine, Inputs
-from valtag_assets.engine.successors import SUCCESSORS, linked
+from valtag_assets.engine.successors import linked
 from valtag_assets.expression.resolved import ResolvedSegment
 from valtag_assets.expression.rule import Joined, ResolvedRule, rule_meaning
 from valtag_assets.graph.checks import check_specs
@@ -22,7 +22,7 @@ from valtag_assets.graph.publishing import Plan, Results, Written, build, meanin
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
-from valtag_assets.graph.successors import successor_deps, successor_files, wanted_successors
+from valtag_assets.graph.successors import successor_deps, successor_inputs, wanted_successors
 from valtag_assets.graph.tags import data_until
 from valtag_assets.quality.plan import segment_expectations
 from valtag_assets.spec.types import BOOLEAN, TEXT
@@ -130,13 +130,8 @@ def segment_plan(
         else:
             found = segment_expression(resolved, segment, as_of, matches_table([segment.code]))
             engine.write(found, {**inputs, MATCHES: [matches]}, target)
-        changes = _changes(
-            setting,
-            segment,
-            as_of,
-            engine,
-            {segments_name(segment.code): [target], SUCCESSORS: successor_files(gate)},
-        )
+        now = {segments_name(segment.code): [target], **successor_inputs(gate)}
+        changes = _changes(setting, segment, as_of, engine, now)
         metrics = {**changes, "population": gate.snapshots[PERSONS].rows, "sql": engine.sql(alone)}
         return Written(metrics, data_until(gate, as_of))
 

@@ -1,17 +1,18 @@
 """Whose ids are no more, in the graph: what earlier runs kept by person is read with the persons of now."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import dagster as dg
 
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.successors import SUCCESSORS, linked, successors_table
+from valtag_assets.engine.identity.tables import SUCCESSORS
+from valtag_assets.engine.session import Inputs
+from valtag_assets.engine.successors import linked, successors
+from valtag_assets.engine.tags import PREVIOUS
 from valtag_assets.graph.gates import Gate, Wanted
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
-from valtag_assets.warehouse.snapshot import TableRef
+from valtag_assets.warehouse.errors import WarehouseError
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 
 def successor_deps(setting: Setting) -> list[dg.AssetKey]:
@@ -24,10 +25,22 @@ def wanted_successors(setting: Setting) -> list[Wanted]:
     return [Wanted(SUCCESSORS)] if linked(setting.resolved) else []
 
 
-def successor_files(gate: Gate) -> Sequence[Path]:
+def successor_inputs(gate: Gate) -> Inputs:
     """The files of that input, where it was asked for."""
     found = gate.snapshots.get(SUCCESSORS)
-    return () if found is None else found.files
+    return {} if found is None else {SUCCESSORS: found.files}
+
+
+def kept_inputs(setting: Setting, snapshot: Snapshot, before: Snapshot | None) -> Inputs:
+    """What the tags of ``snapshot`` have kept values from: the table of the day before, and the successors they were
+    read with. WarehouseError where these have been removed."""
+    if before is None:
+        return {}
+    name, table = snapshot.inputs.get(SUCCESSORS), TableRef.parse(SUCCESSORS)
+    known = None if name is None else setting.warehouse.find(table, name)
+    if name is not None and known is None:
+        raise WarehouseError(f"{table} {name}, from which {snapshot.table} was made, has been removed")
+    return {PREVIOUS: before.files} | ({} if known is None else {SUCCESSORS: known.files})
 
 
 def follow_persons(setting: Setting, outbox: Outbox) -> None:
@@ -35,4 +48,4 @@ def follow_persons(setting: Setting, outbox: Outbox) -> None:
     served = setting.warehouse.current(TableRef.parse(SUCCESSORS)) if linked(setting.resolved) else None
     if served is not None:
         with open_duckdb(setting.spill) as engine:
-            outbox.follow(served.id, engine.fetch(successors_table(), {SUCCESSORS: served.files}))
+            outbox.follow(served.id, engine.fetch(successors(), {SUCCESSORS: served.files}))

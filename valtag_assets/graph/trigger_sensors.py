@@ -9,7 +9,7 @@ import dagster as dg
 
 from valtag_assets.delivery.messaging import waiting_at
 from valtag_assets.delivery.outbox import Outbox, ledger_file
-from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.persons import keyed_names
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
 from valtag_assets.graph.receipts import receipts_folder
@@ -35,18 +35,18 @@ def sources_read(resolved: Resolved, tables: frozenset[str]) -> frozenset[str]:
             continue
         seen.add(name)
         stage, code = name.split("/")
-        if stage in ("clean", "lists"):
+        if stage in ("clean", "keyed", "lists"):
             found.add(code)
         elif stage == "tags":
             category = resolved.categories[code]
-            waiting += [*map(clean_name, category.sources), *(f"tags/{other}" for other in category.categories)]
+            waiting += [*keyed_names(resolved, category.sources), *(f"tags/{other}" for other in category.categories)]
         elif stage == "scores":
             waiting += [f"tags/{resolved.category_of(tag)}" for tag in resolved.scores[code].tags]
         elif stage == "segments":
             segment = resolved.segments[code]
             waiting += [f"tags/{resolved.category_of(tag)}" for tag in segment.tags]
             waiting += [f"scores/{resolved.score_of(column)}" for column in segment.scores]
-            waiting += [*map(clean_name, segment.facts), *(f"lists/{other}" for other in segment.lists)]
+            waiting += [*keyed_names(resolved, segment.facts), *(f"lists/{other}" for other in segment.lists)]
             waiting += [f"segments/{other}" for other in segment.segments]
     return frozenset(found | {item.source for code in found for item in resolved.sources[code].spec.lookups})
 

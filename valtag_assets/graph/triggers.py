@@ -13,7 +13,7 @@ import dagster as dg
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.triggered import as_plan, messages_expression
 from valtag_assets.engine.duckdb import data_type, open_duckdb
-from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
+from valtag_assets.engine.persons import PERSON, PERSONS, keyed_name
 from valtag_assets.engine.rules import column_inputs, rule_inputs
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.successors import linked
@@ -135,7 +135,7 @@ def trigger_inputs(setting: Setting, trigger: ResolvedTrigger) -> dict[str, froz
     for name, columns in column_inputs(setting.resolved, trigger.columns).items():
         found[name] = found.get(name, frozenset()) | columns
     if trigger.event is not None:
-        found.setdefault(clean_name(trigger.event), frozenset())
+        found.setdefault(keyed_name(setting.resolved.sources[trigger.event]), frozenset())
     return dict(sorted(found.items()))
 
 
