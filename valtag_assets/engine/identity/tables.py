@@ -69,3 +69,9 @@ def identity_table(table: str, name: str | None = None) -> ibis.Table:
     """A table of this stage, unbound under ``name`` or its own key."""
     schema = {column: to_ibis_type(kind) for column, kind in identity_columns(table).items()}
     return unbound(name or table, ibis.schema(schema))
+
+
+def typed(table: ibis.Table, name: str) -> ibis.Table:
+    """The columns of the published table called ``name``, in their order and types."""
+    columns = identity_columns(name)
+    return table.select(**{column: table[column].cast(to_ibis_type(kind)) for column, kind in columns.items()})
