@@ -48,12 +48,21 @@ _TOLD = """
     SELECT mine.person_id, origin, step, destination, state, sent_at
     FROM temp.mine CROSS JOIN message ON message.person_id = mine.id
     WHERE kind = 'message' AND key NOT IN (SELECT key FROM temp.asked) AND (sent_at > ? OR state = 'claimed')"""
+# And under the ids of those whom they were thought to be one with: what these withdrew, every part withdrew.
+_WHOLES = """
+    WITH RECURSIVE whole (id, person_id) AS (
+        SELECT part.whole, mine.person_id FROM temp.mine JOIN part ON part.person_id = mine.id
+        UNION SELECT part.whole, whole.person_id FROM whole JOIN part ON part.person_id = whole.id
+        UNION SELECT successor.was, whole.person_id FROM whole JOIN successor ON successor.now = whole.id)
+    INSERT INTO temp.wholes SELECT id, person_id FROM whole EXCEPT SELECT id, person_id FROM temp.mine"""
 _SAID = """
     SELECT mine.person_id, message.origin, message.step, message.destination,
         receipt.channel, receipt.state, receipt.at
     FROM receipt LEFT JOIN message USING (key)
-        JOIN temp.mine ON mine.id = coalesce(message.person_id, receipt.person_id)
-    WHERE receipt.state IN ('subscribed', 'unsubscribed', 'bounced', 'delivered')"""
+        JOIN (SELECT *, 0 AS shared FROM temp.mine UNION ALL SELECT *, 1 FROM temp.wholes) AS mine
+        ON mine.id = coalesce(message.person_id, receipt.person_id)
+    WHERE receipt.state = 'unsubscribed'
+      OR (NOT mine.shared AND receipt.state IN ('subscribed', 'bounced', 'delivered'))"""
 
 
 @dataclass(frozen=True)
@@ -260,8 +269,8 @@ def greedy(used: Numbers, who: Numbers, via: Booleans, most: Numbers) -> Boolean
 
 
 class _reading:
-    """The ledger, to be read, with the table ``asked`` of (key, person) in question beside it, and all ids of these
-    persons (``mine``)."""
+    """The ledger, to be read, with the table ``asked`` of (key, person) in question beside it, all ids of these
+    persons (``mine``), and those of whom they are a part (``wholes``)."""
 
     def __init__(self, file: Path, asked: Sequence[tuple[str, str]]) -> None:
         self._file, self._asked = file, asked
@@ -270,8 +279,11 @@ class _reading:
         self._connection = sqlite3.connect(self._file, timeout=60)
         self._connection.execute("CREATE TEMP TABLE asked (key TEXT PRIMARY KEY, person_id TEXT)")
         self._connection.executemany("INSERT INTO temp.asked VALUES (?, ?)", self._asked)
-        self._connection.execute("CREATE TEMP TABLE mine (id TEXT, person_id TEXT, PRIMARY KEY (id, person_id))")
-        self._connection.execute(_IDS)
+        for name, statement in (("mine", _IDS), ("wholes", _WHOLES)):
+            self._connection.execute(
+                f"CREATE TEMP TABLE {name} (id TEXT, person_id TEXT, PRIMARY KEY (id, person_id))"
+            )
+            self._connection.execute(statement)
         return self._connection
 
     def __exit__(self, *_: object) -> None:

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +20,7 @@ import pyarrow as pa
 
 from valtag_assets.delivery import statements as sql
 from valtag_assets.delivery.message import Kind, Message, Result, State
-from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, SUCCESSOR, VERSION, connect
+from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, IDS, INSTANTS, PLANNED, SCHEMA, VERSION, connect
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.store import Warehouse
@@ -53,7 +52,7 @@ class Outbox:
                 connection.execute(statement)
         elif version != VERSION:
             raise WarehouseError(f"{file} is of format {version}; this valtag reads {VERSION}")
-        for statement in SUCCESSOR:
+        for statement in IDS:
             connection.execute(statement)
         return cls(connection)
 
@@ -68,19 +67,23 @@ class Outbox:
 
     # Planning
 
-    def follow(self, snapshot: str, successors: pa.Table) -> None:
-        """Know whose ids are no more, and whose they are now: (was, now) of that snapshot, instead of what was known.
+    def follow(self, snapshot: str, successors: pa.Table, parts: pa.Table) -> None:
+        """Know what became of ids by that snapshot, instead of what was known: ``successors`` (was, now) of ids that
+        are no more, ``parts`` (whole, person_id) of persons who were thought to be one with others.
 
         What was written stays as it was written. Caps, receipts and messages that wait are of the present person.
         """
         known = self._connection.execute(sql.FOLLOWED).fetchone()
-        if (known is None and not successors.num_rows) or (known is not None and known[0] == snapshot):
+        if known is not None and known[0] == snapshot:
             return
         with self._writing():
-            self._connection.execute("DELETE FROM successor")
-            for batch in successors.to_batches(_BATCH):
-                was, now = batch.column("was").to_pylist(), batch.column("now").to_pylist()
-                self._connection.executemany(sql.FOLLOW, zip(was, now, repeat(snapshot)))
+            for name in ("successor", "part", "followed"):
+                self._connection.execute(f"DELETE FROM {name}")
+            for statement, table in ((sql.SUCCESSOR, successors), (sql.PART, parts)):
+                for batch in table.to_batches(_BATCH):
+                    columns = [column.to_pylist() for column in batch.columns]
+                    self._connection.executemany(statement, zip(*columns, strict=True))
+            self._connection.execute("INSERT INTO followed VALUES (?)", (snapshot,))
 
     def plan(self, table: pa.Table) -> int:
         """Write messages down, one per row of ``table``; how many were new. A key that is known changes nothing.

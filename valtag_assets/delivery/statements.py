@@ -82,8 +82,9 @@ DUE = """
     GROUP BY destination ORDER BY destination"""
 ACKNOWLEDGED = """
     SELECT person_id, values_hash FROM acknowledged WHERE destination = ? AND origin = ? ORDER BY person_id"""
-FOLLOWED = "SELECT snapshot FROM successor LIMIT 1"
-FOLLOW = "INSERT INTO successor VALUES (?, ?, ?)"
+FOLLOWED = "SELECT snapshot FROM followed"
+SUCCESSOR = "INSERT INTO successor VALUES (?, ?)"
+PART = "INSERT INTO part VALUES (?, ?)"
 _COUNTED = "destination, origin, kind, operation, state, reason"
 _MATCHES = {
     "key": "key = :key",

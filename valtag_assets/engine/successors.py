@@ -7,7 +7,8 @@ values) is read through here. It is never rewritten: a person who turns out to b
 
 import ibis
 
-from valtag_assets.engine.identity.tables import SUCCESSORS, identity_table
+from valtag_assets.engine.identity.history import SPLIT
+from valtag_assets.engine.identity.tables import HISTORY, SUCCESSORS, identity_table
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.expression.resolved import Resolved
 
@@ -22,6 +23,13 @@ def successors() -> ibis.Table:
     are nobody's now are left out."""
     known = identity_table(SUCCESSORS)
     return known.filter(known["now"].notnull()).select("was", "now")
+
+
+def parts() -> ibis.Table:
+    """(whole, person_id): every person who was once thought to be one with others, under the id of the whole."""
+    told = identity_table(HISTORY)
+    split = told.filter(told["event"] == SPLIT)
+    return split.select(whole="was", person_id="now").distinct().order_by("person_id", "whole")
 
 
 def renamed(table: ibis.Table, column: str = PERSON) -> ibis.Table:

@@ -4,9 +4,9 @@ import dagster as dg
 
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.identity.tables import SUCCESSORS
+from valtag_assets.engine.identity.tables import HISTORY, SUCCESSORS
 from valtag_assets.engine.session import Inputs
-from valtag_assets.engine.successors import linked, successors
+from valtag_assets.engine.successors import linked, parts, successors
 from valtag_assets.engine.tags import PREVIOUS
 from valtag_assets.graph.gates import Gate, Wanted
 from valtag_assets.graph.setting import Setting
@@ -44,8 +44,13 @@ def kept_inputs(setting: Setting, snapshot: Snapshot, before: Snapshot | None) -
 
 
 def follow_persons(setting: Setting, outbox: Outbox) -> None:
-    """Tell the ledger whose ids are no more by now."""
-    served = setting.warehouse.current(TableRef.parse(SUCCESSORS)) if linked(setting.resolved) else None
-    if served is not None:
-        with open_duckdb(setting.spill) as engine:
-            outbox.follow(served.id, engine.fetch(successors(), {SUCCESSORS: served.files}))
+    """Tell the ledger what became of ids by now."""
+    if not linked(setting.resolved):
+        return
+    served = {name: setting.warehouse.current(TableRef.parse(name)) for name in (SUCCESSORS, HISTORY)}
+    files = {name: snapshot.files for name, snapshot in served.items() if snapshot is not None}
+    if len(files) < len(served):
+        return  # nobody has become anybody else yet
+    with open_duckdb(setting.spill) as engine:
+        names = ", ".join(snapshot.id for snapshot in served.values() if snapshot is not None)
+        outbox.follow(names, engine.fetch(successors(), files), engine.fetch(parts(), files))

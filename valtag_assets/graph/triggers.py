@@ -40,7 +40,7 @@ from valtag_assets.graph.segments import rule_lines
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
-from valtag_assets.graph.successors import successor_deps, wanted_successors
+from valtag_assets.graph.successors import successor_deps, successor_inputs, wanted_successors
 from valtag_assets.graph.tags import data_until
 from valtag_assets.quality.plan import trigger_expectations
 from valtag_assets.spec.problem import Problem
@@ -264,6 +264,7 @@ def trigger_plan(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> Pla
         write=write,
         expectations=lambda written, previous: trigger_expectations(setting.resolved, trigger),
         fingerprint=past.prior.content_hash if past.prior is not None else "",
+        joined=successor_inputs(gate),
         counted=True,
         picture=_picture,
     )
