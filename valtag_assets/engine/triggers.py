@@ -66,7 +66,7 @@ def trigger_expression(planning: Planning) -> ibis.Table:
     found = _candidates(planning, _with_past(planning, now, history, waiting))
     new = _decided(planning, found, history)
     old = _continued(planning, history, now, new)
-    return ibis.union(old, new).order_by(PERSON, "entry")
+    return ibis.union(old, new).order_by(PERSON, "entry", *([ENTERED_AS] if planning.linked else []))
 
 
 def decisions_expression(planning: Planning) -> ibis.Table:
