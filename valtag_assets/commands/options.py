@@ -28,7 +28,7 @@ Person = Annotated[
     typer.Argument(
         parser=whole_text,
         metavar="PERSON",
-        help="A person's id; with identity.yaml also one that was, or an identifier.",
+        help="A person's id; with identity.yaml also a former one or an identifier.",
     ),
 ]
 Catalog = Annotated[
