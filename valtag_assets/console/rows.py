@@ -161,7 +161,7 @@ def _symbols(setting: Setting, ref: TableRef, readable: dict[str, DataType]) -> 
     resolved, known = setting.resolved, dict[str, Symbol]()
     if ref.stage == "tags":
         known = {code: tag_symbol(tag) for code, tag in resolved.tags.items()}
-    elif ref.stage in ("clean", "merged") and ref.name in resolved.sources:
+    elif ref.stage in ("clean", "keyed", "merged") and ref.name in resolved.sources:
         known = {symbol.code: symbol for symbol in resolved.sources[ref.name].scope}
     return [
         known[name] if name in known and known[name].type == kind else Symbol(name, kind)
@@ -176,6 +176,7 @@ def _of_person(
     of_source = snapshot.table.stage in ("clean", "merged")
     source = setting.resolved.sources.get(snapshot.table.name) if of_source else None
     column = source.spec.person if source is not None else PERSON
+    column = OWNER if snapshot.table.stage == "keyed" else column
     if column is None or column not in rows.columns:
         raise Mistake(f"--person: {snapshot.table} has no column of persons")
     if column not in readable:

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.engine.identity.tables import COLUMNS
 from valtag_assets.engine.persons import keyed_name
 from valtag_assets.expression.origins import lineage_texts
 from valtag_assets.expression.resolved import (
@@ -44,6 +45,12 @@ def source_schema(source: ResolvedSource) -> dg.TableSchema:
         constraints = dg.TableColumnConstraints(nullable=not (field and field.required))
         columns.append(dg.TableColumn(name, str(kind), description="; ".join(notes), constraints=constraints))
     return dg.TableSchema(columns)
+
+
+def identity_schema(table: str) -> dg.TableSchema:
+    """Columns of a table of identifiers or their persons."""
+    said = COLUMNS[table].items()
+    return dg.TableSchema([dg.TableColumn(name, str(kind), description=str(title)) for name, (kind, title) in said])
 
 
 def category_schema(resolved: Resolved, category: ResolvedCategory) -> dg.TableSchema:

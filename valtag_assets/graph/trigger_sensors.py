@@ -29,6 +29,8 @@ def trigger_sensors(setting: Setting) -> list[dg.SensorDefinition]:
 def sources_read(resolved: Resolved, tables: frozenset[str]) -> frozenset[str]:
     """The sources that the tables of tags, scores, segments, lists and clean rows rest on, and who is a person."""
     waiting, seen, found = list(tables), set[str](), set(resolved.catalog.person_sources())
+    if resolved.identity is not None:
+        found |= resolved.identity.fields.keys()
     while waiting:
         name = waiting.pop()
         if name in seen:

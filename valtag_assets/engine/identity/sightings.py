@@ -13,8 +13,10 @@ import ibis.expr.types as ir
 from valtag_assets.engine.identity.keys import normalised, usable
 from valtag_assets.engine.identity.work import Work, united
 from valtag_assets.engine.persons import clean_table
+from valtag_assets.engine.sums import total
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.expression.resolved_identity import ResolvedIdentity, Slot
+from valtag_assets.spec.types import INTEGER
 
 BLOCKED, MALFORMED = "blocked", "malformed"
 
@@ -149,7 +151,7 @@ def _counted(identity: ResolvedIdentity, tall: ibis.Table, by: list[str]) -> ibi
     """One row per ``by``: its rows, when it was first and last seen, and in which sources, as a list of codes."""
     there = {f"_{code}": (tall["source"] == code).any() for code in identity.fields}
     counted = tall.group_by(by).aggregate(
-        rows=tall["rows"].sum().cast("int64"),
+        rows=total(tall["rows"], INTEGER).cast("int64"),
         first_seen=tall["first_seen"].min(),
         last_seen=tall["last_seen"].max(),
         **there,
