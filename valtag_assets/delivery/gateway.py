@@ -28,6 +28,7 @@ from valtag_assets.delivery.stops import EVERYTHING, Stops
 from valtag_assets.engine.trigger_state import MERGED
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.project import MessageCap
+from valtag_assets.warehouse.quoting import quote
 from valtag_assets.warehouse.store import Warehouse
 
 Booleans = npt.NDArray[np.bool_]
@@ -281,7 +282,7 @@ class _reading:
         self._connection.executemany("INSERT INTO temp.asked VALUES (?, ?)", self._asked)
         for name, statement in (("mine", _IDS), ("wholes", _WHOLES)):
             self._connection.execute(
-                f"CREATE TEMP TABLE {name} (id TEXT, person_id TEXT, PRIMARY KEY (id, person_id))"
+                f"CREATE TEMP TABLE {quote(name)} (id TEXT, person_id TEXT, PRIMARY KEY (id, person_id))"
             )
             self._connection.execute(statement)
         return self._connection
