@@ -1,6 +1,7 @@
 """What is looked at before a tag is written: the rows of a sample of persons, and what became of them.
 
-The tables ``identity/persons`` and ``clean/…`` here are those of the sample (see engine.recompute).
+The tables ``identity/persons`` and those of the rows (``keyed_name``) are those of the sample here (see
+engine.recompute).
 """
 
 from collections.abc import Mapping

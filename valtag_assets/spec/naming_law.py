@@ -15,8 +15,8 @@ from valtag_assets.spec.glossary import CHINESE, ENGLISH
 
 _LONGEST = 60
 _CHINESE = re.compile(r"[㐀-鿿豈-﫿]")
-_RUNS = re.compile(r"[㐀-鿿豈-﫿]+|[A-Za-z][A-Za-z0-9]*|[0-9]+")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_RUNS = re.compile(r"[㐀-鿿豈-﫿]+|[A-Za-z0-9]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z]{2})(?=[A-Z][a-z])")
 _LONGEST_WORD = max(map(len, CHINESE))
 _MATCHED = {word.upper(): said for word, said in CHINESE.items()}
 _SPELT = {"id": "ID", "no": "number", "sku": "SKU", "url": "URL", "ip": "IP", "openid": "OpenID", "crm": "CRM"}

@@ -63,10 +63,11 @@ def columns_of(
 ) -> list[Column]:
     """Every column of the clean table in its order. ``figures``: by column, where rows have been looked at."""
     levels, layers = field_levels(resolved, source), _layers(resolved, source)
-    figures = figures or {}
+    figures, identity = figures or {}, resolved.identity
+    identifiers = {name for name, _ in identity.fields.get(source.code, ())} if identity is not None else set()
     return [
-        Column(source, name, kind, _part(source, name, kind, figures.get(name)), layers[name], levels[name],
-               figures.get(name))
+        Column(source, name, kind, "id" if name in identifiers else _part(source, name, kind, figures.get(name)),
+               layers[name], levels[name], figures.get(name))
         for name, kind in source.columns.items()
     ]  # fmt: skip
 

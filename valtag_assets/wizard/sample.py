@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from valtag_assets.engine import proposed, recompute
 from valtag_assets.engine.duckdb import data_type, open_duckdb, told
-from valtag_assets.engine.persons import PERSONS, clean_name
+from valtag_assets.engine.persons import PERSONS, keyed_name, keyed_names
 from valtag_assets.engine.session import Engine, EngineError
 from valtag_assets.engine.tags import tags_expression, tags_name
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
@@ -31,7 +31,7 @@ PERSONS_LOOKED_AT = 20_000
 
 @dataclass
 class Sample:
-    """So many ``persons`` of the ``population`` at ``as_of`` and the ``clean`` tables their rows are from.
+    """So many ``persons`` of the ``population`` at ``as_of`` and the tables of rows (``clean``) their rows are from.
 
     ``spans``: the first and last date of each fact; ``reach``: the share of the persons who have a row of a source;
     ``rate``: rows a second, as they were read just now.
@@ -126,13 +126,15 @@ class Sample:
 
 def unseen(setting: Setting, sources: Sequence[str]) -> str | None:
     """Why nothing can be tried: what is not there to be read yet; None where all is."""
-    gate = ask(setting.warehouse, [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in sources]])
+    gate = ask(setting.warehouse, [Wanted(PERSONS), *map(Wanted, keyed_names(setting.resolved, sources))])
     if gate.faults:
         return "; ".join(gate.faults)
     for code in sources:
-        known = {name for name, _ in gate.snapshots[clean_name(code)].columns}
-        if missing := [name for name in setting.resolved.sources[code].columns if name not in known]:
-            return f"{clean_name(code)} was made before the source had {', '.join(missing)}; run it again"
+        source = setting.resolved.sources[code]
+        snapshot = gate.snapshots[keyed_name(source)]
+        known = {name for name, _ in snapshot.columns}
+        if missing := [name for name in source.columns if name not in known]:
+            return f"{snapshot.table} was made before {code} had {', '.join(missing)}; run it again"
     return None
 
 
@@ -141,16 +143,16 @@ def open_sample(setting: Setting, sources: Sequence[str], as_of: date) -> Iterat
     """The sample with the rows of ``sources``, masters and facts that ``unseen`` has nothing against; working files
     are gone afterwards."""
     resolved, seed = setting.resolved, setting.resolved.catalog.project.insight.seed
-    gate = ask(setting.warehouse, [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in sources]])
+    gate = ask(setting.warehouse, [Wanted(PERSONS), *map(Wanted, keyed_names(setting.resolved, sources))])
     population = gate.snapshots[PERSONS]
     with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
         drawn = Path(folder) / "persons.parquet"
         engine.write(recompute.sample_expression(PERSONS_LOOKED_AT, seed, as_of), {PERSONS: population.files}, drawn)
         files: dict[str, Sequence[Path]] = {PERSONS: [drawn]}
-        clean = {code: gate.snapshots[clean_name(code)] for code in sources}
+        clean = {code: gate.snapshots[keyed_name(resolved.sources[code])] for code in sources}
         started = time.monotonic()
         for code, snapshot in clean.items():
-            name, rows = clean_name(code), Path(folder) / f"{code}.parquet"
+            name, rows = keyed_name(resolved.sources[code]), Path(folder) / f"{code}.parquet"
             inputs = {name: snapshot.files, recompute.SAMPLE: [drawn]}
             engine.write(recompute.rows_of_sample(resolved.sources[code]), inputs, rows)
             files[name] = [rows]
