@@ -14,7 +14,18 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import deliver, explain, init, insight, report, segment, serve, trigger
+from valtag_assets.commands import (
+    audit,
+    deliver,
+    explain,
+    init,
+    insight,
+    inventory,
+    report,
+    segment,
+    serve,
+    trigger,
+)
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -30,6 +41,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(audit.audit_app, name="audit")
 app.add_typer(segment.segment_app, name="segment")
 app.add_typer(trigger.trigger_app, name="trigger")
 app.command()(init.init)
@@ -37,6 +49,7 @@ app.command()(explain.explain)
 app.command()(report.report)
 app.command()(insight.insight)
 app.command()(insight.effect)
+app.command()(inventory.inventory)
 app.command()(serve.serve)
 app.command()(deliver.deliver)
 app.command()(deliver.outbox)

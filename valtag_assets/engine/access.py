@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from valtag_assets.engine.persons import PERSON, STRANGER_COLUMNS, STRANGERS
+from valtag_assets.engine.identity.tables import COLUMNS as IDENTITY_COLUMNS
+from valtag_assets.engine.persons import OWNER, PERSON, STRANGER_COLUMNS, STRANGERS
 from valtag_assets.engine.rules import HOLDOUT
-from valtag_assets.engine.trigger_state import SEEN, STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, STATE
 from valtag_assets.expression.resolved import Resolved, ResolvedAllocation, ResolvedReport, ResolvedSource
 from valtag_assets.expression.rule import fields_read
 from valtag_assets.spec.allocation import COLUMN_TITLES
@@ -18,6 +19,8 @@ from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.warehouse.snapshot import TableRef
 
 QUARANTINE = "quarantine"
+# Columns of identities that hold the id of a person.
+_IDS = (PERSON, "piece", "was", "now")
 
 
 def role_level(resolved: Resolved, role: str | None) -> Access:
@@ -38,7 +41,8 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
     known: dict[str, Access] = {PERSON: resolved.catalog.project.persons.access}
     if table.stage == "tags":
         known |= {code: tag.spec.access for code, tag in resolved.tags.items() if tag.category == table.name}
-    elif table.stage in ("clean", "merged") and table.name in resolved.sources:
+    elif table.stage in ("clean", "keyed", "merged") and table.name in resolved.sources:
+        known[OWNER] = known[PERSON]
         known |= field_levels(resolved, resolved.sources[table.name])
         known |= dict.fromkeys(("_file", "_row", "_into_file", "_into_row"), "internal")
     elif table.stage == "segments" and table.name in resolved.segments:
@@ -48,6 +52,10 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
     elif table.key == STRANGERS:
         # How many rows and keys each fact has of nobody: numbers, no keys.
         known |= dict.fromkeys(STRANGER_COLUMNS, "internal")
+    elif table.key in IDENTITY_COLUMNS:
+        # Keys are personal whatever their kind; an id says no more than that of a person does.
+        known |= {name: known[PERSON] if name in _IDS else "internal" for name in IDENTITY_COLUMNS[table.key]}
+        known["key"] = "pii"
     elif table.stage == "spread":
         known |= dict.fromkeys(("file", "field", "rows"), "internal")
     elif table.stage == "scores" and table.name in resolved.scores:
@@ -68,7 +76,7 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
 def trigger_levels(resolved: Resolved, columns: Iterable[str]) -> dict[str, Access]:
     """The level of every column: values kept have that of their tag; the event's key that of a person."""
     found: dict[str, Access] = {name: "internal" for name in STATE if name not in (PERSON, "event")}
-    found["event"] = resolved.catalog.project.persons.access
+    found |= dict.fromkeys((ENTERED_AS, "event"), resolved.catalog.project.persons.access)
     levels = served_levels(resolved)
     kept = {name: name.removeprefix(SEEN) for name in columns if name.startswith(SEEN)}
     return found | {name: levels.get(code, "pii") for name, code in kept.items()}
