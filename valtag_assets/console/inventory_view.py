@@ -1,6 +1,5 @@
 """An inventory on a terminal: a line per table, a line per column, and what is odd."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -58,19 +57,14 @@ def _odd(column: Column) -> str:
     return "; ".join([*said, *([column.reason.en] if column.reason else [])])
 
 
-def print_written(console: Console, written: Written, page: Path | None, into: Path | None) -> None:
+def print_written(console: Console, written: Written, into: Path) -> None:
     """The files that were written, those that were there already, and how to go on."""
-    for path in [*written.files, *([page] if page else [])]:
+    for path in written.files:
         _print_line(console, str(path))
     for path in written.kept:
         _print_line(console, f"{path}: is there already and was left as it is", "yellow")
-    if into is not None:
-        for line in _next(into):
-            _print_line(console, line)
-
-
-def _next(into: Path) -> Sequence[str]:
-    return (f"  valtag check --catalog {into}", f"  valtag run --catalog {into}")
+    for line in (f"  valtag check --catalog {into}", f"  valtag run --catalog {into}"):
+        _print_line(console, line)
 
 
 def _print_line(console: Console, line: str, style: str = "") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.engine.inventory.profile import Column, Inventory, Join, Table
-from valtag_assets.engine.inventory.words import MONEY, words
+from valtag_assets.engine.inventory.words import words
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.naming_law import code_of
@@ -168,7 +168,8 @@ def _family(table: Table) -> str:
     if table.role.kind == "master":
         return "master"
     every = frozenset().union(*(words(column.name) for column in table.columns), words(table.place.name))
-    if every & {"campaign", "response", "coupon", "touch"} and table.role.kind == "fact" and not every & MONEY:
+    named = words(table.place.name)
+    if named & {"campaign", "campaigns", "response", "responses", "coupon", "coupons", "channel", "channels"}:
         return "channel"
     if table.role.kind == "fact" and every & {"order", "orders", "trade", "transaction", "buy", "paid", "invoice"}:
         return "transaction"
@@ -199,10 +200,11 @@ def _lookups(table: Table, columns: Sequence[Column], inventory: Inventory) -> l
             continue
         if types[join.column] != other.column(join.key).type or any(item["on"] == join.column for item in found):
             continue
-        able = [c.code for c in _taken(other) if c.code != join.key and c.code not in names][:_TAKEN]
-        if able:
-            names |= set(able)
-            found.append({"source": other.code, "on": join.column, "take": able})
+        able = [c for c in _taken(other) if c.code != join.key and c.code not in names]
+        taken = [c.code for c in able if c.guess.field.layer == "core" or len(able) == 1][:_TAKEN]
+        if taken:
+            names |= set(taken)
+            found.append({"source": other.code, "on": join.column, "take": taken})
     return found
 
 

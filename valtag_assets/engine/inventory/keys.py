@@ -34,7 +34,7 @@ def find_keys(
         return tuple(found), 0
     if loaded.rows > EXACT:
         return (), None
-    whole = int(engine.fetch(loaded.table.distinct().aggregate(n=ibis._.count()), loaded.inputs)["n"][0].as_py())
+    whole = _distinct(engine, loaded, [tuple(name for name, _ in loaded.columns)])[0]
     copies = loaded.rows - whole
     nearly = [(column, whole - many) for column, many in zip(singles, exact, strict=True)]
     nearly = [(column, unlike) for column, unlike in nearly if unlike <= _unlike([(0, column)]) * whole]
