@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import audit, deliver, explain, insight, report, segment, serve, trigger
+from valtag_assets.commands import audit, deliver, erase, explain, insight, report, segment, serve, trigger
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -40,6 +40,7 @@ app.command()(insight.effect)
 app.command()(serve.serve)
 app.command()(deliver.deliver)
 app.command()(deliver.outbox)
+app.command()(erase.erase)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
