@@ -17,6 +17,7 @@ import typer
 from valtag_assets.commands import (
     audit,
     deliver,
+    erase,
     explain,
     init,
     insight,
@@ -55,6 +56,7 @@ app.command()(inventory.inventory)
 app.command()(serve.serve)
 app.command()(deliver.deliver)
 app.command()(deliver.outbox)
+app.command()(erase.erase)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
