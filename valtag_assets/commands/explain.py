@@ -31,6 +31,7 @@ def explain(
     from valtag_assets.console import explain_view
     from valtag_assets.console.explain import Asked
     from valtag_assets.console.explain import explain as find
+    from valtag_assets.console.person import whom
 
     setting = open_setting(catalog, data)
     if person == MESSAGE:
@@ -43,7 +44,7 @@ def explain(
         else:
             print_story(screen(), setting, story)
         raise typer.Exit(Exit.DONE if all(item.proven for item in story.tags) else Exit.HELD)
-    found = find(setting, Asked(person, tag, as_of, role, limit, deep))
+    found = find(setting, Asked(whom(setting, person, role), tag, as_of, role, limit, deep))
     if as_json:
         print_json(explain_view.as_json(found))
     else:

@@ -59,9 +59,11 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Say why a person is in an audience or not: each condition, the value seen, the nearest change."""
+    from valtag_assets.console.person import whom
     from valtag_assets.console.why import find_why, print_why
 
-    found = find_why(open_setting(catalog, data), person, segment, as_of, role)
+    setting = open_setting(catalog, data)
+    found = find_why(setting, whom(setting, person, role), segment, as_of, role)
     if as_json:
         print_json(found.to_json())
     else:

@@ -58,9 +58,11 @@ def dry_run(
 @trigger_app.command()
 def log(person: Person, catalog: Catalog = None, role: Role = None, data: Data = None, as_json: Json = False) -> None:
     """The decision log of a person: every entry with decision and reason, every message with what became of it."""
+    from valtag_assets.console.person import whom
     from valtag_assets.console.triggers import person_log, print_log
 
-    found = person_log(open_setting(catalog, data), person, role)
+    setting = open_setting(catalog, data)
+    found = person_log(setting, whom(setting, person, role), role)
     if as_json:
         print_json(found.to_json())
     else:

@@ -23,12 +23,13 @@ from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, keyed_name
 from valtag_assets.engine.rfm import LETTERS, cut_expression, rfm_expression
 from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Inputs
-from valtag_assets.engine.tags import PREVIOUS, category_table, tags_name
+from valtag_assets.engine.tags import category_table, tags_name
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedScore, ResolvedTag, code_version
 from valtag_assets.expression.value_titles import column_title, value_titles
 from valtag_assets.graph.gates import in_words
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.successors import kept_inputs
 from valtag_assets.spec.block import Access
 from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.mistake import Mistake
@@ -235,7 +236,7 @@ class _Explaining:
         beside = [self._beside(cleaned, stage) for stage in (rests.MERGED, rests.QUARANTINE)]
         tables = Tables(clean, beside[0], beside[1], self._one(snapshot))
         before = self._kept_from(tag, snapshot)
-        kept: Inputs = {} if before is None else {PREVIOUS: before.files}
+        kept = kept_inputs(self.setting, snapshot, before)
         make = row_of_master if tag.aggregate is None else rows_of_fact
         found = make(self.looking, tag, snapshot.as_of, tables, kept)
         how, below = list(found.how), []
@@ -264,9 +265,8 @@ class _Explaining:
         served = {code: self._category(snapshot, code) for code in sorted({item.category for item in reads})}
         read, before = looking.work / f"{tag.code}.read.parquet", self._kept_from(tag, snapshot)
         inputs: Inputs = {name.table.key: name.files for name in served.values()} | {PERSONS: [self._one(snapshot)]}
-        keeping = None if before is None else before.files
         row = rests.tags_read(resolved, tag, looking.person, kept=before is not None)
-        looking.engine.write(row, {**inputs, **({} if keeping is None else {PREVIOUS: keeping})}, read)
+        looking.engine.write(row, {**inputs, **kept_inputs(self.setting, snapshot, before)}, read)
         again = rests.from_tags(tag, reads, snapshot.as_of, kept=before is not None)
         found = looking.engine.fetch(again, {rests.READ: [read]})["again"][0].as_py()
         below = self._below()

@@ -16,7 +16,7 @@ from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import PERSON, one_person
 from valtag_assets.engine.rules import leaf_table
 from valtag_assets.engine.session import unbound
-from valtag_assets.engine.trigger_state import SEEN, STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, STATE, entry_key
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_trigger import WHEN
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
@@ -103,7 +103,8 @@ def explain_message(setting: Setting, looking: Looking) -> MessageStory:
         notes.append(f"the definition {message['version']} can't be read any more")
     elif WHEN in acted.rules:
         try:
-            conditions = _conditions(setting, acted, served, message["person_id"], looking.role)
+            person = str(row.get(PERSON, message["person_id"]))
+            conditions = _conditions(setting, acted, served, person, looking.role)
         except Mistake as error:
             notes.append(str(error))
     return MessageStory(
@@ -161,7 +162,8 @@ def _state(setting: Setting, message: Mapping[str, Any]) -> Snapshot | None:
 def _row(setting: Setting, served: Snapshot, message: Mapping[str, Any]) -> dict[str, Any]:
     schema = {name: to_ibis_type(data_type(text)) for name, text in served.columns}
     table = unbound("state", schema)
-    mine = table.filter(table[PERSON] == message["person_id"], table["entry"] == int(message["entry"]))
+    who, _ = entry_key(linked=ENTERED_AS in schema)
+    mine = table.filter(table[who] == message["person_id"], table["entry"] == int(message["entry"]))
     with open_duckdb(setting.spill) as engine:
         rows = engine.fetch(mine, {"state": served.files}).to_pylist()
     return dict(rows[0]) if rows else {}
@@ -200,7 +202,7 @@ def _masked(setting: Setting, served: Snapshot | None, row: Mapping[str, Any], r
         return {}
     level = role_level(setting.resolved, role)
     levels = column_levels(setting.resolved, served.table, row)
-    order = [name for name in (*STATE, *(n for n in row if n.startswith(SEEN))) if name in row]
+    order = [name for name in (*STATE, ENTERED_AS, *(n for n in row if n.startswith(SEEN))) if name in row]
     return {name: row[name] if may_read(level, levels[name]) else MASK for name in order}
 
 

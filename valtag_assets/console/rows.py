@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from valtag_assets.console.history import find_snapshot
+from valtag_assets.console.person import find_person
 from valtag_assets.console.screen import table
 from valtag_assets.engine.access import (
     MASK,
@@ -95,7 +96,7 @@ def find_rows(setting: Setting, asked: Asked) -> Rows:
     if asked.where is not None:
         rows = rows.filter(_condition(setting, snapshot, asked.where, rows, asked_of, types))
     if asked.person is not None:
-        rows = rows.filter(_of_person(setting, snapshot, asked.person, rows, readable))
+        rows = rows.filter(_of_person(setting, snapshot, asked, rows, readable))
     inputs = {"shown": snapshot.files}
     # What may not be read never leaves the engine.
     cells = {name: rows[name] if name in readable else ibis.literal(MASK) for name in types}
@@ -169,8 +170,9 @@ def _symbols(setting: Setting, ref: TableRef, readable: dict[str, DataType]) -> 
 
 
 def _of_person(
-    setting: Setting, snapshot: Snapshot, person: str, rows: ibis.Table, readable: dict[str, DataType]
+    setting: Setting, snapshot: Snapshot, asked: Asked, rows: ibis.Table, readable: dict[str, DataType]
 ) -> ibis.expr.types.BooleanValue:
+    assert asked.person is not None
     of_source = snapshot.table.stage in ("clean", "merged")
     source = setting.resolved.sources.get(snapshot.table.name) if of_source else None
     column = source.spec.person if source is not None else PERSON
@@ -179,7 +181,9 @@ def _of_person(
         raise Mistake(f"--person: {snapshot.table} has no column of persons")
     if column not in readable:
         raise Mistake(f"--person: this role may not read {column}")
-    return rows[column].cast("string") == ibis.literal(person)
+    # An earlier snapshot may have the person under the id of then.
+    now = find_person(setting, asked.person, asked.role)[0] if column in (PERSON, OWNER) else asked.person
+    return rows[column].cast("string").isin([asked.person, now])
 
 
 def _csv_cell(value: object) -> object:

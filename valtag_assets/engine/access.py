@@ -7,7 +7,7 @@ from typing import Any
 from valtag_assets.engine.identity.tables import COLUMNS as IDENTITY_COLUMNS
 from valtag_assets.engine.persons import OWNER, PERSON, STRANGER_COLUMNS, STRANGERS
 from valtag_assets.engine.rules import HOLDOUT
-from valtag_assets.engine.trigger_state import SEEN, STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, STATE
 from valtag_assets.expression.resolved import Resolved, ResolvedAllocation, ResolvedReport, ResolvedSource
 from valtag_assets.expression.rule import fields_read
 from valtag_assets.spec.allocation import COLUMN_TITLES
@@ -76,7 +76,7 @@ def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -
 def trigger_levels(resolved: Resolved, columns: Iterable[str]) -> dict[str, Access]:
     """The level of every column: values kept have that of their tag; the event's key that of a person."""
     found: dict[str, Access] = {name: "internal" for name in STATE if name not in (PERSON, "event")}
-    found["event"] = resolved.catalog.project.persons.access
+    found |= dict.fromkeys((ENTERED_AS, "event"), resolved.catalog.project.persons.access)
     levels = served_levels(resolved)
     kept = {name: name.removeprefix(SEEN) for name in columns if name.startswith(SEEN)}
     return found | {name: levels.get(code, "pii") for name, code in kept.items()}

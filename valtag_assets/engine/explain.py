@@ -18,6 +18,7 @@ from valtag_assets.engine.facts import Rows, between, fields_read, value_measure
 from valtag_assets.engine.partials import order_of, row_order, time_of
 from valtag_assets.engine.persons import PERSON, beside, one_person, owner_column, persons_table, rows_table
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.successors import linked, renamed_once
 from valtag_assets.engine.tags import PREVIOUS, category_table, over_tags
 from valtag_assets.engine.windows import span_of
 from valtag_assets.expression.compile import compile_condition, compile_value
@@ -149,6 +150,7 @@ def tags_read(resolved: Resolved, tag: ResolvedTag, person: str, *, kept: bool) 
         parts.append(category_table(resolved, category).select(PERSON, *codes))
     if kept:
         before = unbound(PREVIOUS, {PERSON: ibis.dtype("string"), tag.code: to_ibis_type(tag.type)})
+        before = renamed_once(before) if linked(resolved) else before
         parts.append(before.rename({f"_{tag.code}": tag.code}))
     for part in parts:
         table = beside(table, part)

@@ -8,7 +8,7 @@ from valtag_assets.engine.identity.tables import COLUMNS as IDENTITY_COLUMNS
 from valtag_assets.engine.identity.tables import TITLES as IDENTITY_TITLES
 from valtag_assets.engine.persons import OWNER
 from valtag_assets.engine.rules import HOLDOUT
-from valtag_assets.engine.trigger_state import SEEN, STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, ENTERED_AS_TITLE, SEEN, STATE
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
@@ -206,6 +206,7 @@ def _reports(resolved: Resolved, name: str) -> Said:
 def trigger_comments(resolved: Resolved, trigger: ResolvedTrigger) -> dict[str, str]:
     """What each column of a trigger's table says."""
     found = {name: in_one_line(title) for name, (_, title) in STATE.items()}
+    found[ENTERED_AS] = in_one_line(ENTERED_AS_TITLE)
     return found | {f"{SEEN}{code}": f"进入时的值 · Value on entering: {code}" for code in trigger.columns}
 
 

@@ -18,6 +18,7 @@ from valtag_assets.graph.ltv_page import ltv_page
 from valtag_assets.graph.publishing import Plan, Written, meaning_of
 from valtag_assets.graph.score_pages import concentration_metrics, snapshot_before, transition_metrics
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.successors import successor_inputs, wanted_successors
 from valtag_assets.graph.tags import data_until, read_categories, wanted_tags
 from valtag_assets.quality.ltv import drift, gate_measures, gate_verdicts, ltv_expectations
 from valtag_assets.quality.plan import private_columns
@@ -36,7 +37,8 @@ def _gate(setting: Setting, score: ResolvedLtv, as_of: date) -> Gate:
 
     Of the tags only the verdicts are asked for: a sum that is held for its drift comes of the rows the model reads.
     """
-    rows = ask(setting.warehouse, [Wanted(name) for name in read_tables(setting.resolved, score)])
+    names = read_tables(setting.resolved, score)
+    rows = ask(setting.warehouse, [*map(Wanted, names), *wanted_successors(setting)])
     categories = read_categories(setting, score)
     tags = ask(setting.warehouse, [wanted_tags(setting, code, as_of, read) for code, read in categories.items()])
     return replace(rows, faults=[*rows.faults, *tags.faults], held=tags.held, wanted=[*rows.wanted, *tags.wanted])
@@ -57,6 +59,7 @@ def ltv_plan(setting: Setting, score: ResolvedLtv, as_of: date) -> Plan:
         metrics["score"] = code_version(score.meaning)
         if metrics["tiers"]:
             tiers = partial(count_moves, engine, score_table(score), f"{score.code}_tier", [target])
+            tiers = partial(tiers, successors=successor_inputs(gate))
             found = concentration_expression(score_table(score), f"{score.code}_clv", MONEY)
             row = engine.fetch(found, {ref.key: [target]}).to_pylist()[0]
             metrics |= concentration_metrics(read_concentration(row)) | transition_metrics(compared, tiers)

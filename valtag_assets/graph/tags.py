@@ -35,6 +35,7 @@ from valtag_assets.graph.stages import (
     refresh_of,
     run_as_of,
 )
+from valtag_assets.graph.successors import successor_deps, wanted_successors
 from valtag_assets.quality.column import HIDDEN_LEVELS, rule_at
 from valtag_assets.quality.plan import category_expectations
 from valtag_assets.spec.types import TEXT
@@ -73,7 +74,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
 
     @dg.asset(
         key=key,
-        deps=[*map(asset_key, upstream), *itself],
+        deps=[*map(asset_key, upstream), *itself, *(successor_deps(setting) if itself else [])],
         group_name=GROUP,
         description=describe(spec.title, spec.meaning),
         owners=[resolved.catalog.owner_of(spec)],
@@ -124,6 +125,7 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
     wanted = [Wanted(PERSONS), *map(Wanted, keyed_names(resolved, category.sources))]
     # Held tags of other categories hold what rests on them here, tag by tag, not the whole category.
     wanted += [wanted_tags(setting, code, as_of, frozenset()) for code in others]
+    wanted += wanted_successors(setting) if keeps_last(category) else []
     before, missing = _before(setting, category, as_of)
     gate = ask(setting.warehouse, wanted)
     gate = replace(gate, faults=(*gate.faults, *missing))

@@ -1,0 +1,124 @@
+"""What a field of a clean table is good for: its part in a proposal, told by type, names, layer and, where there is
+data, by figures of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from valtag_assets.engine.access import field_levels
+from valtag_assets.expression.resolved import Resolved, ResolvedSource
+from valtag_assets.spec.block import Access, Layer
+from valtag_assets.spec.types import DataType
+from valtag_assets.wizard import words
+
+Part = Literal[
+    "person", "time", "entity", "session", "id", "money", "price", "additive", "rate", "flag", "type", "status",
+    "dimension", "birth", "changed", "date", "text",
+]  # fmt: skip
+# A text with more values than this names things; a dimension has fewer.
+MOST_VALUES = 500
+_TYPE_VALUES = 12
+# Persons hardly ever have two values of what is theirs, and does not vary with what they do.
+STEADY = 1.02
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the rows of some persons show of one field: rows with a value, distinct values, the smallest and largest
+    number, the persons who have a value, and (person, value) pairs."""
+
+    rows: int
+    distinct: int
+    low: float | None = None
+    high: float | None = None
+    persons: int = 0
+    pairs: int = 0
+
+    @property
+    def steady(self) -> bool:
+        """Whether a person has one value, whatever the row."""
+        return self.persons > 0 and self.pairs / self.persons <= STEADY and self.rows / self.persons > STEADY
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a source's clean table, and its part."""
+
+    source: ResolvedSource
+    name: str
+    type: DataType
+    part: Part
+    layer: Layer
+    access: Access
+    figures: Figures | None = None
+
+    @property
+    def values(self) -> tuple[str, ...] | None:
+        """The closed list of its values, if it has one."""
+        return self.source.values.get(self.name)
+
+
+def columns_of(
+    resolved: Resolved, source: ResolvedSource, figures: Mapping[str, Figures] | None = None
+) -> list[Column]:
+    """Every column of the clean table in its order. ``figures``: by column, where rows have been looked at."""
+    levels, layers = field_levels(resolved, source), _layers(resolved, source)
+    figures, identity = figures or {}, resolved.identity
+    identifiers = {name for name, _ in identity.fields.get(source.code, ())} if identity is not None else set()
+    return [
+        Column(source, name, kind, "id" if name in identifiers else _part(source, name, kind, figures.get(name)),
+               layers[name], levels[name], figures.get(name))
+        for name, kind in source.columns.items()
+    ]  # fmt: skip
+
+
+def _layers(resolved: Resolved, source: ResolvedSource) -> dict[str, Layer]:
+    spec = source.spec
+    found: dict[str, Layer] = {field.name: field.layer for field in spec.fields}
+    found |= {item.name: "core" for item in spec.compute}
+    for lookup in spec.lookups:
+        below = _layers(resolved, resolved.sources[lookup.source])
+        found |= {name: below[name] for name in lookup.take}
+    return found
+
+
+def _part(source: ResolvedSource, name: str, kind: DataType, seen: Figures | None) -> Part:
+    spec, said = source.spec, words.said(source, name)
+    if name == spec.person:
+        return "person"
+    if name == spec.time:
+        return "time"
+    if kind.kind == "boolean":
+        return "flag"
+    if kind.temporal:
+        return "birth" if words.BIRTH.search(said) else "changed" if words.CHANGED.search(said) else "date"
+    if words.ENTITY.search(said):
+        return "entity"
+    if words.SESSION.search(said):
+        return "session"
+    values = source.values.get(name)
+    if values is not None and 2 <= len(values) <= _TYPE_VALUES and spec.kind == "fact":
+        if words.STATUS.search(said):
+            return "status"
+        if spec.family != "transaction" and words.is_type(source, name):
+            return "type"
+    if name in spec.key or words.ID.search(name):
+        return "id"
+    return _number(said, seen) if kind.numeric else _text(values is not None, seen)
+
+
+def _number(said: str, seen: Figures | None) -> Part:
+    small = seen is not None and seen.high is not None and seen.high <= 1
+    if words.RATE.search(said) or (small and words.DISCOUNT.search(said)):
+        return "rate"
+    if words.PRICE.search(said):
+        return "price"
+    return "money" if words.MONEY.search(said) and not words.DISCOUNT.search(said) else "additive"
+
+
+def _text(closed: bool, seen: Figures | None) -> Part:
+    if closed or seen is None:
+        return "dimension"
+    if seen.distinct > MOST_VALUES or (seen.rows > 100 and seen.distinct > seen.rows / 2):
+        return "text"
+    return "dimension"

@@ -1,0 +1,177 @@
+"""A person is erased from everything, nobody else is touched, and it is proven."""
+
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import pytest
+
+from valtag_assets.graph.certificate import certify
+from valtag_assets.graph.erasing import Orderer, carry_out, order_erasure
+from valtag_assets.graph.jobs import INTAKE, TRIGGERS
+from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.journal import begun
+from valtag_tests.graph.caring import MORNING, messages
+from valtag_tests.graph.marked import (
+    MARKED,
+    PERSON,
+    marked_customers,
+    marked_orders,
+    marks_of,
+    others_rows,
+    phone,
+    told_receipts,
+)
+from valtag_tests.graph.shop import Shop
+
+BY = Orderer("ann", "keeper", "erasure", "asked by letter")
+
+
+@pytest.fixture(scope="module")
+def marked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a marked shop after it ran and sent, with a Dagster that keeps its files."""
+    folder = tmp_path_factory.mktemp("marked")
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = shop_in(folder, instance)
+        made.write(marked_customers(), marked_orders())
+        told_receipts(made)
+        made.run()
+        made.run(job=TRIGGERS)
+    plant_in_home(folder / "data/dagster_home/shop")
+    return folder
+
+
+def plant_in_home(home: Path) -> None:
+    """What should not have got into Dagster's files, and has to go from there too."""
+    home.mkdir(parents=True)
+    (home / "valtag.log").write_text(f"failed for {phone(PERSON)}, C0070 is fine\n", encoding="utf-8")
+    with closing(sqlite3.connect(home / "runs.db")) as connection:
+        connection.execute("CREATE TABLE event (body TEXT)")
+        connection.executemany("INSERT INTO event VALUES (?)", [(f"of {mark}",) for mark in marks_of(PERSON)])
+        connection.execute("DELETE FROM event WHERE rowid = 1")  # its bytes stay in the file
+        connection.commit()
+
+
+def shop_in(folder: Path, instance: dg.DagsterInstance) -> Shop:
+    return Shop(folder, instance, MARKED, clock=lambda: MORNING)
+
+
+@pytest.fixture
+def marked(marked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    shutil.copytree(marked_once, tmp_path, dirs_exist_ok=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield shop_in(tmp_path, instance)
+
+
+def erase(shop: Shop, *asked: str):
+    done = carry_out(shop.setting, order_erasure(shop.setting, asked or [PERSON], BY))
+    return done
+
+
+def telling(folder: Path, person: str = PERSON) -> list[Path]:
+    """The files whose bytes tell the person, in plain Python."""
+    found = []
+    for file in folder.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            forms = [mark.encode(code) for mark in marks_of(person) for code in ("utf-8", "utf-16-le")]
+            if re.search(b"(" + b"|".join(forms) + rb")(?!\d)", content):
+                found.append(file)
+    return found
+
+
+def test_nothing_of_the_person_is_left_and_nobody_else_has_changed(marked: Shop) -> None:
+    data, root = marked.root / "data", marked.setting.warehouse.root
+    before = others_rows(root, [PERSON])
+    spend = marked.served("tags/transaction")
+    assert len(telling(data)) > 10
+    done = erase(marked)
+    assert done.complete, (done.scanned.hits, done.withdrawn)
+    file = certify(marked.setting, done)
+    assert telling(data) == []
+    assert {name: rows for name, rows in others_rows(root, [PERSON]).items() if rows} == {
+        name: rows for name, rows in before.items() if rows
+    }
+    said = json.loads(file.read_text(encoding="utf-8"))
+    assert said["scan"]["found"] == 0 and begun(root) is None
+    assert said["identifiers_left_to_others"] == 1  # the e-mail address she shares
+    held = {name: len(rows) for name, rows in said["company_files"].items()}
+    assert held == {"customers.csv": 2, "orders.csv": 4}
+    assert "删除证明" in file.with_suffix(".txt").read_text(encoding="utf-8")
+    assert not any(mark in file.read_text(encoding="utf-8") for mark in marks_of(PERSON))
+    log = marked.setting.audit
+    assert [entry.action for entry in log.entries()] == ["erase", "erased"] and log.verify().sound
+    rewritten = marked.served("tags/transaction")
+    assert (rewritten.id, rewritten.rows) == (spend.id, spend.rows - 1)
+    (note,) = json.loads((rewritten.files[0].parent / "_snapshot.json").read_text(encoding="utf-8"))["erased"]
+    assert (note["erasure"], note["content_hash"], note["rows"]) == (done.order.id, spend.content_hash, 1)
+
+
+def test_destinations_and_the_ledger_forget_her_and_keep_the_others(marked: Shop) -> None:
+    place = marked.root / "data/deliveries/shop"
+
+    def held() -> list[set[str]]:
+        with closing(sqlite3.connect(place / "bi.sqlite")) as bi, duckdb.connect(str(place / "lake.duckdb")) as lake:
+            in_bi = {row[0] for row in bi.execute("SELECT person_id FROM audience")}
+            in_lake = {row[0] for row in lake.execute("SELECT person_id FROM audience").fetchall()}
+        return [set(pd.read_csv(place / "crm/women_crm.csv", dtype=str)["person_id"]), in_bi, in_lake]
+
+    before = held()
+    ledger = [row for row in messages(marked) if row["person_id"] != PERSON]
+    assert all(PERSON in persons for persons in before)
+    done = erase(marked)
+    assert done.complete
+    assert held() == [persons - {PERSON} for persons in before]
+    assert messages(marked) == ledger
+    assert done.withdrawn.states["crm"] == {"acknowledged": 1}
+
+
+def test_imported_again_she_stays_away_and_every_row_is_accounted_for(marked: Shop) -> None:
+    certify(marked.setting, erase(marked))
+    erased = {name: marked.served(name, None).metrics["account"] for name in ("clean/customers", "clean/orders")}
+    outcomes = marked.run(job=INTAKE)
+    assert set(outcomes.values()) == {"published"}
+    assert telling(marked.root / "data") == []
+    for name, account in erased.items():
+        again = marked.served(name, None).metrics["account"]
+        assert again == account and account["erased"] >= 2
+    assert PERSON not in set(marked.rows("identity/persons", None)["person_id"])
+    friend = marked.rows("clean/customers", None).set_index("customer_id")["friend"]
+    assert friend["C009"] is None
+
+
+def test_several_persons_are_found_by_what_tells_them_and_errors_name_nobody(marked: Shop) -> None:
+    order = order_erasure(marked.setting, [phone(PERSON), "C011"], BY)
+    assert order.persons == ("C007", "C011") and phone(PERSON) in order.identifiers
+    with pytest.raises(Mistake, match="number 2") as error:
+        order_erasure(marked.setting, [PERSON, "13999999999"], BY)
+    assert "13999999999" not in str(error.value)
+    with pytest.raises(Mistake, match="of several persons") as error:
+        order_erasure(marked.setting, ["shared1@example.com"], BY)
+    assert "shared1" not in str(error.value)
+
+
+def test_a_receiver_that_can_not_be_reached_leaves_the_erasure_open(
+    marked: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise Mistake("the driver is missing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("valtag_assets.delivery.route.open_database", unreachable)
+        done = erase(marked)
+    assert not done.complete and set(done.withdrawn.waiting) == {"bi", "lake"}
+    order = begun(marked.setting.warehouse.root)
+    assert order is not None
+    with pytest.raises(Mistake, match="--resume"):
+        order_erasure(marked.setting, ["C011"], BY)
+    assert carry_out(marked.setting, order).complete
+    assert telling(marked.root / "data", PERSON) == [marked.setting.warehouse.root / "erased/open.json"]
