@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from valtag_assets.cli import main
 from valtag_assets.console.identity import find_graphs, identity_report
 from valtag_assets.console.identity_view import write_picture
 from valtag_assets.graph.jobs import INTAKE
@@ -85,7 +86,9 @@ def test_rows_find_their_person_by_any_identifier_and_a_second_run_changes_nothi
     assert [(item.source, item.rate) for item in told.matched] == [("customers", 1.0), ("orders", 1.0)]
 
 
-def test_a_late_link_merges_persons_and_taking_it_back_splits_them(linked: Shop, tmp_path: Path) -> None:
+def test_a_late_link_merges_persons_and_taking_it_back_splits_them(
+    linked: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     linked.files = {**CATALOG, "identity.yaml": LOOSE, "access.yaml": "roles: {analyst: internal, service: pii}\n"}
     linked.write(phones(), devices())
     linked.run(job=INTAKE)
@@ -113,6 +116,12 @@ def test_a_late_link_merges_persons_and_taking_it_back_splits_them(linked: Shop,
     master = linked.rows("keyed/customers", None).set_index("_person").loc[one]
     assert (master["customer_id"], master["city"], master["gender"]) == ("C002", rows.loc[0, "城市"], "male")
     _shows_one_person(linked, gone["was"], one, tmp_path / "graph.svg")
+    where = ["--catalog", str(linked.root / "catalog"), "--data", str(linked.root / "data")]
+    capsys.readouterr()
+    assert main(["identity", "show", one, "--role", "service", *where]) == 0
+    assert "phone 1: 13900000001 (2 rows of customers)" in capsys.readouterr().out
+    assert main(["identity", "report", *where]) == 0
+    assert "59 人 persons" in capsys.readouterr().out
 
     linked.write(phones(), devices())
     linked.run(job=INTAKE)
