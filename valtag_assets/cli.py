@@ -14,7 +14,18 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import audit, deliver, explain, insight, report, segment, serve, trigger
+from valtag_assets.commands import (
+    audit,
+    deliver,
+    explain,
+    init,
+    insight,
+    inventory,
+    report,
+    segment,
+    serve,
+    trigger,
+)
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Purpose, Role, User, asking, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -33,10 +44,12 @@ app = typer.Typer(
 app.add_typer(audit.audit_app, name="audit")
 app.add_typer(segment.segment_app, name="segment")
 app.add_typer(trigger.trigger_app, name="trigger")
+app.command()(init.init)
 app.command()(explain.explain)
 app.command()(report.report)
 app.command()(insight.insight)
 app.command()(insight.effect)
+app.command()(inventory.inventory)
 app.command()(serve.serve)
 app.command()(deliver.deliver)
 app.command()(deliver.outbox)
@@ -122,21 +135,6 @@ def check(catalog: Catalog = None, as_json: Json = False) -> None:
     from valtag_assets.console.listings import print_checked
 
     raise typer.Exit(Exit.DONE if print_checked(catalog, as_json=as_json) else Exit.WRONG)
-
-
-@app.command()
-def init(
-    name: Annotated[str, typer.Argument(help="The new catalog's name: lower-case ASCII letters, digits and _.")],
-    into: Annotated[Path, typer.Option("--into", help="The folder to make it in.")] = Path("."),
-) -> None:
-    """Make a commented starter catalog with small tables; it runs as it is."""
-    from valtag_assets.console.starter import init_catalog
-
-    folder = init_catalog(name, into)
-    where = name if into == Path(".") else str(folder)
-    out = screen()
-    out.print(f"made {folder}; read its project.yaml first. It runs as it is:", markup=False, soft_wrap=True)
-    out.print(f"  valtag check --catalog {where}\n  valtag run --catalog {where}", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -12,6 +12,8 @@ from valtag_assets.graph.drivers import schedules, sensors
 from valtag_assets.graph.effects import effect_assets
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
+from valtag_assets.graph.identity_rows import keyed_assets
+from valtag_assets.graph.identity_tables import identity_table_assets
 from valtag_assets.graph.insight import insight_assets
 from valtag_assets.graph.jobs import jobs
 from valtag_assets.graph.lists import list_assets
@@ -35,6 +37,8 @@ def build_definitions(setting: Setting) -> dg.Definitions:
         assets=[
             *source_assets(setting),
             *clean_assets(setting),
+            *identity_table_assets(setting),
+            *keyed_assets(setting),
             *identity_assets(setting),
             *list_assets(setting),
             *tag_assets(setting),

@@ -24,7 +24,14 @@ def whole_text(text: str) -> str:
     return text
 
 
-Person = Annotated[str, typer.Argument(parser=whole_text, metavar="PERSON", help="A person's id.")]
+Person = Annotated[
+    str,
+    typer.Argument(
+        parser=whole_text,
+        metavar="PERSON",
+        help="A person's id; with identity.yaml also a former one or an identifier.",
+    ),
+]
 Catalog = Annotated[
     str | None,
     typer.Option(

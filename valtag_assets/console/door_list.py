@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Way] = {
     "outbox": Way("counts of messages, masked ids; messages, when one is sent again", "deliver"),
     "trigger send": Way("messages and their fields, to destinations", "deliver"),
     "serve": Way("see the routes: each key goes through the door as the service starts", "serve"),
+    "inventory": Way("what raw tables hold that the caller can open: they are not of the catalog yet"),
     "run": Way("counts; deliveries go out in the name of their destination's role"),
     "plan": Way("what a run would compute"),
     "check": Way("the catalog's mistakes"),

@@ -31,6 +31,7 @@ class Visit:
     """One passage through a door: the reader, and what leaves with him. ``tags``: columns and audiences."""
 
     reader: Reader
+    person: str | None = None
     rows: int | None = None
     tags: Sequence[str] = field(default_factory=tuple)
 
@@ -43,14 +44,14 @@ def through(setting: Setting, door: Door, asking: Asking, what: str, *, person: 
     """
     who = completed(asking)
     try:
-        visit = Visit(reader_of(setting.resolved, door, who, os.environ))
+        visit = Visit(reader_of(setting.resolved, door, who, os.environ), person)
         yield visit
     except Denied as error:
         _record(setting, door, who, what, person, refused=str(error))
         raise
     reader = visit.reader
     who = replace(who, role=reader.role)
-    _record(setting, door, who, what, person, rows=visit.rows, tags=tuple(sorted(visit.tags)))
+    _record(setting, door, who, what, visit.person, rows=visit.rows, tags=tuple(sorted(visit.tags)))
 
 
 @contextmanager
@@ -113,12 +114,18 @@ def visible_persons(setting: Setting, reader: Reader, engine: Engine, folder: Pa
 
 def require_visible(setting: Setting, reader: Reader, person: str) -> None:
     """Mistake for a person of other brands than the reader's, in the words for a person there is not."""
+    if not is_visible(setting, reader, person):
+        raise Mistake(f"'{person}' is nobody in {PERSONS}")
+
+
+def is_visible(setting: Setting, reader: Reader, person: str) -> bool:
+    """Whether the reader may know that there is such a person; of nobody, a reader of some brands may not."""
     if reader.brands is None:
-        return
+        return True
     with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
         files = visible_persons(setting, reader, engine, Path(folder))
-        if not engine.fetch(of_visible(one_person(person)), {**files, PERSONS: _population(setting)}).num_rows:
-            raise Mistake(f"'{person}' is nobody in {PERSONS}")
+        found = engine.fetch(of_visible(one_person(person)), {**files, PERSONS: _population(setting)})
+    return bool(found.num_rows)
 
 
 def _population(setting: Setting) -> Sequence[Path]:

@@ -18,20 +18,22 @@ from valtag_assets.console.explain_rows import Looking, Tables, row_of_master, r
 from valtag_assets.console.explain_words import band_words, definition_of, score_words
 from valtag_assets.console.explanation import Check, Explanation, Proof
 from valtag_assets.console.history import find_snapshot
+from valtag_assets.console.person import whom
 from valtag_assets.engine import explain as rests
 from valtag_assets.engine.access import Need, served_needs
 from valtag_assets.engine.brands import brand_field
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, persons_table
+from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, keyed_name, keyed_names, persons_table
 from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rfm import cut_expression, rfm_expression
 from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Inputs
-from valtag_assets.engine.tags import PREVIOUS, category_table, tags_name
+from valtag_assets.engine.tags import category_table, tags_name
 from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedTag, code_version
 from valtag_assets.expression.value_titles import column_title, value_titles
 from valtag_assets.graph.gates import in_words
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.successors import kept_inputs
 from valtag_assets.spec.access import UNSAID, Asking
 from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.masking import MASK
@@ -58,7 +60,8 @@ class Asked:
 def explain(setting: Setting, asked: Asked) -> Explanation:
     """Raises Mistake for whoever or whatever does not exist, was never published, or may not be read."""
     with through(setting, "explain", asked.by, asked.tag, person=asked.person) as visit:
-        found = explained(setting, visit.reader, asked)
+        visit.person = whom(setting, visit.reader, asked.person)
+        found = explained(setting, visit.reader, replace(asked, person=visit.person))
         visit.rows, visit.tags = 1, [asked.tag]
     return found
 
@@ -238,11 +241,13 @@ class _Explaining:
     def _rows(self, tag: ResolvedTag, snapshot: Snapshot, value: Any, deep: int) -> Explanation:
         source = tag.master if tag.aggregate is None else tag.aggregate.fact
         assert source is not None and snapshot.as_of is not None
-        clean = self._input(snapshot, clean_name(source))
-        beside = [self._beside(clean, stage) for stage in (rests.MERGED, rests.QUARANTINE)]
+        keyed = self.setting.resolved.sources[source].keyed
+        clean = self._input(snapshot, keyed_name(self.setting.resolved.sources[source]))
+        cleaned = self._input(clean, clean_name(source)) if keyed else clean
+        beside = [self._beside(cleaned, stage) for stage in (rests.MERGED, rests.QUARANTINE)]
         tables = Tables(clean, beside[0], beside[1], self._one(snapshot))
         before = self._kept_from(tag, snapshot)
-        kept: Inputs = {} if before is None else {PREVIOUS: before.files}
+        kept = kept_inputs(self.setting, snapshot, before)
         make = row_of_master if tag.aggregate is None else rows_of_fact
         found = make(self.looking, tag, snapshot.as_of, tables, kept)
         how, below = list(found.how), []
@@ -273,9 +278,8 @@ class _Explaining:
         served = {code: self._category(snapshot, code) for code in sorted({item.category for item in reads})}
         read, before = looking.work / f"{tag.code}.read.parquet", self._kept_from(tag, snapshot)
         inputs: Inputs = {name.table.key: name.files for name in served.values()} | {PERSONS: [self._one(snapshot)]}
-        keeping = None if before is None else before.files
         row = rests.tags_read(resolved, tag, looking.person, kept=before is not None)
-        looking.engine.write(row, {**inputs, **({} if keeping is None else {PREVIOUS: keeping})}, read)
+        looking.engine.write(row, {**inputs, **kept_inputs(self.setting, snapshot, before)}, read)
         again = rests.from_tags(tag, reads, snapshot.as_of, kept=before is not None)
         found = looking.engine.fetch(again, {rests.READ: [read]})["again"][0].as_py()
         below = self._below()
@@ -316,7 +320,8 @@ class _Explaining:
     def _ltv(self, score: ResolvedLtv, code: str, snapshot: Snapshot, value: Any, deep: int) -> Explanation:
         resolved, as_of = self.setting.resolved, snapshot.as_of
         assert as_of is not None
-        inputs: Inputs = {clean_name(fact): self._input(snapshot, clean_name(fact)).files for fact in score.facts}
+        read = keyed_names(resolved, score.facts)
+        inputs: Inputs = {name: self._input(snapshot, name).files for name in read}
         inputs = {**inputs, PERSONS: [self._one(snapshot)]}
         how, again = ltv_words(self.looking, score, as_of, snapshot.metrics, inputs)
         if value is None:

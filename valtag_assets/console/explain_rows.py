@@ -13,7 +13,7 @@ from valtag_assets.engine import explain as rests
 from valtag_assets.engine.access import field_needs
 from valtag_assets.engine.answers import VALUE
 from valtag_assets.engine.brands import brand_field, of_own_brands
-from valtag_assets.engine.persons import PERSONS, clean_name
+from valtag_assets.engine.persons import PERSONS, keyed_name, owner_column
 from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.session import Engine, Inputs
 from valtag_assets.engine.tags import PREVIOUS, tag_expression
@@ -67,7 +67,7 @@ def rows_of_fact(looking: Looking, tag: ResolvedTag, as_of: date, tables: Tables
     aggregate, source = tag.aggregate, resolved.sources[tag.aggregate.fact]
     fields = rests.fields_of(source, aggregate)
     own = _own(looking, source, fields, tables)
-    mine = {clean_name(source.code): [own]}
+    mine = {keyed_name(source): [own]}
     judged = engine.fetch(rests.judged_rows(source, aggregate, as_of), mine).to_pylist()
     counted = [row for row in judged if row[rests.WHY] == rests.COUNTED]
     reasons = Counter(row[rests.WHY] for row in judged if row[rests.WHY] != rests.COUNTED)
@@ -99,7 +99,7 @@ def rows_of_fact(looking: Looking, tag: ResolvedTag, as_of: date, tables: Tables
     # The proof reads the rows that were found to count, and nothing else of the fact.
     only = looking.work / f"{tag.code}.counted.parquet"
     engine.write(rests.counted_rows(source, aggregate, as_of), mine, only)
-    return Found(clean, how, _again(looking, tag, as_of, {clean_name(source.code): [only]}, tables.one, kept))
+    return Found(clean, how, _again(looking, tag, as_of, {keyed_name(source): [only]}, tables.one, kept))
 
 
 def row_of_master(looking: Looking, tag: ResolvedTag, as_of: date, tables: Tables, kept: Inputs) -> Found:
@@ -110,7 +110,7 @@ def row_of_master(looking: Looking, tag: ResolvedTag, as_of: date, tables: Table
     fields = [name for name in source.columns if name in read]
     # The build reads a master's whole row.
     own = _own(looking, source, list(source.columns), tables)
-    mine = {clean_name(source.code): [own]}
+    mine = {keyed_name(source): [own]}
     found = looking.engine.fetch(rests.own_rows(source, looking.person, fields), mine).to_pylist()
     clean = Clean(
         source=source.code,
@@ -173,7 +173,7 @@ def _plain(end: float | date) -> str:
 def _own(looking: Looking, source: ResolvedSource, fields: Sequence[str], tables: Tables) -> Path:
     """The person's rows in a file of their own: the one time the whole clean table is read."""
     there = {name for name, _ in tables.clean.columns}
-    if gone := sorted({*fields, str(source.spec.person)} - there):
+    if gone := sorted({*fields, owner_column(source)} - there):
         raise Mistake(
             f"{tables.clean.table} {tables.clean.id} has no {', '.join(gone)}: source {source.code} has changed"
             " since; valtag run computes it anew"
@@ -182,7 +182,7 @@ def _own(looking: Looking, source: ResolvedSource, fields: Sequence[str], tables
     brand = brand_field(looking.reader, source.code)
     expression = rests.own_rows(source, looking.person, fields if brand is None else [*fields, brand])
     expression = of_own_brands(looking.reader, source.code, expression)
-    looking.engine.write(expression, {clean_name(source.code): tables.clean.files}, into)
+    looking.engine.write(expression, {keyed_name(source): tables.clean.files}, into)
     return into
 
 

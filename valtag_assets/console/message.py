@@ -18,7 +18,7 @@ from valtag_assets.engine.persons import PERSON, one_person
 from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rules import leaf_table
 from valtag_assets.engine.session import unbound
-from valtag_assets.engine.trigger_state import SEEN, STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, STATE, entry_key
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_trigger import WHEN
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
@@ -111,7 +111,8 @@ def _story(setting: Setting, looking: Looking, reader: Reader, message: Mapping[
         notes.append(f"the definition {message['version']} can't be read any more")
     elif WHEN in acted.rules:
         try:
-            conditions = _conditions(setting, acted, served, message["person_id"], reader)
+            person = str(row.get(PERSON, message["person_id"]))
+            conditions = _conditions(setting, acted, served, person, reader)
         except Mistake as error:
             notes.append(str(error))
     return MessageStory(
@@ -169,7 +170,8 @@ def _state(setting: Setting, message: Mapping[str, Any]) -> Snapshot | None:
 def _row(setting: Setting, served: Snapshot, message: Mapping[str, Any]) -> dict[str, Any]:
     schema = {name: to_ibis_type(data_type(text)) for name, text in served.columns}
     table = unbound("state", schema)
-    mine = table.filter(table[PERSON] == message["person_id"], table["entry"] == int(message["entry"]))
+    who, _ = entry_key(linked=ENTERED_AS in schema)
+    mine = table.filter(table[who] == message["person_id"], table["entry"] == int(message["entry"]))
     with open_duckdb(setting.spill) as engine:
         rows = engine.fetch(mine, {"state": served.files}).to_pylist()
     return dict(rows[0]) if rows else {}
@@ -207,7 +209,7 @@ def _masked(reader: Reader, served: Snapshot | None, row: Mapping[str, Any]) -> 
     if served is None:
         return {}
     needs = column_needs(reader.resolved, served.table, row)
-    order = [name for name in (*STATE, *(n for n in row if n.startswith(SEEN))) if name in row]
+    order = [name for name in (*STATE, ENTERED_AS, *(n for n in row if n.startswith(SEEN))) if name in row]
     return _readable(reader, {name: (needs[name], row[name]) for name in order})
 
 

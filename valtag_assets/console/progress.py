@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from valtag_assets.console.screen import count, state
+from valtag_assets.engine.identity.tables import TITLES as IDENTITY_TITLES
 from valtag_assets.engine.persons import PERSONS, STRANGERS
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.setting import TableDone
@@ -70,6 +71,8 @@ def table_lines(console: Console, resolved: Resolved) -> Iterator[TableLines]:
 def table_titles(resolved: Resolved) -> dict[str, Title]:
     """The title of every warehouse table."""
     found = {f"clean/{code}": source.spec.title for code, source in resolved.sources.items()}
+    found |= {f"keyed/{code}": source.spec.title for code, source in resolved.sources.items() if source.keyed}
+    found |= IDENTITY_TITLES if resolved.identity is not None else {}
     found[PERSONS] = resolved.catalog.project.persons.title
     found[STRANGERS] = Title(zh="总体之外的行", en="Rows of strangers")
     found |= {f"lists/{code}": source.spec.title for code, source in resolved.sources.items()}

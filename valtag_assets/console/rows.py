@@ -16,11 +16,12 @@ from rich.text import Text
 
 from valtag_assets.console.doors import Visit, through, visible_persons
 from valtag_assets.console.history import find_snapshot
+from valtag_assets.console.person import find_person
 from valtag_assets.console.screen import table
 from valtag_assets.engine.access import QUARANTINE
 from valtag_assets.engine.brands import rows_for
 from valtag_assets.engine.duckdb import data_type, open_duckdb
-from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.persons import OWNER, PERSON
 from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.refused import hide_refused, hides_refused
 from valtag_assets.engine.session import unbound
@@ -104,7 +105,7 @@ def _rows_for(setting: Setting, asked: Asked, visit: Visit) -> Rows:
     if asked.where is not None:
         rows = rows.filter(_condition(setting, snapshot, asked.where, rows, asked_of, types))
     if asked.person is not None:
-        rows = rows.filter(_of_person(reader, snapshot, asked.person, rows, readable))
+        rows = rows.filter(_of_person(setting, reader, snapshot, asked.person, rows, readable))
     cells = _cells(reader, snapshot.table, rows, types)
     with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
         inputs = {"shown": snapshot.files} | visible_persons(setting, reader, engine, Path(folder))
@@ -178,7 +179,7 @@ def _symbols(setting: Setting, ref: TableRef, readable: dict[str, DataType]) -> 
     resolved, known = setting.resolved, dict[str, Symbol]()
     if ref.stage == "tags":
         known = {code: tag_symbol(tag) for code, tag in resolved.tags.items()}
-    elif ref.stage in ("clean", "merged") and ref.name in resolved.sources:
+    elif ref.stage in ("clean", "keyed", "merged") and ref.name in resolved.sources:
         known = {symbol.code: symbol for symbol in resolved.sources[ref.name].scope}
     return [
         known[name] if name in known and known[name].type == kind else Symbol(name, kind)
@@ -187,16 +188,19 @@ def _symbols(setting: Setting, ref: TableRef, readable: dict[str, DataType]) -> 
 
 
 def _of_person(
-    reader: Reader, snapshot: Snapshot, person: str, rows: ibis.Table, readable: dict[str, DataType]
+    setting: Setting, reader: Reader, snapshot: Snapshot, person: str, rows: ibis.Table, readable: dict[str, DataType]
 ) -> ir.BooleanValue:
     of_source = snapshot.table.stage in ("clean", "merged")
     source = reader.resolved.sources.get(snapshot.table.name) if of_source else None
     column = source.spec.person if source is not None else PERSON
+    column = OWNER if snapshot.table.stage == "keyed" else column
     if column is None or column not in rows.columns:
         raise Mistake(f"--person: {snapshot.table} has no column of persons")
     if column not in readable:
         raise reader.denied(reader.needs(snapshot.table, [column])[column], column)
-    return rows[column].cast("string") == ibis.literal(person)
+    # An earlier snapshot may have the person under the id of then.
+    now = find_person(setting, reader, person)[0] if column in (PERSON, OWNER) else person
+    return rows[column].cast("string").isin([person, now])
 
 
 def _csv_cell(value: object) -> object:

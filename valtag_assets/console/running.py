@@ -202,10 +202,16 @@ def _stops_sending(done: TableDone) -> bool:
     return done.table.startswith("triggers/") and done.outcome in ("refused", "failed")
 
 
+# In the order of the flow; what is not named comes last.
+_STAGES = (
+    *("clean", "identity", "keyed", "lists", "tags", "scores", "allocations"),
+    *("segments", "reports", "triggers"),
+)
+
+
 def _flow(table: str) -> tuple[int, str]:
-    stages = ("clean", "identity", "lists", "tags", "scores", "allocations", "segments", "reports", "triggers")
     stage = table.partition("/")[0]
-    return (stages.index(stage) if stage in stages else len(stages), table)
+    return (_STAGES.index(stage) if stage in _STAGES else len(_STAGES), table)
 
 
 def _check(setting: Setting, as_of: date | None) -> None:

@@ -15,6 +15,7 @@ from valtag_assets.spec.access import AccessRules
 from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.delivery import DeliveryFile
 from valtag_assets.spec.destination import Destination
+from valtag_assets.spec.identity import Identity
 from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.project import Project
@@ -29,6 +30,7 @@ from valtag_assets.spec.trigger import Trigger
 FILES: dict[str, tuple[Any, str]] = {
     "project": (Project, "project.yaml"),
     "access": (AccessRules, "access.yaml"),
+    "identity": (Identity, "identity.yaml"),
     "source": (Source, "sources/*.yaml"),
     "tags": (Category, "tags/*.yaml"),
     "score": (Rfm | Ltv, "scores/*.yaml"),

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from valtag_assets.console.doors import counting, require_visible, through
+from valtag_assets.console.person import whom
 from valtag_assets.console.screen import count, table
 from valtag_assets.delivery.gateway import stops_of
 from valtag_assets.delivery.outbox import Outbox, ledger_file
@@ -199,8 +200,9 @@ def person_log(setting: Setting, person: str, by: Asking) -> PersonLog:
     """The decision log of one person. Denied for a role that may not read of single persons."""
     with through(setting, "explain", by, "the decisions of triggers", person=person) as visit:
         visit.reader.require_persons()
-        require_visible(setting, visit.reader, person)
-        found = _log_of(setting, visit.reader, person)
+        visit.person = whom(setting, visit.reader, person)
+        require_visible(setting, visit.reader, visit.person)
+        found = _log_of(setting, visit.reader, visit.person)
         visit.rows = len(found.entries) + len(found.messages)
     return found
 

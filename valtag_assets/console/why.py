@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from valtag_assets.console.doors import Visit, require_visible, through
+from valtag_assets.console.person import whom
 from valtag_assets.console.screen import table
 from valtag_assets.engine.access import segment_need, served_needs
 from valtag_assets.engine.brands import brand_field
@@ -84,7 +85,8 @@ def find_why(setting: Setting, person: str, code: str, as_of: date | None, by: A
     Raises Mistake for an unknown person or audience, and where those snapshots have left history.
     """
     with through(setting, "select", by, f"segments/{code}", person=person) as visit:
-        found = _why(setting, person, code, as_of, visit)
+        visit.person = whom(setting, visit.reader, person)
+        found = _why(setting, visit.person, code, as_of, visit)
         visit.rows, visit.tags = 1, [code]
     return found
 

@@ -25,8 +25,10 @@ from valtag_assets.delivery.receipts import EVERY_CHANNEL
 from valtag_assets.delivery.route import Place
 from valtag_assets.delivery.standing import EXCLUDED, ZONE, Spell, Standing
 from valtag_assets.delivery.stops import EVERYTHING, Stops
+from valtag_assets.engine.trigger_state import MERGED
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.project import MessageCap
+from valtag_assets.warehouse.quoting import quote
 from valtag_assets.warehouse.store import Warehouse
 
 Booleans = npt.NDArray[np.bool_]
@@ -38,16 +40,30 @@ ASKED_AT_LEAST = timedelta(hours=1)
 _DAY = 86_400_000_000
 _NEVER = np.iinfo(np.int64).max
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The persons asked about, under every id that is theirs by now.
+_IDS = """
+    INSERT INTO temp.mine
+    SELECT person_id, person_id FROM temp.asked UNION SELECT was, now FROM successor
+    WHERE now IN (SELECT person_id FROM temp.asked)"""
 _TOLD = """
-    SELECT person_id, origin, step, destination, state, sent_at FROM message
-    WHERE kind = 'message' AND key NOT IN (SELECT key FROM temp.asked)
-      AND person_id IN (SELECT person_id FROM temp.asked) AND (sent_at > ? OR state = 'claimed')"""
+    SELECT mine.person_id, origin, step, destination, state, sent_at
+    FROM temp.mine CROSS JOIN message ON message.person_id = mine.id
+    WHERE kind = 'message' AND key NOT IN (SELECT key FROM temp.asked) AND (sent_at > ? OR state = 'claimed')"""
+# And under the ids of those whom they were thought to be one with: what these withdrew, every part withdrew.
+_WHOLES = """
+    WITH RECURSIVE whole (id, person_id) AS (
+        SELECT part.whole, mine.person_id FROM temp.mine JOIN part ON part.person_id = mine.id
+        UNION SELECT part.whole, whole.person_id FROM whole JOIN part ON part.person_id = whole.id
+        UNION SELECT successor.was, whole.person_id FROM whole JOIN successor ON successor.now = whole.id)
+    INSERT INTO temp.wholes SELECT id, person_id FROM whole EXCEPT SELECT id, person_id FROM temp.mine"""
 _SAID = """
-    SELECT coalesce(message.person_id, receipt.person_id), message.origin, message.step, message.destination,
+    SELECT mine.person_id, message.origin, message.step, message.destination,
         receipt.channel, receipt.state, receipt.at
     FROM receipt LEFT JOIN message USING (key)
-    WHERE receipt.state IN ('subscribed', 'unsubscribed', 'bounced', 'delivered')
-      AND coalesce(message.person_id, receipt.person_id) IN (SELECT person_id FROM temp.asked)"""
+        JOIN (SELECT *, 0 AS shared FROM temp.mine UNION ALL SELECT *, 1 FROM temp.wholes) AS mine
+        ON mine.id = coalesce(message.person_id, receipt.person_id)
+    WHERE receipt.state = 'unsubscribed'
+      OR (NOT mine.shared AND receipt.state IN ('subscribed', 'bounced', 'delivered'))"""
 
 
 @dataclass(frozen=True)
@@ -153,7 +169,7 @@ class Gateway:
         for code in {message.origin for message in messages if message.kind == "message"}:
             trigger = self._resolved.triggers.get(code)
             if trigger is not None and trigger.event is None:
-                persons = [message.person_id for message in messages if message.origin == code]
+                persons = [message.planned_for for message in messages if message.origin == code]
                 for (person, entry), spell in self._standing.spells(code, persons).items():
                     found[code, person, entry] = spell
         return found
@@ -254,7 +270,8 @@ def greedy(used: Numbers, who: Numbers, via: Booleans, most: Numbers) -> Boolean
 
 
 class _reading:
-    """The ledger, to be read, with the table ``asked`` of (key, person) in question beside it."""
+    """The ledger, to be read, with the table ``asked`` of (key, person) in question beside it, all ids of these
+    persons (``mine``), and those of whom they are a part (``wholes``)."""
 
     def __init__(self, file: Path, asked: Sequence[tuple[str, str]]) -> None:
         self._file, self._asked = file, asked
@@ -263,6 +280,11 @@ class _reading:
         self._connection = sqlite3.connect(self._file, timeout=60)
         self._connection.execute("CREATE TEMP TABLE asked (key TEXT PRIMARY KEY, person_id TEXT)")
         self._connection.executemany("INSERT INTO temp.asked VALUES (?, ?)", self._asked)
+        for name, statement in (("mine", _IDS), ("wholes", _WHOLES)):
+            self._connection.execute(
+                f"CREATE TEMP TABLE {quote(name)} (id TEXT, person_id TEXT, PRIMARY KEY (id, person_id))"
+            )
+            self._connection.execute(statement)
         return self._connection
 
     def __exit__(self, *_: object) -> None:
@@ -272,9 +294,11 @@ class _reading:
 def _over(spells: Mapping[tuple[str, str, str], Spell], message: Message) -> str:
     """Why a message is not worth sending any more: since it was planned, the rule has ceased to hold, or, of a step
     that waited, the goal was reached."""
-    spell = spells.get((message.origin, message.person_id, message.entry))
+    spell = spells.get((message.origin, message.planned_for, message.entry))
     if spell is None:
         return ""
+    if spell.is_merged:
+        return MERGED
     if spell.is_done:
         return "goal_reached"
     return "no_longer" if spell.entered == message.as_of and not spell.is_open else ""

@@ -19,7 +19,8 @@ class Message:
     """One effect at one receiver, as the ledger has it.
 
     ``values`` are the fields that travel, without personal contact data. ``entry`` is the spell number of a trigger
-    or the snapshot of a sync. ``arm`` is "treated" or "control". Instants are aware, UTC.
+    or the snapshot of a sync. ``arm`` is "treated" or "control". Instants are aware, UTC. ``person_id`` of what a
+    trigger plans is who the person is now; ``entered_as``, by which the ledger knows it, is set if it is another id.
     """
 
     key: str
@@ -48,6 +49,12 @@ class Message:
     sent_at: datetime | None
     answered_at: datetime | None
     reference: str
+    entered_as: str | None = None
+
+    @property
+    def planned_for(self) -> str:
+        """The id of the person in the ledger."""
+        return self.entered_as or self.person_id
 
 
 @dataclass(frozen=True)

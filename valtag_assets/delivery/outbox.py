@@ -20,9 +20,10 @@ import pyarrow as pa
 
 from valtag_assets.delivery import statements as sql
 from valtag_assets.delivery.message import Kind, Message, Result, State
-from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, INSTANTS, PLANNED, SCHEMA, VERSION, connect
+from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, IDS, INSTANTS, PLANNED, SCHEMA, VERSION, connect
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.errors import WarehouseError
+from valtag_assets.warehouse.quoting import quote
 from valtag_assets.warehouse.store import Warehouse
 
 FOLDER, FILE = "outbox", "outbox.sqlite"
@@ -52,6 +53,8 @@ class Outbox:
                 connection.execute(statement)
         elif version != VERSION:
             raise WarehouseError(f"{file} is of format {version}; this valtag reads {VERSION}")
+        for statement in IDS:
+            connection.execute(statement)
         return cls(connection)
 
     def close(self) -> None:
@@ -64,6 +67,24 @@ class Outbox:
         self.close()
 
     # Planning
+
+    def follow(self, snapshot: str, successors: pa.Table, parts: pa.Table) -> None:
+        """Know what became of ids by that snapshot, instead of what was known: ``successors`` (was, now) of ids that
+        are no more, ``parts`` (whole, person_id) of persons who were thought to be one with others.
+
+        What was written stays as it was written. Caps, receipts and messages that wait are of the present person.
+        """
+        known = self._connection.execute(sql.FOLLOWED).fetchone()
+        if known is not None and known[0] == snapshot:
+            return
+        with self._writing():
+            for name in ("successor", "part", "followed"):
+                self._connection.execute(f"DELETE FROM {quote(name)}")
+            for statement, table in ((sql.SUCCESSOR, successors), (sql.PART, parts)):
+                for batch in table.to_batches(_BATCH):
+                    columns = [column.to_pylist() for column in batch.columns]
+                    self._connection.executemany(statement, zip(*columns, strict=True))
+            self._connection.execute("INSERT INTO followed VALUES (?)", (snapshot,))
 
     def plan(self, table: pa.Table) -> int:
         """Write messages down, one per row of ``table``; how many were new. A key that is known changes nothing.
@@ -293,6 +314,8 @@ def _message(row: sqlite3.Row) -> Message:
     values: dict[str, Any] = dict(row)
     for name in INSTANTS:
         values[name] = None if values[name] is None else _instant(values[name])
+    if (person := values.pop("person_now")) is not None:
+        values |= {"person_id": person, "entered_as": values["person_id"]}
     values["as_of"] = None if values["as_of"] is None else date.fromisoformat(values["as_of"])
     values["values"] = json.loads(values["values"])
     return Message(**values)

@@ -101,6 +101,16 @@ _ACKNOWLEDGED = """
         acked_at INTEGER NOT NULL,
         PRIMARY KEY (destination, origin, person_id)
     ) WITHOUT ROWID"""
+IDS = (
+    "CREATE TABLE IF NOT EXISTS successor (was TEXT NOT NULL PRIMARY KEY, now TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS successor_now ON successor (now)",
+    "CREATE TABLE IF NOT EXISTS part (whole TEXT NOT NULL, person_id TEXT NOT NULL, PRIMARY KEY (person_id, whole))"
+    " WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS followed (snapshot TEXT NOT NULL)",
+)
+"""What became of ids, since the ledger keeps those of when it was written. ``successor``: ids that are no person's
+any more, and whose they are now. ``part``: persons who are a part of what was thought to be one, the ``whole``.
+``followed``: the snapshot that says so."""
 VERSION = 1
 SCHEMA = (
     _MESSAGE,

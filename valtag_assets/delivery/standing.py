@@ -20,7 +20,7 @@ from valtag_assets.engine.lookup import ASKED
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.rules import column_inputs, rule_inputs, rule_table, with_columns
 from valtag_assets.engine.session import Inputs, unbound
-from valtag_assets.engine.trigger_state import STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, MERGED, STATE, entry_key
 from valtag_assets.engine.triggers import triggers_name
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_trigger import channel_rules
@@ -36,11 +36,13 @@ _MOST_EXPECTED = 200_000
 
 @dataclass(frozen=True)
 class Spell:
-    """An entry as it stands: when it was decided, whether the rule still holds, whether the goal was reached."""
+    """An entry as it stands: when it was decided, whether the rule still holds, whether the goal was reached, whether
+    another entry of the same person goes on instead."""
 
     entered: date | None
     is_open: bool
     is_done: bool
+    is_merged: bool = False
 
 
 class Standing:
@@ -84,16 +86,24 @@ class Standing:
         return set(rows.filter(shut)[PERSON].to_pylist())
 
     def spells(self, trigger: str, persons: Sequence[str]) -> dict[tuple[str, str], Spell]:
-        """How the entries of these persons into a trigger stand in its newest published table, by (person, entry)."""
+        """How the entries of these persons into a trigger stand in its newest published table, by (person, entry),
+        the person as known on entering."""
         served = self._warehouse.latest(TableRef("triggers", trigger))
         if served is None:
             return {}
-        schema = {name: to_ibis_type(STATE[name][0]) for name in (PERSON, "entry", "entered", "is_open", "exited")}
-        table = unbound(triggers_name(trigger), schema)
-        mine = table.semi_join(unbound(ASKED, {PERSON: "string"}), PERSON).select(*schema)
+        who, _ = entry_key(linked=ENTERED_AS in dict(served.columns))
+        schema = {name: to_ibis_type(STATE[name][0]) for name in ("entry", "entered", "is_open", "exited", "reason")}
+        table = unbound(triggers_name(trigger), {who: "string", **schema})
+        asked = unbound(ASKED, {PERSON: "string"})
+        mine = table.semi_join(asked, table[who] == asked[PERSON])
         rows = self._ask(mine, {triggers_name(trigger): served.files}, sorted(set(persons))).to_pylist()
         return {
-            (row[PERSON], str(row["entry"])): Spell(row["entered"], row["is_open"], row["exited"] is not None)
+            (row[who], str(row["entry"])): Spell(
+                row["entered"],
+                row["is_open"],
+                row["exited"] is not None,
+                MERGED in row["reason"].split(","),
+            )
             for row in rows
         }
 

@@ -23,7 +23,8 @@ CLAIM = """
           AND (expires_at IS NULL OR expires_at > :now)
           AND (:origin IS NULL OR origin = :origin) AND (:kind IS NULL OR kind = :kind)
         ORDER BY priority DESC, not_before, key LIMIT :most)
-    RETURNING *"""
+    RETURNING *,
+        (SELECT now FROM successor WHERE was = message.person_id AND message.kind = 'message') AS person_now"""
 DONE = """
     UPDATE message SET state = :state, reason = :reason, reference = :reference, lease_until = NULL,
         sent_at = coalesce(sent_at, :at), answered_at = :at
@@ -81,12 +82,16 @@ DUE = """
     GROUP BY destination ORDER BY destination"""
 ACKNOWLEDGED = """
     SELECT person_id, values_hash FROM acknowledged WHERE destination = ? AND origin = ? ORDER BY person_id"""
+FOLLOWED = "SELECT snapshot FROM followed"
+SUCCESSOR = "INSERT INTO successor VALUES (?, ?)"
+PART = "INSERT INTO part VALUES (?, ?)"
 _COUNTED = "destination, origin, kind, operation, state, reason"
 _MATCHES = {
     "key": "key = :key",
     "origin": "origin = :origin",
     "destination": "destination = :destination",
-    "person": "person_id = :person",
+    # Whatever was written of an id that is the person's by now.
+    "person": "person_id IN (SELECT :person UNION ALL SELECT was FROM successor WHERE now = :person)",
     "run": "run = :run",
     # These are named, not bound: SQLite then knows which of its partial indexes hold all there is.
     "kind": "kind = {}",

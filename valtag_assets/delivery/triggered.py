@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 
 from valtag_assets.delivery.keys import key_column
 from valtag_assets.engine.lookup import json_text
-from valtag_assets.engine.persons import PERSON
-from valtag_assets.engine.trigger_state import COUNTED, SEEN
+from valtag_assets.engine.trigger_state import COUNTED, ENTERED_AS, SEEN, entry_key
 from valtag_assets.engine.triggers import state_table, triggers_name
 from valtag_assets.expression.resolve_trigger import TriggerResolver
 from valtag_assets.expression.resolved import Resolved
@@ -49,13 +48,16 @@ def messages_expression(
     flying: Mapping[str, ResolvedTrigger],
     columns: Mapping[str, DataType],
     as_of: date,
+    *,
+    linked: bool = False,
 ) -> ibis.Table | None:
     """What the state of ``as_of`` decided lately, one row per message: those whose ttl may not be over, and all of
     the as-of itself. The outbox' columns that do not depend on the instant, ``hours`` (the ttl) and ``event_at``.
 
-    ``flying``: the definitions in use, by version; ``columns``: the tags the state holds. None where nothing is done.
+    ``flying``: the definitions in use, by version; ``columns``: the tags the state holds; ``linked``: it says under
+    which id a person entered, by which a message is known for ever. None where nothing is done.
     """
-    table = state_table(triggers_name(trigger.code), columns)
+    table = state_table(triggers_name(trigger.code), columns, linked=linked)
     parts = [
         _messages(resolved, item, version, action, table, columns, as_of)
         for version, item in flying.items()
@@ -79,8 +81,9 @@ def _messages(
     first = as_of - timedelta(days=-(-trigger.spec.ttl // 24))
     table = table.mutate(as_of=decided)
     rows = table.filter(table.version == version, table.decision.isin(COUNTED), planned, table.as_of >= first)
+    who, _ = entry_key(linked=ENTERED_AS in rows.columns)
     entry = rows.entry.cast("string")
-    parts = [action.to, trigger.code, version, action.step, rows[PERSON], entry, "message"]
+    parts = [action.to, trigger.code, version, action.step, rows[who], entry, "message"]
     sent = rows.decision == "planned"
     return rows.select(
         key=key_column(parts),
@@ -89,7 +92,7 @@ def _messages(
         version=ibis.literal(version),
         step=ibis.literal(action.step),
         destination=ibis.literal(action.to),
-        person_id=rows[PERSON],
+        person_id=rows[who],
         entry=entry,
         arm=ibis.ifelse(rows.arm == "treated", "treated", "control"),
         operation=ibis.literal("message"),

@@ -6,9 +6,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from valtag_assets.engine.identity.tables import COLUMNS as IDENTITY_COLUMNS
 from valtag_assets.engine.persons import OWNER, PERSON, STRANGER_COLUMNS, STRANGERS
 from valtag_assets.engine.rules import HOLDOUT
-from valtag_assets.engine.trigger_state import SEEN, STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, STATE
 from valtag_assets.expression.resolve_trigger import WHEN
 from valtag_assets.expression.resolved import Resolved, ResolvedAllocation, ResolvedReport, ResolvedSource
 from valtag_assets.expression.rule import ResolvedRule, columns_read, facts_read, fields_read, members_read
@@ -18,6 +19,8 @@ from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.warehouse.snapshot import TableRef
 
 QUARANTINE = "quarantine"
+# Columns of identities that hold the id of a person.
+_IDS = (PERSON, "piece", "was", "now")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,10 @@ def column_needs(resolved: Resolved, table: TableRef, columns: Iterable[str]) ->
     elif table.key == STRANGERS:
         # How many rows and keys each fact has of nobody: numbers, no keys.
         known |= dict.fromkeys(STRANGER_COLUMNS, _INTERNAL)
+    elif table.key in IDENTITY_COLUMNS:
+        # Keys are personal whatever their kind; an id says no more than that of a person does.
+        known |= {name: known[PERSON] if name in _IDS else _INTERNAL for name in IDENTITY_COLUMNS[table.key]}
+        known["key"] = Need("pii")
     elif table.stage == "spread":
         known |= dict.fromkeys(("file", "field", "rows"), _INTERNAL)
     elif table.stage == "scores" and table.name in resolved.scores:
@@ -98,7 +105,7 @@ def trigger_need(resolved: Resolved, code: str) -> Need:
 def trigger_needs(resolved: Resolved, columns: Iterable[str]) -> dict[str, Need]:
     """What every column takes: values kept take what their tag does; the event's key what a person does."""
     found: dict[str, Need] = {name: _INTERNAL for name in STATE if name not in (PERSON, "event")}
-    found["event"] = person_need(resolved)
+    found |= dict.fromkeys((ENTERED_AS, "event"), person_need(resolved))
     needs = served_needs(resolved)
     kept = {name: name.removeprefix(SEEN) for name in columns if name.startswith(SEEN)}
     return found | {name: needs.get(code, Need("pii", frozenset({code}))) for name, code in kept.items()}

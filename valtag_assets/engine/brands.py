@@ -61,7 +61,7 @@ def rows_for(reader: Reader, ref: TableRef, table: ibis.Table) -> ibis.Table:
         reader.require_every_brand(ref.key)
     if source is None or source.spec.person is None:
         return table
-    if ref.stage != "keyed" and getattr(reader.resolved, "identity", None) is not None:
+    if ref.stage != "keyed" and reader.resolved.sources[ref.name].keyed:
         # A source's key is not the person any more; the keyed table says who is.
         reader.require_every_brand(ref.key)
     return of_visible(of_own_brands(reader, ref.name, table), OWNER if ref.stage == "keyed" else source.spec.person)

@@ -16,8 +16,9 @@ from valtag_assets.engine.answers import RANKED, SIMPLE, VALUE, simple_partials
 from valtag_assets.engine.cleaning.quarantine import COLUMNS as REFUSED
 from valtag_assets.engine.facts import Rows, between, fields_read, value_measures
 from valtag_assets.engine.partials import order_of, row_order, time_of
-from valtag_assets.engine.persons import PERSON, beside, clean_table, one_person, persons_table
+from valtag_assets.engine.persons import PERSON, beside, one_person, owner_column, persons_table, rows_table
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.successors import linked, renamed_once
 from valtag_assets.engine.tags import PREVIOUS, category_table, over_tags
 from valtag_assets.engine.windows import span_of
 from valtag_assets.expression.compile import compile_condition, compile_value
@@ -42,16 +43,15 @@ def fields_of(source: ResolvedSource, aggregate: Aggregate) -> list[str]:
 
 def own_rows(source: ResolvedSource, person: str, fields: Collection[str]) -> ibis.Table:
     """The person's clean rows: the key, ``fields``, _file, _row."""
-    table, key = clean_table(source), source.spec.person
-    assert key is not None
-    names = [name for name in source.columns if name in fields or name == key]
-    return table.select(*names, *ORIGIN_COLUMNS).filter(_is(table[key], person))
+    table, key = rows_table(source), owner_column(source)
+    names = [name for name in table.columns if name in fields or name == key or name in ORIGIN_COLUMNS]
+    return table.select(*names).filter(_is(table[key], person))
 
 
 def judged_rows(source: ResolvedSource, aggregate: Aggregate, as_of: date) -> ibis.Table:
     """The rows of the bound clean table, ``_why`` each counts or not, and the ``_value`` it would give; by time."""
-    names = [str(source.spec.person), *fields_of(source, aggregate), *ORIGIN_COLUMNS]
-    table = clean_table(source).select(*dict.fromkeys(names))
+    names = [owner_column(source), *fields_of(source, aggregate), *ORIGIN_COLUMNS]
+    table = rows_table(source).select(*dict.fromkeys(names))
     moment, span = table[time_of(source).code], span_of(aggregate.window, as_of)
     no = ibis.literal(False)
     asked: list[tuple[str, ir.BooleanValue]] = [
@@ -150,6 +150,7 @@ def tags_read(resolved: Resolved, tag: ResolvedTag, person: str, *, kept: bool) 
         parts.append(category_table(resolved, category).select(PERSON, *codes))
     if kept:
         before = unbound(PREVIOUS, {PERSON: ibis.dtype("string"), tag.code: to_ibis_type(tag.type)})
+        before = renamed_once(before) if linked(resolved) else before
         parts.append(before.rename({f"_{tag.code}": tag.code}))
     for part in parts:
         table = beside(table, part)

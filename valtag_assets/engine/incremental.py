@@ -16,7 +16,7 @@ from typing import Any
 
 from valtag_assets.engine import checkpoints as cp
 from valtag_assets.engine.moving import ANSWERS, STATE, Making
-from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tiles import Group, Layer, answer_id, layers_of, tile_expression, tile_table
 from valtag_assets.engine.windows import Span, span_of
@@ -150,7 +150,7 @@ class Incremental:
             self.engine.write(tile_table(layer.group, layer.partials, cp.TILES), {cp.TILES: [wider]}, into / TILE)
         else:
             told.tiles_made.append(part.label)
-            clean = {clean_name(layer.group.source.code): [part.file]}
+            clean = {keyed_name(layer.group.source): [part.file]}
             self.engine.write(tile_expression(layer.group, layer.partials), clean, into / TILE)
         return {"part": part.name, "digest": part.digest}
 
@@ -176,7 +176,7 @@ class Incremental:
 
 
 def parts_of(snapshot: Snapshot) -> list[Part]:
-    """The parts of a published clean fact."""
+    """The parts of a published fact."""
     return [Part(part.name, file, part.digest) for part, file in zip(snapshot.parts, snapshot.files, strict=True)]
 
 

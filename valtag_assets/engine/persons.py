@@ -1,12 +1,14 @@
 """The population: one row per person the catalog knows.
 
 A clean table keeps the key its source uses; which person a key stands for is decided here and nowhere else.
-At present the declared key *is* the person: ``person_id`` is its text.
+Without identity.yaml the declared key *is* the person: ``person_id`` is its text. With it the rows are read from
+``keyed/<source>``, where each stands with the person its identifiers lead to (engine.identity).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import ibis
+import ibis.expr.datatypes as dt
 
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -26,18 +28,45 @@ def clean_name(source: str) -> str:
     return f"clean/{source}"
 
 
+def keyed_name(source: ResolvedSource) -> str:
+    """The key of the table that everything about persons reads the rows of ``source`` from."""
+    return f"keyed/{source.code}" if source.keyed else clean_name(source.code)
+
+
+def keyed_names(resolved: Resolved, sources: Iterable[str]) -> list[str]:
+    """``keyed_name`` of each of ``sources``, in their order."""
+    return [keyed_name(resolved.sources[code]) for code in sources]
+
+
 def clean_table(source: ResolvedSource) -> ibis.Table:
     """The clean rows of ``source`` as an unbound table: its columns, then ``_file`` and ``_row``."""
+    return unbound(clean_name(source.code), _row_schema(source))
+
+
+def rows_table(source: ResolvedSource) -> ibis.Table:
+    """The rows of ``source``, unbound under its ``keyed_name``: its columns, ``_file``, ``_row``; with identity.yaml
+    also ``OWNER``."""
+    schema = _row_schema(source)
+    return unbound(keyed_name(source), schema | {OWNER: dt.string} if source.keyed else schema)
+
+
+def owner_column(source: ResolvedSource) -> str:
+    """The column of ``rows_table`` that says the person."""
+    if source.keyed:
+        return OWNER
+    assert source.spec.person is not None
+    return source.spec.person
+
+
+def _row_schema(source: ResolvedSource) -> dict[str, dt.DataType]:
     schema = {name: to_ibis_type(kind) for name, kind in source.columns.items()}
-    schema |= dict(zip(ORIGIN_COLUMNS, (ibis.dtype("string"), ibis.dtype("int64")), strict=True))
-    return unbound(clean_name(source.code), schema)
+    return schema | dict(zip(ORIGIN_COLUMNS, (dt.string, dt.int64), strict=True))
 
 
 def keyed(source: ResolvedSource, fields: Collection[str] | None = None) -> ibis.Table:
-    """The clean rows of ``source``, ``fields`` of them or all, with the person each belongs to as ``OWNER``."""
-    table = clean_table(source)
-    assert source.spec.person is not None
-    person = table[source.spec.person].cast("string").name(OWNER)
+    """The rows of ``source``, ``fields`` of them or all, with the person each belongs to as ``OWNER``."""
+    table = rows_table(source)
+    person = table[owner_column(source)].cast("string").name(OWNER)
     return table.select(person, *[name for name in source.columns if fields is None or name in fields])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 
+from valtag_assets.engine.identity.tables import COLUMNS as IDENTITY_COLUMNS
 from valtag_assets.expression.patterns import NotPortable, portable
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.block import Check
@@ -11,6 +12,7 @@ from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.engines import Engines
 from valtag_assets.spec.problem import Problem, did_you_mean
 
+_IDENTITY_TABLES = [table.partition("/")[2] for table in IDENTITY_COLUMNS]
 Place = tuple[str | int, ...]
 
 
@@ -23,7 +25,8 @@ def engine_mistakes(resolved: Resolved, engines: Engines) -> list[Problem]:
 def _unknown_tables(resolved: Resolved, engines: Engines) -> Iterator[Problem]:
     stages = {
         "clean": resolved.sources,
-        "identity": ("persons", "strangers"),
+        "keyed": [code for code, source in resolved.sources.items() if source.keyed],
+        "identity": ("persons", "strangers", *(_IDENTITY_TABLES if resolved.identity is not None else ())),
         "tags": resolved.categories,
         "scores": resolved.scores,
         "segments": resolved.segments,

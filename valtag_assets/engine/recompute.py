@@ -5,7 +5,7 @@ from datetime import date
 
 import ibis
 
-from valtag_assets.engine.persons import PERSON, clean_table, persons_table
+from valtag_assets.engine.persons import PERSON, owner_column, persons_table, rows_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.tags import category_table
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
@@ -22,10 +22,9 @@ def sample_expression(persons: int, seed: int, as_of: date) -> ibis.Table:
 
 
 def rows_of_sample(source: ResolvedSource) -> ibis.Table:
-    """The clean rows of the persons in ``SAMPLE``."""
-    rows, sample = clean_table(source), unbound(SAMPLE, {PERSON: "string"})
-    assert source.spec.person is not None
-    return rows.semi_join(sample, rows[source.spec.person].cast("string") == sample[PERSON])
+    """The rows of the persons in ``SAMPLE``."""
+    rows, sample = rows_table(source), unbound(SAMPLE, {PERSON: "string"})
+    return rows.semi_join(sample, rows[owner_column(source)].cast("string") == sample[PERSON])
 
 
 def differing_counts(resolved: Resolved, category: str) -> ibis.Table:

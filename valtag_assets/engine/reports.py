@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.facts import between
-from valtag_assets.engine.persons import OWNER, PERSON, beside, clean_name, keyed, persons_table
+from valtag_assets.engine.persons import OWNER, PERSON, beside, keyed, keyed_name, persons_table
 from valtag_assets.engine.rules import (
     column_inputs,
     rule_inputs,
@@ -56,7 +56,7 @@ def report_inputs(resolved: Resolved, report: ResolvedReport) -> dict[str, froze
     found = rule_inputs(resolved, [] if report.where is None else [report.where])
     tables = {
         **column_inputs(resolved, report.tags | report.scores),
-        **{clean_name(code): fields for code, fields in report.facts.items()},
+        **{keyed_name(resolved.sources[code]): fields for code, fields in report.facts.items()},
         **{segments_name(code): frozenset[str]() for code in report.segments},
     }
     return found | {name: found.get(name, frozenset()) | columns for name, columns in tables.items()}

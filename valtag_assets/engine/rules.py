@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from valtag_assets.engine.events import compared, event_table, measured
 from valtag_assets.engine.lists import list_table
-from valtag_assets.engine.persons import PERSON, beside, clean_name, persons_table
+from valtag_assets.engine.persons import PERSON, beside, keyed_name, persons_table
 from valtag_assets.engine.scores import score_table, scores_name
 from valtag_assets.engine.sequences import sequence_table
 from valtag_assets.engine.session import unbound
@@ -56,7 +56,7 @@ def rule_inputs(resolved: Resolved, rules: Iterable[ResolvedRule]) -> dict[str, 
     for rule in rules:
         for name, columns in column_inputs(resolved, columns_read(rule)).items():
             found[name] = found.get(name, frozenset()) | columns
-        others = [clean_name(code) for code in facts_read(rule)]
+        others = [keyed_name(resolved.sources[code]) for code in facts_read(rule)]
         others += [segments_name(code) for code in members_read(rule, "segment")]
         others += [f"lists/{code}" for code in members_read(rule, "list")]
         found |= dict.fromkeys(others, frozenset())

@@ -10,6 +10,7 @@ from valtag_assets.engine.lists import list_table
 from valtag_assets.engine.persons import PERSON, beside
 from valtag_assets.engine.rules import HOLDOUT, rule_table, segment_table, with_columns
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.successors import renamed
 from valtag_assets.expression.compile import compile_value
 from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.resolved import Ordered, Resolved, ResolvedSegment
@@ -89,9 +90,13 @@ def barriers(segment: ResolvedSegment) -> list[Member]:
     return [*segment.excluded, *(Member("segment", code) for code in segment.above)]
 
 
-def changes_expression(segment: str, previous: str = "previous") -> ibis.Table:
-    """One row: how many members are new since the ``previous`` snapshot, and how many have left."""
+def changes_expression(segment: str, previous: str = "previous", *, linked: bool = False) -> ibis.Table:
+    """One row: how many members are new since the ``previous`` snapshot, and how many have left.
+
+    ``linked``: ids may come and go; members who turned out to be one have neither come nor left.
+    """
     now, before = segment_table(segment).select(PERSON), unbound(previous, {PERSON: "string"})
+    before = renamed(before).distinct() if linked else before
     entries = now.anti_join(before, PERSON)
     exits = before.anti_join(now, PERSON)
     return entries.aggregate(entries=entries.count()).cross_join(exits.aggregate(exits=exits.count()))

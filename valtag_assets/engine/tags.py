@@ -13,6 +13,7 @@ from valtag_assets.engine.checkpoints import answers_table, read_state, state_ta
 from valtag_assets.engine.facts import fact_columns
 from valtag_assets.engine.persons import OWNER, PERSON, beside, keyed, persons_table
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.successors import linked, renamed_once
 from valtag_assets.engine.tiles import Layer, aggregate_of
 from valtag_assets.expression.compile import compile_value
 from valtag_assets.expression.convert import constant, convert
@@ -48,8 +49,9 @@ def category_expression(
     Reads the unbound tables identity/persons, clean/<source> and tags/<other category>; tags of ``layers`` not
     from the rows of a fact, but from the layer's checkpoint of that as-of (``checkpoint_name``). With ``previous``
     also the category's own snapshot of an earlier as-of, under the name "previous": from it tags with
-    null_policy keep_last take the value they would otherwise lose. ``previous`` may be the columns that the
-    snapshot has; True stands for every tag. ``empty`` comes last: it is for persons who never had a value.
+    null_policy keep_last take the value they would otherwise lose, as ``successors.renamed_once`` says of persons
+    who turned out to be one. ``previous`` may be the columns that the snapshot has; True stands for every tag.
+    ``empty`` comes last: it is for persons who never had a value.
     """
     table = persons_table()
     mine = {tag.code for tag in category.tags}
@@ -66,6 +68,7 @@ def category_expression(
     if kept:
         own = category_table(resolved, category.code).schema()
         before = unbound(PREVIOUS, {PERSON: own[PERSON]} | {code: own[code] for code in kept})
+        before = renamed_once(before) if linked(resolved) else before
         table = beside(table, before.rename({f"_{code}": code for code in kept}))
     table = table.mutate(*[_final(table[tag.code], tag, table) for tag in category.tags if tag.kind == "value"])
     for tag in category.tags:

@@ -8,7 +8,8 @@ from pathlib import Path
 import ibis
 
 from valtag_assets.engine.persons import PERSON
-from valtag_assets.engine.session import Engine, unbound
+from valtag_assets.engine.session import Engine, Inputs, unbound
+from valtag_assets.engine.successors import renamed_once
 
 BEFORE = "before"
 
@@ -24,24 +25,32 @@ class Move:
     share: float
 
 
-def transitions_expression(table: ibis.Table, column: str) -> ibis.Table:
+def transitions_expression(table: ibis.Table, column: str, *, linked: bool = False) -> ibis.Table:
     """(before, now, persons): how many went from which value of ``column`` to which, since the table ``BEFORE``.
 
-    ``table`` and ``BEFORE`` have one row per person, which may lack a person: a null.
+    ``table`` and ``BEFORE`` have one row per person, which may lack a person: a null. ``linked``: ids may come and
+    go, and of persons who turned out to be one the tier of before is as ``successors.renamed_once`` says.
     """
-    old = unbound(BEFORE, {PERSON: "string", column: "string"}).select(old_person=PERSON, before=column)
+    old = unbound(BEFORE, {PERSON: "string", column: "string"})
+    old = (renamed_once(old) if linked else old).select(old_person=PERSON, before=column)
     both = table.select(PERSON, now=column).outer_join(old, [(PERSON, "old_person")])
     moves = both.group_by(["before", "now"]).aggregate(persons=lambda t: t.count())
     return moves.order_by(["before", "now"])
 
 
 def count_moves(
-    engine: Engine, table: ibis.Table, column: str, now: Sequence[Path], before: Sequence[Path]
+    engine: Engine,
+    table: ibis.Table,
+    column: str,
+    now: Sequence[Path],
+    before: Sequence[Path],
+    successors: Inputs | None = None,
 ) -> list[tuple[str | None, str | None, int]]:
-    """(before, now, persons) of the files ``now`` of ``table`` since its files ``before``."""
-    inputs = {table.get_name(): now, BEFORE: before}
-    moves = engine.fetch(transitions_expression(table, column), inputs).to_pylist()
-    return [(move["before"], move["now"], move["persons"]) for move in moves]
+    """(before, now, persons) of the files ``now`` of ``table`` since its files ``before``; ``successors``:
+    identity/successors, where ids may come and go."""
+    moves = transitions_expression(table, column, linked=bool(successors))
+    found = engine.fetch(moves, {table.get_name(): now, BEFORE: before, **(successors or {})}).to_pylist()
+    return [(move["before"], move["now"], move["persons"]) for move in found]
 
 
 def read_moves(moves: Sequence[tuple[str | None, str | None, int]], tiers: Sequence[str]) -> list[Move]:

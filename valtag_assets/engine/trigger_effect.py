@@ -19,7 +19,7 @@ from valtag_assets.engine.partials import time_of
 from valtag_assets.engine.persons import OWNER, PERSON, keyed
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.sums import summed, total
-from valtag_assets.engine.trigger_state import SEEN
+from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, entry_key
 from valtag_assets.engine.triggers import state_table, triggers_name
 from valtag_assets.expression.compile import compile_condition, compile_value
 from valtag_assets.expression.convert import convert
@@ -54,11 +54,20 @@ def effects_name(trigger: str) -> str:
 
 
 def arms_expression(
-    resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date
+    resolved: Resolved,
+    trigger: ResolvedTrigger,
+    columns: Mapping[str, DataType],
+    as_of: date,
+    *,
+    linked: bool = False,
 ) -> ibis.Table:
     """(period, treated; entered, not_over, n, converted, and ``SUMS`` as decimals): a row per month of entering and
-    arm, and one of all months. y: revenue after, x: the value adjusted by."""
-    rows = _periods(_judged(resolved, trigger, columns, as_of))
+    arm, and one of all months. y: revenue after, x: the value adjusted by.
+
+    ``linked``: the trigger's table says under which id a person entered; also ``crossed``, the persons of each arm
+    who are in the other one, too, and so count in none.
+    """
+    rows = _periods(_judged(resolved, trigger, columns, as_of, linked=linked))
     counted = rows.counted
     y, x = rows.revenue, rows.known
     products = {"y": y, "yy": y * y, "x": x, "xx": x * x, "xy": x * y}
@@ -68,16 +77,23 @@ def arms_expression(
         n=rows.count(where=counted),
         converted=rows.count(where=counted & rows.hit),
         **{name: total(value, MONEY if name in ("y", "x") else SQUARE, counted) for name, value in products.items()},
+        **({"crossed": rows[PERSON].nunique(where=rows.crossed)} if linked else {}),
     )
     return found.order_by("period", "treated")
 
 
 def funnel_expression(
-    resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date
+    resolved: Resolved,
+    trigger: ResolvedTrigger,
+    columns: Mapping[str, DataType],
+    as_of: date,
+    *,
+    linked: bool = False,
 ) -> ibis.Table:
     """(period, step, destination; one count per flag, ``counted``: those sent to entries that are counted)."""
-    entries = _periods(_judged(resolved, trigger, columns, as_of))
-    entries = entries.select("period", "counted", _person=entries[PERSON], _entry=entries.entry)
+    entries = _periods(_judged(resolved, trigger, columns, as_of, linked=linked))
+    who, entry = entry_key(linked=linked)
+    entries = entries.select("period", "counted", _person=entries[who], _entry=entries[entry])
     told = outcomes_table()
     rows = told.inner_join(entries, [told[PERSON] == entries._person, told.entry == entries._entry])
     found = rows.group_by("period", "step", "destination").aggregate(
@@ -88,14 +104,19 @@ def funnel_expression(
 
 
 def levels_expression(
-    resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date
+    resolved: Resolved,
+    trigger: ResolvedTrigger,
+    columns: Mapping[str, DataType],
+    as_of: date,
+    *,
+    linked: bool = False,
 ) -> ibis.Table | None:
     """(tag, level, holder, treated; persons, converted) of every value kept, among those counted who have one.
 
     Numbers and dates: fifths by rank, equal values together; holders are the upper half. Texts: the four commonest
     values and the others; holders have the commonest. None where nothing is kept.
     """
-    rows = _periods(_judged(resolved, trigger, columns, as_of))
+    rows = _periods(_judged(resolved, trigger, columns, as_of, linked=linked))
     rows = rows.filter(rows.counted & (rows.period == ALL))
     parts = [_levels(rows, code, kind) for code, kind in sorted(columns.items()) if kind.kind != "list"]
     if not parts:
@@ -104,11 +125,13 @@ def levels_expression(
     return found.order_by("tag", "level", "holder", "treated")
 
 
-def _judged(resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date) -> ibis.Table:
+def _judged(
+    resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, DataType], as_of: date, *, linked: bool
+) -> ibis.Table:
     """Every entry behind the draw: ``treated``, ``due`` (its window is over), ``hit``, ``revenue``, ``known``."""
     effect = trigger.effect
     assert effect is not None
-    table = state_table(triggers_name(trigger.code), columns)
+    table = state_table(triggers_name(trigger.code), columns, linked=linked)
     table = table.filter(table.entered.notnull() & table.decision.isin(_DRAWN))
     if trigger.spec.holdout is not None:
         table = table.filter(table.arm != "global_control")
@@ -118,15 +141,16 @@ def _judged(resolved: Resolved, trigger: ResolvedTrigger, columns: Mapping[str, 
     if adjust is not None and adjust in columns:
         known = ibis.coalesce(convert(table[f"{SEEN}{adjust}"], columns[adjust], MONEY), NOTHING)
     table = table.mutate(treated=table.arm == "treated", due=table.entered <= last, known=known)
-    won = _conversions(resolved, effect, table, as_of)
-    table = table.left_join(won, [table[PERSON] == won._owner, table.entry == won._entry])
+    who, entry = entry_key(linked=linked)
+    won = _conversions(resolved, effect, table.mutate(_key=table[who]), as_of)
+    table = table.left_join(won, [table[who] == won._owner, table[entry] == won._entry])
     hit = table._hits.notnull()
     return table.mutate(hit=hit, revenue=ibis.coalesce(table._revenue, NOTHING))
 
 
 def _conversions(resolved: Resolved, effect: ResolvedEffect, entries: ibis.Table, as_of: date) -> ibis.Table:
     """(_owner, _entry, _hits, _revenue) of entries with a conversion in their window: from the day after entering on,
-    or after the event that made a person enter."""
+    or after the event that made a person enter. ``_key`` of the entries, and ``_owner``: the id entered under."""
     source = resolved.sources[effect.spec.fact]
     moment = time_of(source).code
     read = frozenset({moment}).union(*(names_read(node) for node in (effect.where, effect.value) if node is not None))
@@ -140,24 +164,43 @@ def _conversions(resolved: Resolved, effect: ResolvedEffect, entries: ibis.Table
         worth = ibis.coalesce(convert(compile_value(effect.value, rows, as_of), effect.value.type, MONEY), NOTHING)
     rows = rows.select(_owner=rows[OWNER], _at=rows[moment].cast("timestamp(6)"), _worth=worth)
     whose = entries.select(
-        _person=entries[PERSON], _entry=entries.entry, _in=entries.entered, _event=entries.event_at
+        _person=entries[PERSON],
+        _key=entries._key,
+        _entry=entries.entry,
+        _in=entries.entered,
+        _event=entries.event_at,
     )
     both = rows.inner_join(whose, rows._owner == whose._person)
     days = both._at.date().delta(both._in, unit="day")
     after = ibis.ifelse(both._event.isnull(), days >= 1, ibis.coalesce(both._at > both._event, ibis.literal(False)))
     both = both.filter(after & (days <= effect.spec.within))
-    return both.group_by("_owner", "_entry").aggregate(
-        _hits=both.count(), _revenue=convert(total(both._worth, MONEY), summed(MONEY), MONEY)
+    return (
+        both.group_by("_key", "_entry")
+        .aggregate(_hits=both.count(), _revenue=convert(total(both._worth, MONEY), summed(MONEY), MONEY))
+        .rename(_owner="_key")
     )
 
 
 def _periods(rows: ibis.Table) -> ibis.Table:
-    """Each entry in its month and in all of them; ``counted``: the person's first, if its window is over."""
-    window = ibis.window(group_by=PERSON, order_by=rows.entry)
-    rows = rows.mutate(_place=ibis.row_number().over(window))
-    rows = rows.mutate(counted=rows.due & (rows._place == 0))
+    """Each entry in its month and in all of them; ``counted``: the person's first, if its window is over and the
+    person is not ``crossed``."""
+    linked = ENTERED_AS in rows.columns
+    order = [rows.entered, rows.entry, *([rows[ENTERED_AS]] if linked else [])]
+    rows = rows.mutate(_place=ibis.row_number().over(ibis.window(group_by=PERSON, order_by=order)))
+    rows = _crossed(rows) if linked else rows.mutate(crossed=ibis.literal(False))
+    rows = rows.mutate(counted=rows.due & (rows._place == 0) & ~rows.crossed)
     months = rows.mutate(period=rows.entered.strftime("%Y-%m"))
     return ibis.union(months, rows.mutate(period=ibis.literal(ALL)))
+
+
+def _crossed(rows: ibis.Table) -> ibis.Table:
+    """``crossed``: the person was thought to be two, and was drawn into both arms: neither says what was done."""
+    own = ibis.window(group_by=ENTERED_AS, order_by=[rows.entered, rows.entry])
+    rows = rows.mutate(_own=ibis.row_number().over(own))
+    arm = ibis.ifelse(rows._own == 0, rows.treated.cast("int64"), ibis.null("int64"))
+    rows = rows.mutate(_arm=arm)
+    everyone = ibis.window(group_by=PERSON)
+    return rows.mutate(crossed=rows._arm.max().over(everyone) != rows._arm.min().over(everyone))
 
 
 def _levels(rows: ibis.Table, code: str, kind: DataType) -> ibis.Table:

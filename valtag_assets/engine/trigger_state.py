@@ -21,6 +21,10 @@ MONEY = "decimal(38,4)"
 # Decisions that count as an entry for `again`; what was refused may be tried again.
 TEST = "test"
 COUNTED = ("planned", "control", TEST)
+# Why an entry goes no further: two persons with open ones turned out to be one, and the other entry goes on.
+MERGED = "merged"
+# The id under which a person entered, by which the messages are known; kept where ids may come and go.
+ENTERED_AS = "entered_as"
 
 STATE: Mapping[str, tuple[DataType, Title]] = {
     PERSON: (TEXT, Title(zh="个人标识", en="Person")),
@@ -42,14 +46,23 @@ STATE: Mapping[str, tuple[DataType, Title]] = {
 }
 
 
-def state_columns(columns: Mapping[str, DataType]) -> dict[str, DataType]:
-    """The table's columns; ``columns``: the tags whose values it keeps."""
-    return {name: kind for name, (kind, _) in STATE.items()} | {f"{SEEN}{code}": t for code, t in columns.items()}
+ENTERED_AS_TITLE = Title(zh="进入时的个人标识", en="The person's id on entering")
 
 
-def state_schema(columns: Mapping[str, DataType]) -> ibis.Schema:
+def state_columns(columns: Mapping[str, DataType], *, linked: bool = False) -> dict[str, DataType]:
+    """The table's columns; ``columns``: the tags whose values it keeps. ``linked``: ids may come and go."""
+    found = {name: kind for name, (kind, _) in STATE.items()} | ({ENTERED_AS: TEXT} if linked else {})
+    return found | {f"{SEEN}{code}": kind for code, kind in columns.items()}
+
+
+def state_schema(columns: Mapping[str, DataType], *, linked: bool = False) -> ibis.Schema:
     """The same as Ibis types."""
-    return ibis.schema({name: to_ibis_type(kind) for name, kind in state_columns(columns).items()})
+    return ibis.schema({name: to_ibis_type(kind) for name, kind in state_columns(columns, linked=linked).items()})
+
+
+def entry_key(*, linked: bool) -> tuple[str, str]:
+    """What makes an entry that entry, and its messages those messages, whoever the person turns out to be."""
+    return (ENTERED_AS if linked else PERSON, "entry")
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,8 @@ class Planning:
     ``version`` names the present definition, ``flying`` holds it and every earlier one that somebody entered on, by
     version. ``costs`` are of one message of each step. ``carried``: tags whose values the state keeps, of this
     definition and earlier ones; ``stored``: those that the states of before hold (None: there is none). ``first``:
-    nothing was evaluated before.
+    nothing was evaluated before. ``linked``: ids may come and go; ``said``: the states of before that say under which
+    id a person entered.
     """
 
     resolved: Resolved
@@ -71,6 +85,13 @@ class Planning:
     flying: Mapping[str, ResolvedTrigger] = field(default_factory=dict)
     costs: Mapping[str, Decimal] = field(default_factory=dict)
     first: bool = False
+    linked: bool = False
+    said: frozenset[str] = frozenset()
+
+    @property
+    def schema(self) -> ibis.Schema:
+        """Of the table that is made."""
+        return state_schema(self.carried, linked=self.linked)
 
     def back(self, days: int) -> ir.DateValue:
         """So many dates before the as-of."""

@@ -82,8 +82,8 @@ def _settled(
     sent = goes & (table.decision == "planned")
     price = ibis.literal(planning.costs.get(step, Decimal(0)), MONEY)
     return table.mutate(
-        steps=ibis.ifelse(goes, _appended(table.steps, ibis.literal(step)), table.steps),
-        reason=ibis.ifelse(due & ~goes, _appended(table.reason, step + ":" + why), table.reason),
+        steps=ibis.ifelse(goes, appended(table.steps, ibis.literal(step)), table.steps),
+        reason=ibis.ifelse(due & ~goes, appended(table.reason, step + ":" + why), table.reason),
         messages=table.messages + sent.cast("int64"),
         cost=(table.cost + ibis.ifelse(sent, price, ibis.literal(Decimal(0), MONEY))).cast(MONEY),
         stepped=ibis.ifelse(due, ibis.literal(planning.as_of), table.stepped),
@@ -123,7 +123,8 @@ def _listed(texts: Mapping[str, ir.StringValue]) -> ir.StringValue:
     return found.substr(1)
 
 
-def _appended(text: ir.StringValue, more: ir.StringValue) -> ir.StringValue:
+def appended(text: ir.StringValue, more: ir.StringValue) -> ir.StringValue:
+    """``text`` with ``more`` behind it, and a comma between."""
     return ibis.ifelse(text == "", more, text + "," + more)
 
 

@@ -19,7 +19,17 @@ from valtag_assets.engine.rules import rule_table, with_columns
 from valtag_assets.engine.segments import HELD_OUT, drawn, lot
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.sums import total
-from valtag_assets.engine.trigger_state import COUNTED, MONEY, SEEN, TEST, Planning, state_schema
+from valtag_assets.engine.trigger_persons import as_persons_are_now, one_goes_on
+from valtag_assets.engine.trigger_state import (
+    COUNTED,
+    ENTERED_AS,
+    MONEY,
+    SEEN,
+    TEST,
+    Planning,
+    entry_key,
+    state_schema,
+)
 from valtag_assets.engine.trigger_steps import Openness, openness, settle_later
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.lineage import names_read
@@ -35,15 +45,17 @@ def triggers_name(code: str) -> str:
     return f"triggers/{code}"
 
 
-def state_table(name: str, columns: Mapping[str, DataType]) -> ibis.Table:
-    """A trigger's table as an unbound table called ``name``; ``columns``: the tags whose values it keeps."""
-    return unbound(name, state_schema(columns))
+def state_table(name: str, columns: Mapping[str, DataType], *, linked: bool = False) -> ibis.Table:
+    """A trigger's table as an unbound table called ``name``; ``columns``: the tags whose values it keeps;
+    ``linked``: it says under which id a person entered."""
+    return unbound(name, state_schema(columns, linked=linked))
 
 
 def trigger_expression(planning: Planning) -> ibis.Table:
     """The table of the trigger at the as-of, sorted by person and entry.
 
-    Reads the population and what the rules read, ``PRIOR`` and ``KEPT`` where there are any.
+    Reads the population and what the rules read, ``PRIOR`` and ``KEPT`` where there are any; where ids may come and
+    go, also identity/successors.
     """
     now = _now(planning)
     prior, kept = _stored(planning, PRIOR), _stored(planning, KEPT)
@@ -54,7 +66,7 @@ def trigger_expression(planning: Planning) -> ibis.Table:
     found = _candidates(planning, _with_past(planning, now, history, waiting))
     new = _decided(planning, found, history)
     old = _continued(planning, history, now, new)
-    return ibis.union(old, new).order_by(PERSON, "entry")
+    return ibis.union(old, new).order_by(PERSON, "entry", *([ENTERED_AS] if planning.linked else []))
 
 
 def decisions_expression(planning: Planning) -> ibis.Table:
@@ -80,26 +92,29 @@ def versions_expression(planning: Planning) -> ibis.Table:
 
 def _stored(planning: Planning, name: str) -> ibis.Table:
     """The state published before, with the columns of the present one; no rows where nothing was."""
-    columns, schema = planning.stored.get(name), state_schema(planning.carried)
+    columns, schema = planning.stored.get(name), planning.schema
     if columns is None:
         nobody = persons_table().filter(ibis.literal(False))
         return nobody.select(**{column: ibis.literal(None, kind) for column, kind in schema.items()})
-    table = state_table(name, columns)
-    return table.select(
+    table = state_table(name, columns, linked=name in planning.said)
+    table = table.select(
         **{c: table[c] if c in table.columns else ibis.literal(None, kind) for c, kind in schema.items()}
     )
+    return as_persons_are_now(table) if planning.linked else table
 
 
 def _history(planning: Planning, prior: ibis.Table, kept: ibis.Table) -> ibis.Table:
     """Every entry decided so far. ``is_open``: whether its spell had not ended at the as-of before."""
     decided = prior.filter(prior.entered.notnull())
-    before = decided.select(_person=decided[PERSON], _entry=decided.entry, _was=decided.is_open)
-    history = ibis.union(decided.anti_join(kept, [PERSON, "entry"]), kept)
-    same = [history[PERSON] == before._person, history.entry == before._entry]
-    history = history.left_join(before, same).drop("_person", "_entry")
+    who, entry = entry_key(linked=planning.linked)
+    before = decided.select(_who=decided[who], _entry=decided[entry], _was=decided.is_open)
+    history = ibis.union(decided.anti_join(kept, [who, entry]), kept)
+    same = [history[who] == before._who, history[entry] == before._entry]
+    history = history.left_join(before, same).drop("_who", "_entry")
     lasts = planning.trigger.event is None
     new = (history.entered == ibis.literal(planning.as_of)) & lasts
-    return history.mutate(is_open=ibis.coalesce(history._was, new)).drop("_was")
+    history = history.mutate(is_open=ibis.coalesce(history._was, new)).drop("_was")
+    return one_goes_on(planning, history) if planning.linked else history
 
 
 def _continued(planning: Planning, history: ibis.Table, now: ibis.Table, new: ibis.Table) -> ibis.Table:
@@ -107,11 +122,11 @@ def _continued(planning: Planning, history: ibis.Table, now: ibis.Table, new: ib
     values = [name for name in now.columns if name.startswith(SEEN)]
     table = beside(history, now.drop(*values))
     table = beside(table, new.select(PERSON).distinct().mutate(_new=ibis.literal(True)))
-    table = table.mutate(_last=table.entry.max().over(ibis.window(group_by=PERSON)))
+    table = table.mutate(_place=_newest_first(table))
     holds = table[f"_{WHEN}"] if WHEN in planning.trigger.rules else ibis.literal(False)
-    still = ibis.coalesce(holds, ibis.literal(False)) & (table.entry == table._last) & table._new.isnull()
+    still = ibis.coalesce(holds, ibis.literal(False)) & (table._place == 0) & table._new.isnull()
     table = table.mutate(is_open=table.is_open & still)
-    return settle_later(planning, table).select(*state_schema(planning.carried).names)
+    return settle_later(planning, table).select(*planning.schema.names)
 
 
 def _now(planning: Planning) -> ibis.Table:
@@ -127,25 +142,39 @@ def _with_past(planning: Planning, now: ibis.Table, history: ibis.Table, waiting
     newest = _newest(history)
     last = newest.select(
         PERSON,
-        _entry=newest.entry,
+        _entry=newest._most,
         _open=newest.is_open,
         _entered=newest.entered,
         _since=newest.since,
         _rehearsed=newest.decision == TEST,
-        _event_at=newest.event_at,
+        _event_at=newest._latest,
     )
     kinds = [decision for decision in COUNTED if decision != TEST or planning.trigger.spec.test is not None]
     counted = history.filter(history.decision.isin(kinds))
     times = counted.group_by(PERSON).aggregate(_times=counted.count(), _counted_at=counted.entered.max())
-    waits = waiting.select(PERSON, _waits_since=waiting.since)
+    waits = waiting.group_by(PERSON).aggregate(_waits_since=waiting.since.min())
     return beside(beside(beside(now, last), times), waits)
 
 
 def _newest(history: ibis.Table) -> ibis.Table:
-    """Each person's last entry."""
-    window = ibis.window(group_by=PERSON, order_by=history.entry.desc())
-    placed = history.mutate(_place=ibis.row_number().over(window))
+    """Each person's last entry, with the highest number and the latest event of all of them."""
+    everyone = ibis.window(group_by=PERSON)
+    placed = history.mutate(
+        _place=_newest_first(history),
+        _most=history.entry.max().over(everyone),
+        _latest=history.event_at.max().over(everyone),
+    )
     return placed.filter(placed._place == 0).drop("_place")
+
+
+def _newest_first(history: ibis.Table) -> ir.IntegerValue:
+    """The place of an entry among those of its person, from 0: the open one first, then the newest.
+
+    Numbers alone would do but for persons who turned out to be one, whose entries were counted apart.
+    """
+    ids = [history[ENTERED_AS]] if ENTERED_AS in history.columns else []
+    order = [history.is_open.cast("int64").desc(), history.entered.desc(), history.entry.desc(), *ids]
+    return ibis.row_number().over(ibis.window(group_by=PERSON, order_by=order))
 
 
 def _candidates(planning: Planning, table: ibis.Table) -> ibis.Table:
@@ -224,6 +253,7 @@ def _decided(planning: Planning, table: ibis.Table, history: ibis.Table) -> ibis
     reason = ibis.ifelse(table._ready, "cooldown", "dwell")
     values = {
         PERSON: table[PERSON],
+        ENTERED_AS: table[PERSON],
         "entry": ibis.coalesce(table._entry, ibis.literal(0, "int64")) + 1,
         "since": table.since,
         "is_open": entering & ibis.literal(planning.trigger.event is None),
@@ -303,7 +333,7 @@ def _within_budget(planning: Planning, table: ibis.Table, history: ibis.Table) -
 
 def _formed(planning: Planning, table: ibis.Table, values: Mapping[str, ir.Value]) -> ibis.Table:
     """``table`` as rows of the state."""
-    schema = state_schema(planning.carried)
+    schema = planning.schema
     found = dict(values)
     for name in schema.names:
         if name not in found:

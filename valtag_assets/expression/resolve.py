@@ -14,6 +14,7 @@ from valtag_assets.expression.parse import ExpressionError, parse
 from valtag_assets.expression.resolve_allocation import resolve_allocations
 from valtag_assets.expression.resolve_channel import resolve_channels
 from valtag_assets.expression.resolve_delivery import resolve_deliveries, resolve_destinations
+from valtag_assets.expression.resolve_identity import resolve_identity
 from valtag_assets.expression.resolve_placement import resolve_placements
 from valtag_assets.expression.resolve_report import resolve_reports
 from valtag_assets.expression.resolve_score import resolve_scores
@@ -91,6 +92,7 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
         triggers=triggers,
         destinations=destinations,
         deliveries=resolve_deliveries(catalog, destinations, tags, scope.columns, problems),
+        identity=resolve_identity(catalog, sources, problems),
     )
     return resolved, problems
 
@@ -107,9 +109,10 @@ def _symbols(catalog: Catalog, tags: Mapping[str, ResolvedTag]) -> list[Symbol]:
 def _sources(catalog: Catalog, problems: list[Problem]) -> dict[str, ResolvedSource]:
     """Lookups first, since the other sources take columns from them; given back in file order."""
     ordered = sorted(catalog.sources.items(), key=lambda item: item[1].spec.kind != "lookup")
+    keyed = catalog.identity.spec.sources if catalog.identity is not None else {}
     found: dict[str, ResolvedSource] = {}
     for code, entry in ordered:
-        found[code] = resolve_source(entry, found, problems)
+        found[code] = resolve_source(entry, found, problems, keyed=code in keyed)
     return {code: found[code] for code in catalog.sources}
 
 

@@ -18,9 +18,12 @@ UNMEANT = {"title", "meaning", "owner", "checks", "reason", "layer", "access"}
 
 
 def resolve_source(
-    entry: Entry[Source], lookups: Mapping[str, ResolvedSource], problems: list[Problem]
+    entry: Entry[Source], lookups: Mapping[str, ResolvedSource], problems: list[Problem], *, keyed: bool = False
 ) -> ResolvedSource:
-    """Type ``entry``; ``lookups`` are the lookup sources, resolved before. Mistakes go to ``problems``."""
+    """Type ``entry``; ``lookups`` are the lookup sources, resolved before. Mistakes go to ``problems``.
+
+    ``keyed``: identity.yaml says who its rows belong to, so a master may have several rows of one person.
+    """
     source = entry.spec
     columns, titles, values = _declared(source, lookups)
     compute = []
@@ -36,7 +39,7 @@ def resolve_source(
     refuse = _row_rules(entry, "refuse", source.refuse, scope, problems)
     drop = _row_rules(entry, "drop", source.drop, scope, problems)
     trees = [meaning(node) for _, node in (*compute, *refuse, *drop)]
-    problems.extend(_role_faults(entry, columns))
+    problems.extend(_role_faults(entry, columns, keyed=keyed))
     problems.extend(_lookup_faults(entry, columns, lookups))
     taken = "".join(sorted(lookups[look.source].meaning for look in source.lookups if look.source in lookups))
     return ResolvedSource(
@@ -50,10 +53,11 @@ def resolve_source(
         drop=drop,
         meaning=repr((_without_words(source.model_dump(mode="python")), trees, taken)),
         scope=scope,
+        keyed=keyed,
     )
 
 
-def _role_faults(entry: Entry[Source], columns: Mapping[str, DataType]) -> Iterator[Problem]:
+def _role_faults(entry: Entry[Source], columns: Mapping[str, DataType], *, keyed: bool) -> Iterator[Problem]:
     """A time that is no time, a person that is no key, a master that would hold a person twice."""
     source = entry.spec
     time = columns.get(source.time or "")
@@ -63,7 +67,7 @@ def _role_faults(entry: Entry[Source], columns: Mapping[str, DataType]) -> Itera
     if person is not None and person.kind not in ("text", "integer"):
         yield entry.problem(f"'{source.person}' is a {person}: a person's key is text or integer", "person")
     merged = source.deduplicate.key if source.deduplicate else (source.person,)
-    if source.kind == "master" and merged != (source.person,):
+    if source.kind == "master" and not keyed and merged != (source.person,):
         message = f"a master has one row per person: deduplicate by [{source.person}], or make it a fact"
         yield entry.problem(message, "deduplicate", "key")
 

@@ -14,6 +14,7 @@ from valtag_assets.expression.resolved_delivery import (
     ResolvedDestination,
     ResolvedTrigger,
 )
+from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.expression.rule import Member, ResolvedRule
 from valtag_assets.expression.scope import Scope
 from valtag_assets.expression.tree import Node
@@ -122,7 +123,7 @@ class ResolvedTag:
 @dataclass(frozen=True)
 class ResolvedSource:
     """One source: the columns of its clean table, its row-level rules as typed trees, and as ``scope`` the
-    fields that an expression over its clean table may name."""
+    fields that an expression over its clean table may name. ``keyed``: identity.yaml says whose its rows are."""
 
     code: str
     entry: Entry[Source]
@@ -134,6 +135,7 @@ class ResolvedSource:
     drop: tuple[tuple[RowRule, Node], ...]
     meaning: str
     scope: Scope = field(repr=False, compare=False)
+    keyed: bool = False
 
     @property
     def spec(self) -> Source:
@@ -370,6 +372,7 @@ class Resolved:
     destinations: Mapping[str, ResolvedDestination]
     deliveries: Mapping[str, ResolvedDelivery]
     triggers: Mapping[str, ResolvedTrigger]
+    identity: ResolvedIdentity | None = None
 
     def score_of(self, column: str) -> str | None:
         """The score that gives ``column``, if one does."""

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from valtag_assets.engine.allocation import allocation_columns
+from valtag_assets.engine.identity.tables import COLUMNS as IDENTITY_COLUMNS
+from valtag_assets.engine.identity.tables import TITLES as IDENTITY_TITLES
+from valtag_assets.engine.persons import OWNER
 from valtag_assets.engine.rules import HOLDOUT
-from valtag_assets.engine.trigger_state import SEEN, STATE
+from valtag_assets.engine.trigger_state import ENTERED_AS, ENTERED_AS_TITLE, SEEN, STATE
 from valtag_assets.expression.resolved import (
     PERSON,
     Resolved,
@@ -144,8 +147,17 @@ def _fields(source: ResolvedSource) -> dict[str, str]:
 
 
 def _identity(resolved: Resolved, name: str) -> Said:
-    persons = resolved.catalog.project.persons.title
+    persons, key = resolved.catalog.project.persons.title, f"identity/{name}"
+    if resolved.identity is not None and key in IDENTITY_COLUMNS:
+        return in_one_line(IDENTITY_TITLES[key]), {
+            column: in_one_line(title) for column, (_, title) in IDENTITY_COLUMNS[key].items()
+        }
     return (in_one_line(persons), _person(resolved)) if name == "persons" else None
+
+
+def _keyed(resolved: Resolved, name: str) -> Said:
+    clean = _clean(resolved, name)
+    return None if clean is None else (clean[0], {**clean[1], OWNER: "所属的人 · Whose row it is"})
 
 
 def _tags(resolved: Resolved, name: str) -> Said:
@@ -194,6 +206,7 @@ def _reports(resolved: Resolved, name: str) -> Said:
 def trigger_comments(resolved: Resolved, trigger: ResolvedTrigger) -> dict[str, str]:
     """What each column of a trigger's table says."""
     found = {name: in_one_line(title) for name, (_, title) in STATE.items()}
+    found[ENTERED_AS] = in_one_line(ENTERED_AS_TITLE)
     return found | {f"{SEEN}{code}": f"进入时的值 · Value on entering: {code}" for code in trigger.columns}
 
 
@@ -234,6 +247,7 @@ def _person(resolved: Resolved) -> dict[str, str]:
 
 _STAGES: Mapping[str, Callable[[Resolved, str], Said]] = {
     "clean": _clean,
+    "keyed": _keyed,
     "identity": _identity,
     "tags": _tags,
     "scores": _scores,

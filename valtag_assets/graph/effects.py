@@ -13,16 +13,17 @@ from valtag_assets.delivery.outbox import ledger_file
 from valtag_assets.delivery.outcomes import outcomes_mark, write_outcomes
 from valtag_assets.engine.duckdb import data_type
 from valtag_assets.engine.effect_lines import effect_lines, write_lines
-from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.trigger_effect import (
+    ALL,
     OUTCOMES,
     arms_expression,
     effects_name,
     funnel_expression,
     levels_expression,
 )
-from valtag_assets.engine.trigger_state import SEEN
+from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN
 from valtag_assets.engine.triggers import triggers_name
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.graph.checks import check_specs
@@ -45,6 +46,7 @@ from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 GROUP = "9_effects"
+CROSSED = "crossed"
 COLUMN_TYPES = {name: kind for name, (kind, _) in COLUMNS.items()}
 
 
@@ -64,11 +66,12 @@ def _effect_asset(setting: Setting, trigger: ResolvedTrigger) -> dg.AssetsDefini
     said = effect_comments()
     assert trigger.effect is not None
     spec = trigger.effect.spec
+    fact = keyed_name(setting.resolved.sources[spec.fact])
     looked_for = f"{spec.fact}{f', where {spec.where}' if spec.where else ''}, within {spec.within} days"
 
     @dg.asset(
         key=key,
-        deps=[asset_key(name) for name in (triggers_name(trigger.code), clean_name(spec.fact), MESSAGES)],
+        deps=[asset_key(name) for name in (triggers_name(trigger.code), fact, MESSAGES)],
         group_name=GROUP,
         description=describe(trigger.spec.title, "触达效果 · Effect of the trigger", f"`{looked_for}`"),
         owners=[catalog.owner_of(trigger.spec)],
@@ -116,21 +119,22 @@ def _held_out(setting: Setting, trigger: ResolvedTrigger) -> bool:
 def effect_plan(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> Plan:
     """How the trigger's effects of ``as_of`` are made: entries and conversions up to it, messages as they are now."""
     assert trigger.effect is not None
-    wanted = [Wanted(triggers_name(trigger.code), as_of), Wanted(clean_name(trigger.effect.spec.fact))]
+    fact = keyed_name(setting.resolved.sources[trigger.effect.spec.fact])
+    wanted = [Wanted(triggers_name(trigger.code), as_of), Wanted(fact)]
     gate, ledger = ask(setting.warehouse, wanted), ledger_file(setting.warehouse)
 
     def write(engine: Engine, into: Path) -> Written:
         state = gate.snapshots[triggers_name(trigger.code)]
         columns = _kept(trigger, state)
         inputs: dict[str, Sequence[Path]] = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
-        asked = (setting.resolved, trigger, columns, as_of)
-        counting = arms_expression(*asked)
+        asked, says = (setting.resolved, trigger, columns, as_of), ENTERED_AS in dict(state.columns)
+        counting = arms_expression(*asked, linked=says)
         with TemporaryDirectory(dir=setting.spill) as folder:
             told = Path(folder) / "outcomes.parquet"
             write_outcomes(ledger, trigger.code, as_of, told)
-            funnel = engine.fetch(funnel_expression(*asked), {**inputs, OUTCOMES: [told]}).to_pylist()
+            funnel = engine.fetch(funnel_expression(*asked, linked=says), {**inputs, OUTCOMES: [told]}).to_pylist()
         arms = engine.fetch(counting, inputs).to_pylist()
-        levels = levels_expression(*asked)
+        levels = levels_expression(*asked, linked=says)
         held_out = _held_out(setting, trigger)
         lines = effect_lines(trigger, arms, funnel, _costs(setting), held_out=held_out)
         write_lines(lines, into / "part-0.parquet")
@@ -139,6 +143,7 @@ def effect_plan(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> Plan
             # By number, not by value: what a value is may not be for everybody.
             "levels": [] if levels is None else engine.fetch(levels, inputs).to_pylist(),
             "sql": engine.sql(counting),
+            **({CROSSED: _crossed(arms)} if says else {}),
         }
         return Written(metrics, data_until(gate, as_of))
 
@@ -156,6 +161,11 @@ def effect_plan(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> Plan
         counted=True,
         picture=_picture,
     )
+
+
+def _crossed(arms: Sequence[Mapping[str, Any]]) -> int:
+    """How many persons are in both arms: those of either arm are the same persons."""
+    return max((row["crossed"] for row in arms if row["period"] == ALL), default=0)
 
 
 def _kept(trigger: ResolvedTrigger, state: Snapshot) -> dict[str, DataType]:
@@ -179,6 +189,9 @@ def _picture(snapshot: Snapshot) -> dict[str, Any]:
         "evidence 证据": said_of(whole),
         "not over yet 观察期未满": int(whole["not_over"] or 0),
     }
+    if snapshot.metrics.get(CROSSED):
+        # Thought to be two, drawn into both arms, and one after all: they count in neither.
+        found["persons of both arms, left out 合并后跨组、未计入"] = snapshot.metrics[CROSSED]
     if whole["lift"] is not None:
         found["lift 转化率提升"] = float(whole["lift"])
         found["plot 图"] = as_image(effect_figure(lines), f"{snapshot.table} {snapshot.as_of}")

@@ -10,7 +10,7 @@ from valtag_assets.engine.persons import (
     PERSONS,
     STRANGER_COLUMNS,
     STRANGERS,
-    clean_name,
+    keyed_names,
     population,
     strangers,
 )
@@ -42,7 +42,7 @@ def _persons_asset(setting: Setting) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[asset_key(clean_name(code)) for code in sources],
+        deps=[asset_key(name) for name in keyed_names(resolved, sources)],
         group_name=GROUP,
         description=describe(title, f"来自 from {', '.join(sources)}"),
         owners=[resolved.catalog.project.owner],
@@ -63,7 +63,7 @@ def persons_plan(setting: Setting) -> Plan:
     """How the population is made."""
     resolved = setting.resolved
     sources = resolved.catalog.person_sources()
-    gate = ask(setting.warehouse, [Wanted(clean_name(code)) for code in sources])
+    gate = ask(setting.warehouse, list(map(Wanted, keyed_names(resolved, sources))))
 
     def write(engine: Engine, into: Path) -> Written:
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
@@ -94,7 +94,7 @@ def _strangers_asset(setting: Setting) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[asset_key(PERSONS), *[asset_key(clean_name(code)) for code in facts]],
+        deps=[asset_key(PERSONS), *map(asset_key, keyed_names(resolved, facts))],
         group_name=GROUP,
         description="**总体之外的行 · Strangers**\n\n行为与交易中不属于总体的人 · "
         "Rows of facts that belong to nobody in the population; no tag counts them",
@@ -114,7 +114,7 @@ def _strangers_asset(setting: Setting) -> dg.AssetsDefinition:
 def strangers_plan(setting: Setting) -> Plan:
     """How the rows of nobody are counted."""
     resolved, facts = setting.resolved, _facts(setting)
-    gate = ask(setting.warehouse, [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in facts]])
+    gate = ask(setting.warehouse, [Wanted(PERSONS), *map(Wanted, keyed_names(resolved, facts))])
 
     def write(engine: Engine, into: Path) -> Written:
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.lists import lists_name, matched, unmatched
-from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
+from valtag_assets.engine.persons import PERSON, PERSONS, keyed_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.checks import check_specs
@@ -39,7 +39,7 @@ def _list_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinition
 
     @dg.asset(
         key=key,
-        deps=[asset_key(PERSONS), asset_key(clean_name(source.code))],
+        deps=[asset_key(PERSONS), asset_key(keyed_name(source))],
         group_name=GROUP,
         description=describe(source.spec.title, about),
         owners=[resolved.catalog.owner_of(source.spec)],
@@ -63,8 +63,7 @@ def _list_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinition
 
 def list_plan(setting: Setting, source: ResolvedSource) -> Plan:
     """How the persons of a list are found."""
-    clean = clean_name(source.code)
-    gate = ask(setting.warehouse, [Wanted(PERSONS), Wanted(clean)])
+    gate = ask(setting.warehouse, [Wanted(PERSONS), Wanted(keyed_name(source))])
 
     def write(engine: Engine, into: Path) -> Written:
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 
-from valtag_assets.engine.persons import PERSONS, clean_name
+from valtag_assets.engine.persons import PERSONS, keyed_name
 from valtag_assets.engine.preview import memberships_expression
 from valtag_assets.engine.rules import column_inputs, rule_inputs, segments_name
 from valtag_assets.engine.segments import matches_expression
@@ -19,6 +19,7 @@ from valtag_assets.expression.resolved import ResolvedSegment
 from valtag_assets.expression.rule import ResolvedRule, columns_read, members_read, rule_meaning
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import TIMELESS
 from valtag_assets.graph.tags import wanted_tags
 from valtag_assets.warehouse.derived import Derived
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -35,9 +36,9 @@ def wanted_by(setting: Setting, inputs: dict[str, frozenset[str]], as_of: date) 
         if stage == "tags":
             found.append(wanted_tags(setting, code, as_of, columns))
         elif stage == "lists":
-            found.append(Wanted(name, made_from=clean_name(code)))
+            found.append(Wanted(name, made_from=keyed_name(setting.resolved.sources[code])))
         else:
-            found.append(Wanted(name, None if stage == "clean" else as_of, columns))
+            found.append(Wanted(name, None if stage in TIMELESS else as_of, columns))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.incremental import Incremental, file_of, forget, layers, parts_of
-from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import checkpoint_name
 from valtag_assets.engine.tiles import Group, Layer, groups_of
@@ -40,7 +40,7 @@ class Merging:
         for group in merged_groups(setting):
             for layer in layers(setting.derived, group):
                 if any(tag.category == category.code for tag in layer.group.tags):
-                    parts = parts_of(gate.snapshots[clean_name(group.source.code)])
+                    parts = parts_of(gate.snapshots[keyed_name(group.source)])
                     inputs[checkpoint_name(layer)] = [file_of(layer, work.checkpoint(layer, parts, as_of))]
                     used.append(layer)
         told = {"layers": [item.to_json() for item in work.told], "healed": work.files.healed}

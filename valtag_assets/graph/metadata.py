@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.engine.identity.tables import COLUMNS
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.expression.origins import lineage_texts
 from valtag_assets.expression.resolved import (
     Resolved,
@@ -16,6 +18,7 @@ from valtag_assets.expression.resolved import (
 )
 from valtag_assets.graph.comments import score_comments
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.stages import asset_key
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse.snapshot import Snapshot
 
@@ -42,6 +45,12 @@ def source_schema(source: ResolvedSource) -> dg.TableSchema:
         constraints = dg.TableColumnConstraints(nullable=not (field and field.required))
         columns.append(dg.TableColumn(name, str(kind), description="; ".join(notes), constraints=constraints))
     return dg.TableSchema(columns)
+
+
+def identity_schema(table: str) -> dg.TableSchema:
+    """Columns of a table of identifiers or their persons."""
+    said = COLUMNS[table].items()
+    return dg.TableSchema([dg.TableColumn(name, str(kind), description=str(title)) for name, (kind, title) in said])
 
 
 def category_schema(resolved: Resolved, category: ResolvedCategory) -> dg.TableSchema:
@@ -80,7 +89,8 @@ def category_lineage(resolved: Resolved, category: ResolvedCategory) -> dg.Table
     return dg.TableColumnLineage(
         {
             tag.code: [
-                dg.TableColumnDep(dg.AssetKey(["clean", source]), field) for source, field in sorted(tag.fields)
+                dg.TableColumnDep(asset_key(keyed_name(resolved.sources[source])), field)
+                for source, field in sorted(tag.fields)
             ]
             + [
                 dg.TableColumnDep(dg.AssetKey(["tags", resolved.category_of(code)]), code)

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, Literal
 
 from valtag_assets.engine.incremental import layers, missing_tiles, parts_of
-from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.resolved import ResolvedCategory
 from valtag_assets.graph.merging import merged_groups
@@ -151,7 +151,7 @@ def _tiles(setting: Setting, steps: Mapping[str, Step]) -> Iterator[Tiles]:
     if not wanted or setting.full:
         return
     for group in merged_groups(setting):
-        clean = setting.warehouse.latest(TableRef.parse(clean_name(group.source.code)))
+        clean = setting.warehouse.latest(TableRef.parse(keyed_name(group.source)))
         for layer in layers(setting.derived, group) if clean is not None else ():
             assert clean is not None
             if _serves(layer.group.tags, wanted):

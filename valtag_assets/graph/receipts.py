@@ -8,6 +8,7 @@ from valtag_assets.delivery.receipts import Receipts, TakenIn, export
 from valtag_assets.delivery.route import Place
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import landing_folder
+from valtag_assets.graph.successors import follow_persons
 
 
 def receipts_folder(setting: Setting) -> Path:
@@ -21,9 +22,10 @@ def receipts_landing(setting: Setting) -> Path:
 
 
 def take_in_receipts(setting: Setting, place: Place) -> TakenIn:
-    """Take in what landed: somebody may have unsubscribed."""
+    """Take in what landed: somebody may have unsubscribed, or have become one person with somebody who had."""
     ledger = ledger_file(setting.warehouse)
-    with Outbox.open(ledger), Receipts.open(ledger) as receipts:
+    with Outbox.open(ledger) as outbox, Receipts.open(ledger) as receipts:
+        follow_persons(setting, outbox)
         taken = receipts.take_in(receipts_folder(setting), setting.clock())
         if taken.files:
             export(receipts.read(), Gateway.of(place).channel_of, receipts_landing(setting))

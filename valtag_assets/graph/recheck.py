@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine import recompute
-from valtag_assets.engine.persons import PERSONS, clean_name
+from valtag_assets.engine.persons import PERSONS, keyed_name
 from valtag_assets.engine.session import Engine, Inputs
 from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
 from valtag_assets.expression.resolved import ResolvedCategory
@@ -98,7 +98,7 @@ def _recomputed(
     engine.write(drawn, {PERSONS: inputs[PERSONS]}, sample)
     files: dict[str, Sequence[Path]] = {**inputs, PERSONS: [sample]}
     for code in category.sources:
-        name, rows = clean_name(code), work / f"{code}.parquet"
+        name, rows = keyed_name(resolved.sources[code]), work / f"{code}.parquet"
         expression = recompute.rows_of_sample(resolved.sources[code])
         engine.write(expression, {name: inputs[name], recompute.SAMPLE: [sample]}, rows)
         files[name] = [rows]

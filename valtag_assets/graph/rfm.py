@@ -33,6 +33,7 @@ from valtag_assets.graph.score_pages import (
     transition_page,
 )
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.successors import successor_inputs, wanted_successors
 from valtag_assets.graph.tags import data_until, read_categories, wanted_tags
 from valtag_assets.quality.plan import private_columns, score_expectations
 from valtag_assets.spec.types import TEXT
@@ -43,7 +44,7 @@ def rfm_plan(setting: Setting, score: ResolvedRfm, as_of: date) -> Plan:
     """How the score's table of ``as_of`` is made."""
     resolved = setting.resolved
     wanted = [wanted_tags(setting, code, as_of, tags) for code, tags in read_categories(setting, score).items()]
-    gate = ask(setting.warehouse, wanted)
+    gate = ask(setting.warehouse, [*wanted, *wanted_successors(setting)])
     table, meaning, titles = TableRef("scores", score.code), meaning_of(score.meaning), tier_titles(score.spec)
     before = snapshot_before(setting.warehouse, table, as_of, meaning, score.spec.compare_days)
 
@@ -58,7 +59,7 @@ def rfm_plan(setting: Setting, score: ResolvedRfm, as_of: date) -> Plan:
         concentrated = engine.fetch(revenue_concentration(resolved, score, as_of), inputs).to_pylist()[0]
         metrics |= concentration_metrics(read_concentration(concentrated))
         tiers = partial(count_moves, engine, score_table(score), f"{score.code}_tier", [target])
-        metrics |= transition_metrics(before, tiers)
+        metrics |= transition_metrics(before, partial(tiers, successors=successor_inputs(gate)))
         return Written(metrics, data_until(gate, as_of))
 
     def picture(snapshot: Snapshot) -> dict[str, Any]:

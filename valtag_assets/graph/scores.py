@@ -17,6 +17,7 @@ from valtag_assets.graph.rfm import rfm_plan
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
+from valtag_assets.graph.successors import successor_deps
 from valtag_assets.graph.tags import read_categories
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.ltv import gate_verdicts, ltv_expectations
@@ -48,7 +49,7 @@ def _score_asset(setting: Setting, score: ResolvedScore) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[asset_key(name) for name in _upstream(setting, score)],
+        deps=[*map(asset_key, _upstream(setting, score)), *successor_deps(setting)],
         group_name=GROUP,
         description=describe(score.spec.title, score.spec.meaning, f"{words.zh}。\n\n{words.en}."),
         owners=[catalog.owner_of(score.spec)],
@@ -84,7 +85,7 @@ def convention(resolved: Resolved, score: ResolvedScore) -> Title:
 def _upstream(setting: Setting, score: ResolvedScore) -> list[str]:
     categories = [tags_name(code) for code in read_categories(setting, score)]
     if isinstance(score, ResolvedLtv):
-        return [*read_tables(score), *categories]
+        return [*read_tables(setting.resolved, score), *categories]
     return categories
 
 

@@ -10,7 +10,8 @@ import dagster as dg
 from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.rules import HOLDOUT, segments_name
 from valtag_assets.engine.segments import MATCHES, changes_expression, matches_table, segment_expression
-from valtag_assets.engine.session import Engine
+from valtag_assets.engine.session import Engine, Inputs
+from valtag_assets.engine.successors import linked
 from valtag_assets.expression.resolved import ResolvedSegment
 from valtag_assets.expression.rule import Joined, ResolvedRule, rule_meaning
 from valtag_assets.graph.checks import check_specs
@@ -21,6 +22,7 @@ from valtag_assets.graph.publishing import Plan, Results, Written, build, meanin
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
+from valtag_assets.graph.successors import successor_deps, successor_inputs, wanted_successors
 from valtag_assets.graph.tags import data_until
 from valtag_assets.quality.plan import segment_expectations
 from valtag_assets.spec.types import BOOLEAN, TEXT
@@ -49,7 +51,7 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
 
     @dg.asset(
         key=key,
-        deps=[asset_key(table) for table in upstream],
+        deps=[*map(asset_key, upstream), *successor_deps(setting)],
         group_name=GROUP,
         description=describe(segment.spec.title, segment.spec.meaning, f"```\n{segment_lines(segment)}\n```"),
         owners=[catalog.owner_of(segment.spec)],
@@ -115,7 +117,8 @@ def segment_plan(
 ) -> Plan:
     """How the members at ``as_of`` are found; ``among``: the audiences of the same run (None: all)."""
     resolved, meaning = setting.resolved, meaning_of(segment.meaning)
-    gate = ask(setting.warehouse, wanted_by(setting, segment_tables(setting, segment), as_of))
+    wanted = [*wanted_by(setting, segment_tables(setting, segment), as_of), *wanted_successors(setting)]
+    gate = ask(setting.warehouse, wanted)
 
     def write(engine: Engine, into: Path) -> Written:
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
@@ -127,7 +130,8 @@ def segment_plan(
         else:
             found = segment_expression(resolved, segment, as_of, matches_table([segment.code]))
             engine.write(found, {**inputs, MATCHES: [matches]}, target)
-        changes = _changes(setting, segment, as_of, engine, target)
+        now = {segments_name(segment.code): [target], **successor_inputs(gate)}
+        changes = _changes(setting, segment, as_of, engine, now)
         metrics = {**changes, "population": gate.snapshots[PERSONS].rows, "sql": engine.sql(alone)}
         return Written(metrics, data_until(gate, as_of))
 
@@ -178,15 +182,14 @@ def _history(snapshots: Sequence[Snapshot]) -> dg.MetadataValue:
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
-def _changes(
-    setting: Setting, segment: ResolvedSegment, as_of: date, engine: Engine, members: Path
-) -> dict[str, Any]:
-    """Entries and exits since the newest earlier as-of; none when this is the first."""
+def _changes(setting: Setting, segment: ResolvedSegment, as_of: date, engine: Engine, now: Inputs) -> dict[str, Any]:
+    """Entries and exits since the newest earlier as-of; none when this is the first. ``now``: the members' files, and
+    whose ids are no more."""
     yesterday = date.fromordinal(as_of.toordinal() - 1)
     table = TableRef("segments", segment.code)
     before = setting.warehouse.latest(table, on_or_before=yesterday)
     if before is None:
         return {}
-    inputs = {segments_name(segment.code): [members], "previous": before.files}
-    counts = engine.fetch(changes_expression(segment.code), inputs).to_pylist()[0]
+    changes = changes_expression(segment.code, linked=linked(setting.resolved))
+    counts = engine.fetch(changes, {**now, "previous": before.files}).to_pylist()[0]
     return {**counts, "previous": str(before.as_of), "previous size": before.rows}

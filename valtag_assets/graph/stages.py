@@ -23,7 +23,7 @@ def as_of_partitions(setting: Setting) -> dg.DailyPartitionsDefinition:
 
 
 # Tables of these stages hold for every as-of.
-TIMELESS = ("clean", "quarantine", "identity", "lists")
+TIMELESS = ("clean", "keyed", "quarantine", "identity", "lists")
 
 
 def is_partitioned(refresh: Refresh) -> bool:

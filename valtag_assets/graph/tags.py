@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
+from valtag_assets.engine.persons import PERSON, PERSONS, keyed_names
 from valtag_assets.engine.session import Engine
 from valtag_assets.engine.tags import PREVIOUS, category_expression, tags_name
 from valtag_assets.expression.resolved import ResolvedCategory, ResolvedScore, code_version
@@ -35,6 +35,7 @@ from valtag_assets.graph.stages import (
     refresh_of,
     run_as_of,
 )
+from valtag_assets.graph.successors import successor_deps, wanted_successors
 from valtag_assets.quality.column import HIDDEN_LEVELS, rule_at
 from valtag_assets.quality.plan import category_expectations
 from valtag_assets.spec.types import TEXT
@@ -66,14 +67,14 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
     resolved, spec = setting.resolved, setting.resolved.catalog.categories[category.code].spec
     refresh = refresh_of(setting, category.code)
     key = asset_key(tags_name(category.code))
-    upstream = [PERSONS, *map(clean_name, category.sources), *map(tags_name, category.categories)]
+    upstream = [PERSONS, *keyed_names(resolved, category.sources), *map(tags_name, category.categories)]
     # A backfill in the UI then goes through the days in order.
     yesterday = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
     itself = [dg.AssetDep(key, partition_mapping=yesterday)] if keeps_last(category) else []
 
     @dg.asset(
         key=key,
-        deps=[*map(asset_key, upstream), *itself],
+        deps=[*map(asset_key, upstream), *itself, *(successor_deps(setting) if itself else [])],
         group_name=GROUP,
         description=describe(spec.title, spec.meaning),
         owners=[resolved.catalog.owner_of(spec)],
@@ -121,9 +122,10 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
     """How the category's table of ``as_of`` is made."""
     resolved = setting.resolved
     others = category.categories
-    wanted = [Wanted(PERSONS), *[Wanted(clean_name(code)) for code in category.sources]]
+    wanted = [Wanted(PERSONS), *map(Wanted, keyed_names(resolved, category.sources))]
     # Held tags of other categories hold what rests on them here, tag by tag, not the whole category.
     wanted += [wanted_tags(setting, code, as_of, frozenset()) for code in others]
+    wanted += wanted_successors(setting) if keeps_last(category) else []
     before, missing = _before(setting, category, as_of)
     gate = ask(setting.warehouse, wanted)
     gate = replace(gate, faults=(*gate.faults, *missing))

@@ -9,7 +9,7 @@ import dagster as dg
 
 from valtag_assets.delivery.messaging import waiting_at
 from valtag_assets.delivery.outbox import Outbox, ledger_file
-from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.persons import keyed_names
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
 from valtag_assets.graph.receipts import receipts_folder
@@ -29,24 +29,26 @@ def trigger_sensors(setting: Setting) -> list[dg.SensorDefinition]:
 def sources_read(resolved: Resolved, tables: frozenset[str]) -> frozenset[str]:
     """The sources that the tables of tags, scores, segments, lists and clean rows rest on, and who is a person."""
     waiting, seen, found = list(tables), set[str](), set(resolved.catalog.person_sources())
+    if resolved.identity is not None:
+        found |= resolved.identity.fields.keys()
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
         stage, code = name.split("/")
-        if stage in ("clean", "lists"):
+        if stage in ("clean", "keyed", "lists"):
             found.add(code)
         elif stage == "tags":
             category = resolved.categories[code]
-            waiting += [*map(clean_name, category.sources), *(f"tags/{other}" for other in category.categories)]
+            waiting += [*keyed_names(resolved, category.sources), *(f"tags/{other}" for other in category.categories)]
         elif stage == "scores":
             waiting += [f"tags/{resolved.category_of(tag)}" for tag in resolved.scores[code].tags]
         elif stage == "segments":
             segment = resolved.segments[code]
             waiting += [f"tags/{resolved.category_of(tag)}" for tag in segment.tags]
             waiting += [f"scores/{resolved.score_of(column)}" for column in segment.scores]
-            waiting += [*map(clean_name, segment.facts), *(f"lists/{other}" for other in segment.lists)]
+            waiting += [*keyed_names(resolved, segment.facts), *(f"lists/{other}" for other in segment.lists)]
             waiting += [f"segments/{other}" for other in segment.segments]
     return frozenset(found | {item.source for code in found for item in resolved.sources[code].spec.lookups})
 

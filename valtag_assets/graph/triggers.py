@@ -13,10 +13,11 @@ import dagster as dg
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.triggered import as_plan, messages_expression
 from valtag_assets.engine.duckdb import data_type, open_duckdb
-from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
+from valtag_assets.engine.persons import PERSON, PERSONS, keyed_name
 from valtag_assets.engine.rules import column_inputs, rule_inputs
 from valtag_assets.engine.session import Engine
-from valtag_assets.engine.trigger_state import SEEN, Planning, state_columns
+from valtag_assets.engine.successors import linked
+from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, Planning, entry_key, state_columns
 from valtag_assets.engine.triggers import (
     KEPT,
     PRIOR,
@@ -39,6 +40,7 @@ from valtag_assets.graph.segments import rule_lines
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import as_of_partitions, asset_key, automation, freshness, run_as_of
+from valtag_assets.graph.successors import successor_deps, successor_inputs, wanted_successors
 from valtag_assets.graph.tags import data_until
 from valtag_assets.quality.plan import trigger_expectations
 from valtag_assets.spec.problem import Problem
@@ -62,12 +64,13 @@ def _trigger_asset(setting: Setting, trigger: ResolvedTrigger) -> dg.AssetsDefin
     said = trigger_comments(setting.resolved, trigger)
     columns = [
         dg.TableColumn(name, str(kind), description=said[name])
-        for name, kind in state_columns(trigger.columns).items()
+        for name, kind in state_columns(trigger.columns, linked=linked(setting.resolved)).items()
     ]
+    upstream = [asset_key(table) for table in dict.fromkeys([PERSONS, *trigger_inputs(setting, trigger)])]
 
     @dg.asset(
         key=key,
-        deps=[asset_key(table) for table in dict.fromkeys([PERSONS, *trigger_inputs(setting, trigger)])],
+        deps=[*upstream, *successor_deps(setting)],
         group_name=GROUP,
         description=describe(trigger.spec.title, trigger.spec.meaning, f"```\n{trigger_lines(trigger)}\n```"),
         owners=[catalog.owner_of(trigger.spec)],
@@ -132,7 +135,7 @@ def trigger_inputs(setting: Setting, trigger: ResolvedTrigger) -> dict[str, froz
     for name, columns in column_inputs(setting.resolved, trigger.columns).items():
         found[name] = found.get(name, frozenset()) | columns
     if trigger.event is not None:
-        found.setdefault(clean_name(trigger.event), frozenset())
+        found.setdefault(keyed_name(setting.resolved.sources[trigger.event]), frozenset())
     return dict(sorted(found.items()))
 
 
@@ -169,6 +172,11 @@ class _Past:
         if snapshot is None:
             return None
         return {n.removeprefix(SEEN): data_type(text) for n, text in snapshot.columns if n.startswith(SEEN)}
+
+    def said(self) -> frozenset[str]:
+        """Which of the two say under which id a person entered."""
+        known = {PRIOR: self.prior, KEPT: self.kept}
+        return frozenset(n for n, snapshot in known.items() if snapshot and ENTERED_AS in dict(snapshot.columns))
 
 
 def readable_versions(
@@ -217,6 +225,8 @@ def planning_of(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> tupl
         flying=past.flying,
         costs=costs,
         first=past.prior is None,
+        linked=linked(setting.resolved),
+        said=past.said(),
     )
     return planning, past
 
@@ -248,12 +258,13 @@ def trigger_plan(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> Pla
         as_of=as_of,
         meaning=trigger_meaning(setting, trigger),
         gate=gate,
-        key=(PERSON, "entry"),
-        columns=state_columns(planning.carried),
-        private=frozenset({PERSON, "event"}) | {f"{SEEN}{code}" for code in planning.carried},
+        key=entry_key(linked=planning.linked),
+        columns=state_columns(planning.carried, linked=planning.linked),
+        private=frozenset({PERSON, ENTERED_AS, "event"}) | {f"{SEEN}{code}" for code in planning.carried},
         write=write,
         expectations=lambda written, previous: trigger_expectations(setting.resolved, trigger),
         fingerprint=past.prior.content_hash if past.prior is not None else "",
+        joined=successor_inputs(gate),
         counted=True,
         picture=_picture,
     )
@@ -267,7 +278,8 @@ def plan_messages(setting: Setting, trigger: ResolvedTrigger, outbox: Outbox, ru
     assert served.as_of is not None
     columns = {n.removeprefix(SEEN): data_type(text) for n, text in served.columns if n.startswith(SEEN)}
     versions, _ = readable_versions(setting, trigger, served.metrics[VERSIONS])
-    expression = messages_expression(setting.resolved, trigger, versions, columns, served.as_of)
+    says = ENTERED_AS in dict(served.columns)
+    expression = messages_expression(setting.resolved, trigger, versions, columns, served.as_of, linked=says)
     if expression is None:
         return 0
     with open_duckdb(setting.spill) as engine:
@@ -282,7 +294,7 @@ def trigger_gate(setting: Setting, flying: Mapping[str, ResolvedTrigger], as_of:
     for item in flying.values():
         for name, columns in trigger_inputs(setting, item).items():
             inputs[name] = inputs.get(name, frozenset()) | columns
-    wanted: list[Wanted] = wanted_by(setting, inputs, as_of)
+    wanted: list[Wanted] = [*wanted_by(setting, inputs, as_of), *wanted_successors(setting)]
     return ask(setting.warehouse, wanted)
 
 

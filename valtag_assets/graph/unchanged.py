@@ -11,6 +11,8 @@ from valtag_assets.graph.comments import table_comments
 from valtag_assets.graph.deliveries import delivering, delivery_plan, sending_place
 from valtag_assets.graph.effects import effect_plan, judged_triggers
 from valtag_assets.graph.identity import persons_plan, strangers_plan
+from valtag_assets.graph.identity_rows import keyed_plans
+from valtag_assets.graph.identity_tables import identity_table_plans
 from valtag_assets.graph.insight import insight_plan
 from valtag_assets.graph.lists import list_plan, list_sources
 from valtag_assets.graph.publishing import Plan, unchanged
@@ -46,6 +48,8 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
     resolved = setting.resolved
     for source in resolved.sources.values():
         yield clean_plan(setting, source, run_id="")
+    yield from identity_table_plans(setting)
+    yield from keyed_plans(setting)
     yield persons_plan(setting)
     yield strangers_plan(setting)
     for source in list_sources(setting):

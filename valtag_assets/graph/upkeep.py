@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from valtag_assets.engine.incremental import layers, unneeded
-from valtag_assets.engine.persons import clean_name
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.graph.matches import FOLDER as MATCHES
 from valtag_assets.graph.merging import merged_groups
 from valtag_assets.graph.setting import Setting
@@ -37,7 +37,7 @@ def _vacuum_merging(setting: Setting, *, dry_run: bool) -> dict[Path, int]:
     """
     warehouse, files = setting.warehouse, setting.derived
     used = {layer.name for group in merged_groups(setting) for layer in layers(files, group)}
-    facts = [TableRef.parse(clean_name(code)) for code in setting.resolved.sources]
+    facts = [TableRef.parse(keyed_name(source)) for source in setting.resolved.sources.values()]
     digests = {part.digest for fact in facts for snapshot in warehouse.snapshots(fact) for part in snapshot.parts}
     folders = [files.root.joinpath(*name) for name in unneeded(files, used, digests)]
     old = (setting.clock() - GRACE).timestamp()

@@ -30,10 +30,11 @@ from valtag_assets.quality.column import (
 from valtag_assets.quality.expectation import BETWEEN, COMPOUND_UNIQUE, ROWS, Expectation, with_unique_names
 from valtag_assets.quality.table import KEY, key_expectations, row_count, schema, size_between
 from valtag_assets.spec.block import Severity, Title
+from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.types import TEXT, DataType
 from valtag_assets.warehouse.snapshot import Snapshot, Verdict
 
-PERSONS = "identity/persons"
+PERSONS, SUCCESSORS = "identity/persons", "identity/successors"
 
 _AT_LEAST_ZERO = ("count", "count_distinct", "days_since_first", "days_since_last")
 
@@ -124,20 +125,40 @@ def segment_expectations(
 
 
 def trigger_expectations(resolved: Resolved, trigger: ResolvedTrigger) -> list[Expectation]:
-    """A person, and each of a person's entries once."""
+    """A person, and each of a person's entries once. Where ids may come and go, of nobody whose id went to somebody
+    else: audit with ``joined["identity/successors"]``."""
     present_key, _ = key_expectations(trigger.entry, resolved)
+    linked = resolved.identity is not None
     once = Expectation(
         check="entries",
         kind=COMPOUND_UNIQUE,
         column=None,
-        arguments={"column_list": [KEY, "entry"], "ignore_row_if": "any_value_is_missing"},
+        arguments={
+            "column_list": ["entered_as" if linked else KEY, "entry"],
+            "ignore_row_if": "any_value_is_missing",
+        },
         severity="error",
         holds="table",
         title=Title(zh="每人每次进入一行", en="each entry of a person once"),
         rule=rule_at(trigger.entry, resolved.catalog.root),
         shows_values=resolved.catalog.project.persons.access not in HIDDEN_LEVELS,
     )
-    return [present_key, once]
+    return [present_key, once, *([_no_orphans(resolved, trigger.entry)] if linked else [])]
+
+
+def _no_orphans(resolved: Resolved, entry: Entry[Any]) -> Expectation:
+    """Nobody stands in the table under an id that went to somebody else."""
+    return Expectation(
+        check="orphans",
+        kind=ROWS,
+        column=None,
+        arguments={"unexpected_rows_query": queries.given_away(KEY, SUCCESSORS)},
+        severity="error",
+        holds="table",
+        title=Title(zh="没有已并入他人的编号", en="no id that went to somebody else"),
+        rule=rule_at(entry, resolved.catalog.root),
+        expected=SUCCESSORS,
+    )
 
 
 def list_expectations(resolved: Resolved, source: ResolvedSource) -> list[Expectation]:

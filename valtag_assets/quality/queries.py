@@ -155,6 +155,13 @@ def not_among(key: str, table_name: str) -> Query:
     return rows_query(own.anti_join(other, key).select(key))
 
 
+def given_away(key: str, successors: str) -> Query:
+    """The rows whose ``key`` went to somebody else, as the table ``successors`` (was, now) says."""
+    own = batch({key: DataType("text")})
+    known = ibis.table({"was": "string", "now": "string"}, name=successors)
+    return rows_query(own.semi_join(known.filter(known["now"].notnull()), own[key] == known["was"]).select(key))
+
+
 def shifted(column: str, data_type: DataType, histogram: Mapping[str, Any], at_most: float) -> tuple[Query, Query]:
     """One row with the stability index if it is above ``at_most`` (or there is no value left to compare)."""
     table = batch({column: data_type})

@@ -82,9 +82,10 @@ class Answers:
     def person(self, person: str, record: str, view: View) -> bytes:
         return orjson.dumps({**self._of_person(person, record, view), "as_of": self.as_of, **view.shared})
 
-    def part(self, person: str, record: str, view: View) -> bytes:
-        """What one person has for himself in an answer about several."""
-        return orjson.dumps(self._of_person(person, record, view))
+    def part(self, person: str, record: str, view: View, asked: str | None = None) -> bytes:
+        """What one person has for himself in an answer about several; ``asked``: by what name, if it is another."""
+        named = {} if asked in (None, person) else {"asked": asked}
+        return orjson.dumps({**self._of_person(person, record, view), **named})
 
     def persons(self, parts: Iterable[bytes], unknown: Sequence[str], view: View) -> bytes:
         """Several persons at once; what they share is said once."""

@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.identity.naming import present_keys
 from valtag_assets.engine.lookup import ASKED, lookup_expression
 from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.successors import successors
 from valtag_assets.expression.resolved import Resolved
-from valtag_assets.serving.published import Published
-from valtag_assets.serving.store import FILE, write_store
+from valtag_assets.serving.published import ID_TABLES, Published
+from valtag_assets.serving.store import FILE, Names, write_store
 from valtag_assets.warehouse.derived import Derived, DerivedFiles
 from valtag_assets.warehouse.errors import WarehouseError
 
@@ -37,7 +39,11 @@ def build_store(files: DerivedFiles, resolved: Resolved, wanted: Published, spil
         with open_duckdb(spill) as engine, tempfile.TemporaryDirectory(dir=spill) as space:
             rows = Path(space) / "records.parquet"
             engine.write(lookup_expression(resolved, wanted.parts, wanted.as_of), wanted.inputs, rows)
-            persons = write_store(folder / FILE, pq.ParquetFile(rows).iter_batches(_ROWS))
+            names = None
+            if set(ID_TABLES) <= wanted.inputs.keys():
+                former, keys = (engine.fetch(asked, wanted.inputs) for asked in (successors(), present_keys()))
+                names = Names(former, keys)
+            persons = write_store(folder / FILE, pq.ParquetFile(rows).iter_batches(_ROWS), names)
         if persons != wanted.persons.rows:
             raise WarehouseError(f"the store has {persons:,} persons, and {wanted.persons.rows:,} are published")
         return {**wanted.about(), "persons": persons}

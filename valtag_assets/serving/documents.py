@@ -59,6 +59,7 @@ class Known(BaseModel):
     scores: Values
     segments: list[str] | None = Field(None, description="Left out where tags= asks for something else.")
     holdouts: list[str] | None = Field(None, description="Segments the person is held out of: not to be acted on.")
+    asked: str | None = Field(None, description="What was asked for, of several, where it is not the person's id.")
 
 
 class Person(_Shared, Known):

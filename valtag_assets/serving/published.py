@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.engine.duckdb import data_type
+from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS
 from valtag_assets.engine.lookup import HOLDOUT, Layout, Part, column_types
 from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.rules import segments_name
@@ -26,6 +27,7 @@ from valtag_assets.warehouse.manifest import Manifest, snapshot_of
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
 
+ID_TABLES = (SUCCESSORS, KEYS)
 # A change of what a record looks like needs stores of their own.
 _FORMAT = "1"
 
@@ -66,7 +68,8 @@ class Published:
 
     ``origins``: table → where it comes from now. ``held``: tags, score columns and tables of audiences whose newest
     values failed a check → where the good ones that are served come from, None when there are none. ``missing``:
-    those of which nothing good was ever published as the catalog has them now.
+    those of which nothing good was ever published as the catalog has them now. ``ids``: with identity.yaml, the
+    tables that say by what else persons are named.
     """
 
     as_of: date
@@ -77,6 +80,7 @@ class Published:
     missing: tuple[str, ...] = ()
     layout: Layout = field(default_factory=lambda: Layout((), (), ()))
     key: str = ""
+    ids: tuple[Snapshot, ...] = ()
 
     @property
     def parts(self) -> list[Part]:
@@ -85,7 +89,8 @@ class Published:
     @property
     def inputs(self) -> Mapping[str, Sequence[Path]]:
         """The files of every unbound table that the lookup expression reads."""
-        return {PERSONS: self.persons.files} | {item.part.name: item.snapshot.files for item in self.taken}
+        named = {snapshot.table.key: snapshot.files for snapshot in (self.persons, *self.ids)}
+        return named | {item.part.name: item.snapshot.files for item in self.taken}
 
     def about(self) -> dict[str, Any]:
         """All that answers need beside the records, as JSON."""
@@ -182,7 +187,9 @@ class _Gathered:
         rules = [[meaning(node) for _, node in item.rules] for item in self.resolved.placements.values()]
         types = [(name, str(self.types[name])) for name in self.layout.columns]
         taken = [(item.part, item.snapshot.id) for item in self.taken]
-        text = repr((_FORMAT, self.as_of, persons.id, taken, self.layout, types, rules))
+        ids = tuple(self._ids())
+        told = (_FORMAT, self.as_of, persons.id, taken, self.layout, types, rules)
+        text = repr((*told, [item.id for item in ids]) if ids else told)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
         return Published(
             self.as_of,
@@ -193,7 +200,15 @@ class _Gathered:
             tuple(self.missing),
             self.layout,
             key,
+            ids,
         )
+
+    def _ids(self) -> Iterator[Snapshot]:
+        """The newest sound tables that say by what else persons are named."""
+        for name in ID_TABLES if self.resolved.identity is not None else ():
+            found = next(_sound(self.warehouse, TableRef.parse(name), None), None)
+            if found is not None:
+                yield found
 
     def _columns_in(self, table: TableRef) -> list[str]:
         if table.stage == "tags":

@@ -22,7 +22,14 @@ from valtag_assets.spec.problem import did_you_mean
 CALLER = "valtag.caller"
 AT_ONCE = 25  # persons between which nobody else is answered
 
-PersonId = Annotated[str, Path(min_length=1, max_length=doc.LONGEST_ID, description="The person's id.")]
+PersonId = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=doc.LONGEST_ID,
+        description="The person's id; a former one; or with identity.yaml kind:key, as phone:13912345678.",
+    ),
+]
 Tags = Annotated[
     str | None,
     Query(max_length=doc.LONGEST_TAGS, description="Only these tags and score columns: codes with commas between."),
@@ -59,7 +66,7 @@ def _answers(model: type[Any], *codes: int) -> dict[int | str, dict[str, Any]]:
 @router.get("/persons/{person_id}", responses=_answers(doc.Person, 403, 404, 422, 503))
 async def person(request: Request, person_id: PersonId, tags: Tags = None, as_of: AsOf = None) -> Response:
     """Tags, scores and segments of one person. An id with a / in it is asked for by POST /persons."""
-    answers, record = await _found(request, person_id, as_of)
+    answers, person_id, record = await _found(request, person_id, as_of)
     view = _view(answers, tags)
     body = answers.person(person_id, record, view)
     return await _told(request, "persons", body, tags=(*view.tags, *view.scores), person=person_id)
@@ -73,7 +80,7 @@ async def persons(request: Request, asked: doc.Asked) -> Response:
     view = _view(answers, ",".join(asked.tags) if asked.tags else None)
     parts = []
     for some in _batches([name for name in wanted if name in found]):
-        parts += [answers.part(name, found[name], view) for name in some]
+        parts += [answers.part(*found[name], view, name) for name in some]
         await asyncio.sleep(0)
     body = answers.persons(parts, [name for name in wanted if name not in found], view)
     return await _told(request, "persons", body, rows=len(parts), tags=(*view.tags, *view.scores))
@@ -82,14 +89,14 @@ async def persons(request: Request, asked: doc.Asked) -> Response:
 @router.get("/persons/{person_id}/segments", responses=_answers(doc.Memberships, 403, 404, 422, 503))
 async def person_segments(request: Request, person_id: PersonId, as_of: AsOf = None) -> Response:
     """The segments a person is in."""
-    answers, record = await _found(request, person_id, as_of)
+    answers, person_id, record = await _found(request, person_id, as_of)
     return await _told(request, "segments", answers.segments(person_id, record), person=person_id)
 
 
 @router.get("/segments/{code}/persons/{person_id}", responses=_answers(doc.InSegment, 403, 404, 422, 503))
 async def segment_person(request: Request, code: str, person_id: PersonId, as_of: AsOf = None) -> Response:
     """Whether a person is in a segment."""
-    answers, record = await _found(request, person_id, as_of)
+    answers, person_id, record = await _found(request, person_id, as_of)
     body = answers.membership(person_id, record, code)
     return await _told(request, f"segments/{code}", body, tags=(code,), person=person_id)
 
@@ -97,7 +104,7 @@ async def segment_person(request: Request, code: str, person_id: PersonId, as_of
 @router.get("/persons/{person_id}/variant/{placement}", responses=_answers(doc.Variant, 403, 404, 422, 503))
 async def person_variant(request: Request, person_id: PersonId, placement: str, as_of: AsOf = None) -> Response:
     """Which content a placement shows a person, and the rule that decided."""
-    answers, record = await _found(request, person_id, as_of)
+    answers, person_id, record = await _found(request, person_id, as_of)
     body = answers.variant(person_id, record, placement)
     return await _told(request, f"placements/{placement}", body, tags=(placement,), person=person_id)
 
@@ -190,35 +197,46 @@ def _view(answers: Answers, tags: str | None) -> View:
     return answers.whole if tags is None else answers.filtered(tags)
 
 
-async def _found(request: Request, person: str, as_of: str | None) -> tuple[Answers, str]:
-    """The answers to give and the person's record. Refusal for an unknown person or as-of."""
+async def _found(request: Request, person: str, as_of: str | None) -> tuple[Answers, str, str]:
+    """The answers to give, the person's id and record. Refusal for an unknown person or as-of."""
     answers, found = await _records(request, [person], as_of)
     if person not in found:
         raise Refusal(404, "no such person")
-    return answers, found[person]
+    return answers, *found[person]
 
 
-async def _records(request: Request, wanted: Sequence[str], as_of: str | None) -> tuple[Answers, dict[str, str]]:
-    """The answers to give and the records of those who are persons."""
+async def _records(
+    request: Request, wanted: Sequence[str], as_of: str | None
+) -> tuple[Answers, dict[str, tuple[str, str]]]:
+    """The answers to give, and (id, record) of those who are persons, by the name that was asked for."""
     if request.scope["query_string"]:
         _only_known(request)
     service, caller = _service(request), _caller(request)
     if not caller.reader.may(person_need(service.place.resolved)):
         raise Refusal(403, "this key may not ask about single persons (project.yaml: persons.access)")
     if as_of is not None and as_of != service.open.about["as_of"]:
-        return _of_own_brands(*await service.past(_date(as_of), caller.reader, wanted))
-    found: dict[str, str] = {}
+        with service.open.held() as opened:
+            named = {name: opened.person_named(name, caller.reader) for name in wanted}
+        answers, then = await service.past(_date(as_of), caller.reader, list(dict.fromkeys(named.values())))
+        found = {name: (person, then[person]) for name, person in named.items() if person in then}
+        return answers, _of_own_brands(answers, found)
+    found = {}
     with service.open.held() as opened:
         for number, some in enumerate(_batches(wanted)):
             if number:
                 await asyncio.sleep(0)
-            found |= {name: record for name in some if (record := opened.records.find(name)) is not None}
-    return _of_own_brands(opened.answers(caller.reader), found)
+            for name in some:
+                person = opened.person_named(name, caller.reader)
+                record = opened.records.find(person)
+                if record is not None:
+                    found[name] = person, record
+    answers = opened.answers(caller.reader)
+    return answers, _of_own_brands(answers, found)
 
 
-def _of_own_brands(answers: Answers, found: Mapping[str, str]) -> tuple[Answers, dict[str, str]]:
-    """The records of those whom the reader may know of; the others are no persons to him."""
-    return answers, {name: record for name, record in found.items() if answers.knows(record)}
+def _of_own_brands(answers: Answers, found: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Those of whom the reader may know; the others are no persons to him."""
+    return {name: (person, record) for name, (person, record) in found.items() if answers.knows(record)}
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -16,13 +16,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from valtag_assets.engine.access import Need
+from valtag_assets.engine.identity.naming import key_of
 from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.answers import Answers
 from valtag_assets.serving.building import find_store, records_of
 from valtag_assets.serving.health import served_tables, table_states
-from valtag_assets.serving.published import NothingPublished, Published, published
+from valtag_assets.serving.published import ID_TABLES, NothingPublished, Published, published
 from valtag_assets.serving.refusal import Refusal
 from valtag_assets.serving.store import FILE, Records
 from valtag_assets.warehouse.audit import AuditLog
@@ -92,6 +94,22 @@ class Open:
     def _close_if_done(self) -> None:
         if self._retired and not self._readers:
             self.records.close()
+
+    def person_named(self, said: str, reader: Reader) -> str:
+        """The id of the person who is named so: by an id, by one that was, or as kind:key by an identifier whose kind
+        the ``reader`` may read. What names nobody is given back."""
+        identity = self.resolved.identity
+        if identity is None:
+            return said
+        former = self.records.successor(said)
+        if former is not None:
+            return former
+        code, _, key = said.partition(":")
+        if code not in identity.ranks:
+            return said
+        kind = identity.kinds[identity.ranks[code]]
+        text = key_of(key, kind.normalise) if reader.may(Need(kind.access)) else None
+        return said if text is None else self.records.holder(code, text) or said
 
     def answers(self, reader: Reader) -> Answers:
         found = self._answers.get(reader.user)
@@ -246,7 +264,8 @@ def _told(trouble: str, before: str | None) -> str:
 def manifests_seen(place: Place) -> Seen:
     """What tells that nothing was published since: the manifests' names, times and files; some dozen stats."""
     found = []
-    for table in (TableRef.parse(PERSONS), *served_tables(place.resolved)):
+    named = ID_TABLES if place.resolved.identity is not None else ()
+    for table in (*map(TableRef.parse, (PERSONS, *named)), *served_tables(place.resolved)):
         path = place.warehouse.folder(table) / MANIFEST
         with suppress(FileNotFoundError):
             status = path.stat()

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,9 +13,23 @@ FILE = "lookup.sqlite"
 # Records are a few hundred bytes: some dozen to a page, and a tree of three levels for a million.
 _PAGE_BYTES = 8192
 _MAPPED_BYTES = 1 << 40  # as much of the file as the system lets us map
+_ROWS = 20_000
+_NAMES = (
+    "CREATE TABLE former (was TEXT PRIMARY KEY, person_id TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE named (kind TEXT, key TEXT, person_id TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
+)
+_INSERT = {"former": "INSERT INTO former VALUES (?, ?)", "named": "INSERT INTO named VALUES (?, ?, ?)"}
 
 
-def write_store(file: Path, batches: Iterable[pa.RecordBatch]) -> int:
+@dataclass(frozen=True)
+class Names:
+    """By what else persons are named: ``former`` (was, now) of ids that are no more, ``keys`` (kind, key, person)."""
+
+    former: pa.Table
+    keys: pa.Table
+
+
+def write_store(file: Path, batches: Iterable[pa.RecordBatch], names: Names | None = None) -> int:
     """Write (person_id, record) rows, which come sorted by person, to the new ``file``; how many there were.
 
     The file is worth nothing until it is whole, so there is no journal; whoever calls this makes it durable.
@@ -26,11 +41,18 @@ def write_store(file: Path, batches: Iterable[pa.RecordBatch]) -> int:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("CREATE TABLE person (person_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID")
+        for statement in _NAMES:
+            connection.execute(statement)
         connection.execute("BEGIN")
         for batch in batches:
             rows = zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
             connection.executemany("INSERT INTO person VALUES (?, ?)", rows)
             persons += batch.num_rows
+        if names is not None:
+            for into, table in (("former", names.former), ("named", names.keys)):
+                for batch in table.to_batches(_ROWS):
+                    columns = [column.to_pylist() for column in batch.columns]
+                    connection.executemany(_INSERT[into], zip(*columns, strict=True))
         connection.execute("COMMIT")
     return persons
 
@@ -48,8 +70,19 @@ class Records:
 
     def find(self, person: str) -> str | None:
         """The record of a person, or None."""
+        return self._one("SELECT record FROM person WHERE person_id = ?", person)
+
+    def successor(self, person: str) -> str | None:
+        """Who somebody is now whose id is no more, or None."""
+        return self._one("SELECT person_id FROM former WHERE was = ?", person)
+
+    def holder(self, kind: str, key: str) -> str | None:
+        """Whose that key of that kind is now, or None."""
+        return self._one("SELECT person_id FROM named WHERE kind = ? AND key = ?", kind, key)
+
+    def _one(self, asked: str, *values: str) -> str | None:
         try:
-            row = self._connection.execute("SELECT record FROM person WHERE person_id = ?", (person,)).fetchone()
+            row = self._connection.execute(asked, values).fetchone()
         except UnicodeEncodeError:
             return None  # half a character: nobody is called so
         return None if row is None else row[0]

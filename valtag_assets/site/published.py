@@ -78,6 +78,7 @@ class Published:
         manifest = self.warehouse.manifest(table)
         timeless = all(entry.as_of is None for entry in manifest.entries) and table.stage in (
             "clean",
+            "keyed",
             "identity",
             "lists",
         )

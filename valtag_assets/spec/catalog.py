@@ -13,6 +13,7 @@ from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.block import Block, Title
 from valtag_assets.spec.delivery import Delivery, DeliveryFile
 from valtag_assets.spec.destination import Destination
+from valtag_assets.spec.identity import Identity
 from valtag_assets.spec.loading import CatalogFile, Kinds, Place, problem_at, read_file
 from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement
@@ -43,6 +44,8 @@ FOLDERS: Mapping[str, type[Block] | Kinds[Block]] = {
 
 Owned = Source | Category | Rfm | Ltv | Segment | Report | Placement | Allocation | Destination | Delivery | Trigger
 
+# The files beside project.yaml that a catalog may have.
+_SINGLE = ("access.yaml", "identity.yaml")
 # The kinds of source whose keys may make up the population.
 OF_PERSONS = ("master", "fact")
 _DEFINED = re.compile(
@@ -86,6 +89,7 @@ class Catalog:
     triggers: Mapping[str, Entry[Trigger]]
     digest: str
     access_entry: Entry[AccessRules] | None = None
+    identity: Entry[Identity] | None = None
 
     def owner_of(self, spec: Owned) -> str:
         return spec.owner or self.project.owner
@@ -124,8 +128,8 @@ def read_catalog(root: Path) -> Reading:
         raise CatalogError([Problem(root, 1, "", "is no catalog folder: project.yaml is missing")])
     problems: list[Problem] = []
     project = _read(root / "project.yaml", Project, problems)
-    access_path = root / "access.yaml"
-    access = _read(access_path, AccessRules, problems) if access_path.is_file() else None
+    access = _read_single(root / "access.yaml", AccessRules, problems)
+    identity = _read_single(root / "identity.yaml", Identity, problems)
     files = {folder: _read_folder(root / folder, model, problems) for folder, model in FOLDERS.items()}
     lost = frozenset(name for file in {problem.file for problem in problems} for name in _names_in(file))
     problems.extend(_unknown_files(root))
@@ -149,6 +153,7 @@ def read_catalog(root: Path) -> Reading:
         triggers=_index(files["triggers"], "trigger", problems),
         digest=_digest(root),
         access_entry=Entry(access.model, access.path, access.raw) if access else None,
+        identity=None if identity is None else Entry(identity.model, identity.path, identity.raw),
     )
     references = list(_person_references(catalog, project)) if project else []
     references.extend(_key_references(access) if access else ())
@@ -169,7 +174,7 @@ def _names_in(file: Path) -> Iterator[str]:
 
 def catalog_files(root: Path) -> list[Path]:
     """The YAML files that make up the catalog, in a stable order."""
-    found = [root / name for name in ("project.yaml", "access.yaml") if (root / name).is_file()]
+    found = [root / name for name in ("project.yaml", *_SINGLE) if (root / name).is_file()]
     return found + [file for folder in FOLDERS for file in sorted((root / folder).glob("*.yaml"))]
 
 
@@ -182,7 +187,7 @@ def _digest(root: Path) -> str:
 
 
 def _unknown_files(root: Path) -> Iterator[Problem]:
-    known = [*FOLDERS, "project.yaml", "access.yaml"]
+    known = [*FOLDERS, "project.yaml", *_SINGLE]
     for path in sorted(root.glob("*.y*ml")):
         if path.name not in known:
             yield Problem(path, 1, "", f"is not part of a catalog{did_you_mean(path.name, known)}")
@@ -200,6 +205,10 @@ def _read(path: Path, model: type[Any] | Kinds[Any], problems: list[Problem]) ->
         return read
     problems.extend(read)
     return None
+
+
+def _read_single(path: Path, model: type[Any], problems: list[Problem]) -> CatalogFile[Any] | None:
+    return _read(path, model, problems) if path.is_file() else None
 
 
 def _read_folder(folder: Path, model: type[Any] | Kinds[Any], problems: list[Problem]) -> list[CatalogFile[Any]]:
@@ -274,6 +283,9 @@ def _source_references(catalog: Catalog, entry: Entry[Source]) -> Iterator[Probl
     source = entry.spec
     own = [item.name for item in source.fields]
     every = own + [item.name for item in source.compute] + [t for look in source.lookups for t in look.take]
+    if source.kind != "lookup" and source.person is None and not _identified(catalog, source.source):
+        message = f"a {source.kind} needs person: the field that holds the person's key"
+        yield entry.problem(f"{message}, or identifiers in identity.yaml")
     if source.person and source.person not in own:
         yield entry.problem(f"'{source.person}' is no field{did_you_mean(source.person, own)}", "person")
     if source.time and source.time not in every:
@@ -295,6 +307,13 @@ def _source_references(catalog: Catalog, entry: Entry[Source]) -> Iterator[Probl
                 message = f"'{unit.by}' is no field{did_you_mean(unit.by, own)}"
                 yield entry.problem(message, "fields", number, "unit", step, "by")
     yield from _lookup_references(catalog, entry, own)
+
+
+def _identified(catalog: Catalog, source: str) -> bool:
+    """Whether identity.yaml names identifiers of the source, or can't be read and may do so."""
+    if catalog.identity is None:
+        return (catalog.root / "identity.yaml").is_file()
+    return source in catalog.identity.spec.sources
 
 
 def _lookup_references(catalog: Catalog, entry: Entry[Source], own: list[str]) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from pydantic import field_validator, model_validator
 from valtag_assets.spec.block import Block
 
 _MASTER = re.compile(r"local(\[(\*|\d+)\])?|(spark|sc)://\S+|yarn|k8s://\S+")
-_STAGES = "clean|identity|tags|scores|segments|reports|allocations|triggers|effects|insight"
+_STAGES = "clean|keyed|identity|tags|scores|segments|reports|allocations|triggers|effects|insight"
 _TABLE = re.compile(rf"({_STAGES})/(\*|[a-z][a-z0-9_]*)")
 
 Engine = Literal["duckdb", "spark"]

@@ -23,7 +23,7 @@ Family = Literal["master", "behavior", "transaction", "channel", "other"]
 Format = Literal["csv", "tsv", "jsonl", "parquet", "excel", "duckdb", "sqlite", "postgres"]
 Scalar = str | int | float | bool
 
-_SUFFIX: dict[str, Format] = {
+SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".jsonl": "jsonl",
@@ -74,7 +74,7 @@ class Read(Block):
         if self.format:
             return self.format
         name = (self.path or "").lower().removesuffix(".gz")
-        for suffix, found in _SUFFIX.items():
+        for suffix, found in SUFFIXES.items():
             if name.endswith(suffix):
                 return found
         raise ValueError(f"can't tell the format of '{self.path}' from its name; add format: csv, jsonl, …")
@@ -248,8 +248,8 @@ class Source(Block):
     """One table of the company.
 
     ``person``: the field that holds the person's key (master, fact and list; a ``list`` is an uploaded list of
-    persons, who need not be known). ``time``: the field that dates a
-    row (fact). ``key``: the fields that identify a row (lookup: one field).
+    persons, who need not be known); a source whose identifiers identity.yaml names may do without. ``time``: the
+    field that dates a row (fact). ``key``: the fields that identify a row (lookup: one field).
     """
 
     source: Code
@@ -277,8 +277,6 @@ class Source(Block):
 
     @model_validator(mode="after")
     def _roles(self) -> "Source":
-        if self.kind != "lookup" and self.person is None:
-            raise ValueError(f"a {self.kind} needs person: the field that holds the person's key")
         if self.kind == "fact" and self.time is None:
             raise ValueError("a fact needs time: the field that dates each row")
         if self.kind == "lookup" and len(self.key) != 1:

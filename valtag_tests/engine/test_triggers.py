@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from valtag_assets.engine.identity.tables import SUCCESSORS
 from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.trigger_state import Planning, state_columns
 from valtag_assets.engine.triggers import KEPT, PRIOR, trigger_expression
@@ -95,7 +96,12 @@ def trigger_of(**more: Any) -> dict[str, Any]:
 
 
 class Company:
-    """A trigger evaluated day after day by the engine, its table handed on from one to the next."""
+    """A trigger evaluated day after day by the engine, its table handed on from one to the next.
+
+    ``successors``: ids that are no more, and whose they are now; None where ids never change.
+    """
+
+    successors: dict[str, str] | None = None
 
     def __init__(self, folder: Path, resolved: Resolved, version: str = "v1") -> None:
         self.folder, self.resolved, self.version = folder, resolved, version
@@ -126,8 +132,11 @@ class Company:
             flying=self.flying,
             costs=COSTS,
             first=not self.evaluated,
+            linked=self.successors is not None,
+            said=frozenset((PRIOR, KEPT)) if self.successors is not None else frozenset(),
         )
-        columns = state_columns(self.carried)
+        columns = state_columns(self.carried, linked=planning.linked)
+        moved = [{"was": was, "now": now} for was, now in (self.successors or {}).items()]
         flags = {PERSON: TEXT} | {named(flag): BOOLEAN for flag in FLAGS}
         rows = [{PERSON: who, **{named(flag): day.holds[flag] for flag in FLAGS}} for who, day in days.items()]
         stopped = [{PERSON: who} for who, day in days.items() if day.holds["stop"]]
@@ -137,6 +146,7 @@ class Company:
             "lists/stop": [write_rows(self.folder / "stop.parquet", {PERSON: TEXT}, stopped)],
             PRIOR: [write_rows(self.folder / "prior.parquet", columns, self.before)],
             KEPT: [write_rows(self.folder / "kept.parquet", columns, self.kept)],
+            SUCCESSORS: [write_rows(self.folder / "successors.parquet", {"was": TEXT, "now": TEXT}, moved)],
         }
         if trigger.event is not None:
             inputs["clean/orders"] = write_clean(self.folder, self.resolved, "orders", events or [])

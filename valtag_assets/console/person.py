@@ -1,0 +1,52 @@
+"""Whom somebody means who names a person: by the id, by one that was, or by an identifier of identity.yaml."""
+
+import sys
+
+from valtag_assets.console.doors import is_visible
+from valtag_assets.engine.access import Need, person_need
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.identity.naming import FORMER, ITSELF, named_by
+from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS
+from valtag_assets.engine.persons import PERSONS
+from valtag_assets.engine.reader import Reader
+from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.snapshot import TableRef
+
+
+def find_person(setting: Setting, reader: Reader, said: str) -> tuple[str, str | None]:
+    """The id of the person whom ``said`` names now, and how it does so where it is not the id itself.
+
+    Identifiers count whose kind the reader may read. ``said`` itself where nobody he may know of is known by it: the
+    caller says what that means. Mistake where it names several persons.
+    """
+    resolved = setting.resolved
+    if resolved.identity is None or not reader.may(person_need(resolved)):
+        return said, None
+    served = {name: setting.warehouse.current(TableRef.parse(name)) for name in (PERSONS, SUCCESSORS, KEYS)}
+    files = {name: snapshot.files for name, snapshot in served.items() if snapshot is not None}
+    if len(files) < len(served):
+        return said, None
+    kinds = [kind for kind in resolved.identity.kinds if reader.may(Need(kind.access))]
+    with open_duckdb(setting.spill) as engine:
+        rows = engine.fetch(named_by(said, kinds), files).to_pylist()
+    rows = [row for row in rows if is_visible(setting, reader, row["person_id"])]
+    found = {row["by"]: row["person_id"] for row in rows}
+    if ITSELF in found or not rows:
+        return said, None
+    if FORMER in found:
+        return found[FORMER], f"this id was merged into {found[FORMER]}"
+    persons = sorted({row["person_id"] for row in rows})
+    titles = {kind.code: kind.title for kind in kinds}
+    if len(persons) > 1:
+        named = ", ".join(f"{titles[row['by']]} of {row['person_id']}" for row in rows)
+        raise Mistake(f"that names several persons: {named}; give an id")
+    return persons[0], f"{titles[rows[0]['by']]} of {persons[0]}"
+
+
+def whom(setting: Setting, reader: Reader, said: str) -> str:
+    """``find_person``, told on standard error where it says how."""
+    person, how = find_person(setting, reader, said)
+    if how is not None:
+        print(how, file=sys.stderr)
+    return person

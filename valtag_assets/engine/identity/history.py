@@ -1,0 +1,71 @@
+"""What became of persons from one publication of the keys to the next: born, merged, split, moved, gone."""
+
+import ibis
+
+from valtag_assets.engine.identity.identifiers import BEFORE, overlaps
+from valtag_assets.engine.identity.tables import HISTORY, KEYS, SUCCESSORS, identity_table, typed
+from valtag_assets.engine.identity.work import Work, united
+from valtag_assets.engine.persons import PERSON
+
+NEW, MERGED, SPLIT, MOVED, GONE = "new", "merged", "split", "moved", "gone"
+
+
+def first_events() -> ibis.Table:
+    """The events of the first publication: everybody is new."""
+    now = identity_table(KEYS)
+    born = now.group_by(PERSON).aggregate(keys=now.count()).rename(now=PERSON)
+    return _sorted(born.mutate(ordinal=ibis.literal(1), event=ibis.literal(NEW), was=ibis.null("string")))
+
+
+def events(ordinal: int) -> ibis.Table:
+    """The events between the keys BEFORE and those now.
+
+    merged: an id is no more; ``now`` holds its biggest piece. split: a part of ``was`` is a person by itself.
+    moved: a part of ``was`` went to a person that had been there. new: nobody had these keys. gone: nor has now.
+    """
+    after, before = identity_table(KEYS), identity_table(KEYS, BEFORE)
+    ids, old = after.select(now=PERSON).distinct(), before.select(was=PERSON).distinct()
+    # Not called like the columns they are compared with: both sides of a join come from the same tables.
+    live, former = ids.rename(_live="now"), old.rename(_former="was")
+    moves = overlaps(after.select("kind", "key", "since", "until", now=PERSON), "now", before)
+    moves = moves.left_join(live, moves["was"] == live["_live"])
+    moves = moves.left_join(former, moves["now"] == former["_former"])
+    place = ibis.row_number().over(group_by="was", order_by=[ibis.desc("keys"), "now"])
+    moves = moves.mutate(place=place)
+    moves = moves.filter(moves["was"] != moves["now"])
+    event = ibis.cases(
+        (moves["_live"].isnull() & (moves["place"] == 0), MERGED),
+        (moves["_former"].isnull(), SPLIT),
+        else_=MOVED,
+    )
+    told = moves.select("was", "now", "keys", event=event)
+    came, went = moves.select("now").distinct(), moves.select("was").distinct()
+    born = ids.anti_join(old, ids["now"] == old["was"]).anti_join(came, ["now"])
+    lost = old.anti_join(ids, old["was"] == ids["now"]).anti_join(went, ["was"])
+    none = ibis.null("string")
+    born = born.select("now", was=none, keys=ibis.literal(0, "int64"), event=ibis.literal(NEW))
+    lost = lost.select("was", now=none, keys=ibis.literal(0, "int64"), event=ibis.literal(GONE))
+    columns = ("was", "now", "keys", "event")
+    both = united([told.select(*columns), born.select(*columns), lost.select(*columns)])
+    return _sorted(both.mutate(ordinal=ibis.literal(ordinal)))
+
+
+def successors(work: Work) -> ibis.Table:
+    """The rows of SUCCESSORS, from the whole HISTORY and KEYS: of every id that is no more, who it is now. A chain
+    leads to its end; of an id that came back and went again, the last end counts."""
+    told, live = identity_table(HISTORY), identity_table(KEYS).select(_live=PERSON).distinct()
+    ends = told.filter(told["event"].isin([MERGED, GONE]))
+    last = ibis.row_number().over(group_by="was", order_by=ibis.desc("ordinal"))
+    ends = ends.mutate(place=last).filter(lambda table: table["place"] == 0).select("was", "now")
+    found = work.keep("ends", ends.anti_join(live, ends["was"] == live["_live"]))
+    while True:
+        step = found.rename(_was="was", _then="now")
+        both = found.left_join(step, found["now"] == step["_was"])
+        if not work.number(both.filter(both["_was"].notnull())):
+            return typed(found, SUCCESSORS).order_by("was")
+        # Ends come later and later, so the chains are finite; each step halves them.
+        found = work.keep("ends", both.select("was", now=both["_was"].isnull().ifelse(both["now"], both["_then"])))
+
+
+def _sorted(table: ibis.Table) -> ibis.Table:
+    return typed(table, HISTORY).order_by(["event", "was", "now"])

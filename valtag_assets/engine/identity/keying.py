@@ -1,0 +1,62 @@
+"""The rows of a source with the person each belongs to: that of its strongest identifier that is a key.
+
+A fact keeps its rows. A master has one row per person: of several, each field is the first that is not empty, in
+the order of ``deduplicate``, else the newest first.
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from valtag_assets.engine.identity.sightings import moment_of, slot_keys, within
+from valtag_assets.engine.identity.tables import KEYS, identity_table
+from valtag_assets.engine.persons import OWNER, PERSON, clean_table
+from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
+from valtag_assets.expression.resolved import ResolvedSource
+from valtag_assets.expression.resolved_identity import ResolvedIdentity
+
+_PLACE = "_place"
+
+
+def keyed_rows(source: ResolvedSource, identity: ResolvedIdentity) -> ibis.Table:
+    """The clean rows of ``source`` and whose each is, as OWNER; null where it is nobody's. In their order."""
+    clean = clean_table(source)
+    table, keys, found = clean, identity_table(KEYS), []
+    for slot, key in slot_keys(source, identity, clean).items():
+        kind = identity.kinds[slot.rank]
+        name, moment = f"_{slot.name}", f"_at_{slot.name}"
+        table = table.mutate(**{name: key, moment: moment_of(source, clean).date()})
+        mine = keys.filter(keys["kind"] == kind.code)
+        own = mine.select(
+            **{f"{name}_key": "key", f"{name}_since": "since", f"{name}_until": "until", f"{name}_person": PERSON}
+        )
+        fits: list[ir.BooleanValue] = [table[name] == own[f"{name}_key"]]
+        if kind.days:
+            fits.append(within(own[f"{name}_since"].date(), own[f"{name}_until"].date(), table[moment]))
+        table = table.left_join(own, fits)
+        found.append(f"{name}_person")
+    owner = ibis.coalesce(*(table[name] for name in found))
+    return table.select(*clean.columns, **{OWNER: owner})
+
+
+def one_row_each(source: ResolvedSource, rows: ibis.Table) -> ibis.Table:
+    """One row per person of the keyed ``rows`` of a master; rows of nobody are left out. Sorted by person."""
+    known = rows.filter(rows[OWNER].notnull())
+    place = ibis.row_number().over(group_by=OWNER, order_by=_order(source, known))
+    placed = known.mutate(**{_PLACE: place})
+    values = {name: placed[name].argmin(placed[_PLACE], where=placed[name].notnull()) for name in source.columns}
+    origin = {name: placed[name].argmin(placed[_PLACE]) for name in ORIGIN_COLUMNS}
+    merged = placed.group_by(OWNER).aggregate(**values, **origin)
+    return merged.select(*source.columns, *ORIGIN_COLUMNS, OWNER).order_by(OWNER)
+
+
+def _order(source: ResolvedSource, rows: ibis.Table) -> list[ir.Value]:
+    """Which row of a person comes first: as ``deduplicate`` says, then the newest, then the last row read."""
+    declared = source.spec.deduplicate.order if source.spec.deduplicate else ()
+    steps = [tuple(text.split()) for text in declared]
+    if source.spec.time is not None and source.spec.time not in {step[0] for step in steps}:
+        steps.append((source.spec.time, "desc"))
+    steps += [(name, "desc") for name in ORIGIN_COLUMNS]
+    return [
+        rows[name].desc(nulls_first=False) if way == ["desc"] else rows[name].asc(nulls_first=False)
+        for name, *way in steps
+    ]

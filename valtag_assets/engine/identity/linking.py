@@ -1,0 +1,198 @@
+"""Who belongs together: identifiers joined kind by kind, the strongest first.
+
+Every row links its strongest usable identifier, the hub, to its others. At the level of a kind its keys join the
+pieces that are there already, unless they are refused: ``shared``, when a key stands beside more distinct hubs than
+its limit; ``conflict``, when what it joins would hold two keys of a kind that stays apart (spec.identity.Apart). Then
+all keys of this level that join pieces there are refused, and the pieces stay as they were. A refused key identifies
+nobody, so it is no hub at weaker levels either. Nothing depends on the order of rows.
+
+Keys of one kind in one row without a hub are a *cluster*, and join as one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import ibis
+import ibis.expr.types as ir
+
+from valtag_assets.engine.identity.components import NODE, ROOT, components
+from valtag_assets.engine.identity.sightings import Nodes
+from valtag_assets.engine.identity.work import Work, united
+from valtag_assets.expression.resolved_identity import ResolvedIdentity
+
+SHARED, CONFLICT = "shared", "conflict"
+PIECE, CLUSTER, HUB = "piece", "cluster", "hub"
+
+
+@dataclass(frozen=True)
+class Linked:
+    """``pieces``: (node, piece) of every node that is not the smallest of its piece, which names it. ``refused``:
+    (node, reason, degree) of the refused ones."""
+
+    pieces: ibis.Table
+    refused: ibis.Table
+
+
+def link(work: Work, identity: ResolvedIdentity, nodes: Nodes) -> Linked:
+    """The pieces that ``nodes`` fall into."""
+    none = nodes.table.filter(ibis.literal(False))
+    no_pieces = work.keep("pieces", none.select(node="id", piece="id"))
+    no_refusals = work.keep("refused", none.select(node="id", reason="key", degree="id"))
+    first = nodes.table.group_by("rank").aggregate(first=nodes.table["id"].min(), last=nodes.table["id"].max())
+    spans = {row["rank"]: (row["first"], row["last"]) for row in work.rows(first)}
+    linking = _Linking(work, identity, nodes.table, spans, nodes.patterns, no_pieces, [no_refusals])
+    for rank in spans:
+        linking.join_level(rank)
+    return Linked(linking.pieces, united(linking.refused))
+
+
+@dataclass
+class _Linking:
+    """The state between levels: the pieces so far, and the patterns without the keys refused so far. ``spans``: the
+    first and last node of each kind, by its rank."""
+
+    work: Work
+    identity: ResolvedIdentity
+    nodes: ibis.Table
+    spans: dict[int, tuple[int, int]]
+    patterns: ibis.Table
+    pieces: ibis.Table
+    refused: list[ibis.Table] = field(default_factory=list)
+
+    def join_level(self, rank: int) -> None:
+        """Join the keys of one kind to what is there."""
+        hubs, before = self._hubs(rank), len(self.refused)
+        limit = self.identity.kinds[rank].limit
+        if limit is not None:
+            over = _degrees(hubs).filter(lambda table: table["degree"] > limit)
+            self.refused.append(self.work.keep("shared", over.mutate(reason=ibis.literal(SHARED)).select(*_REFUSED)))
+            hubs = self.work.keep("hubs", hubs.anti_join(self.refused[-1], [NODE]))
+        clusters = self._clusters(rank, self.refused[before:])
+        joins = self.work.keep("joins", self._joins(hubs, clusters))
+        roots = self._roots(joins)
+        bad = self._bad_roots(rank, hubs, clusters, roots)
+        if self.work.number(bad):
+            caught = self.work.keep("caught", _connectors(joins, roots, bad))
+            self.refused.append(self.work.keep("conflicts", self._members(rank, hubs, clusters, caught)))
+            joins, clusters = joins.anti_join(caught, [CLUSTER]), clusters.anti_join(caught, [CLUSTER])
+            roots = roots.anti_join(bad, [ROOT])
+        self.pieces = self.work.keep("pieces", _joined(self.pieces, joins, clusters, roots))
+        self._forget(rank, self.refused[before:])
+
+    def _hubs(self, rank: int) -> ibis.Table:
+        """(node, hub): every key of the kind, and the strongest usable identifier of its rows."""
+        table = self.patterns
+        stronger = [table[slot.name] for slot in self.identity.slots if slot.rank < rank]
+        hub = ibis.coalesce(*stronger) if stronger else ibis.null("int64")
+        pairs = [table.select(node=slot.name, hub=hub) for slot in self.identity.slots_of(rank)]
+        there = [beside.filter(beside[NODE].notnull(), beside[HUB].notnull()) for beside in pairs]
+        return self.work.keep("hubs", united(there, distinct=True))
+
+    def _clusters(self, rank: int, refused: Iterable[ibis.Table]) -> ibis.Table:
+        """(node, cluster): keys that stand together in rows without a hub; not the smallest, which names them."""
+        table, own = self.patterns, [slot.name for slot in self.identity.slots_of(rank)]
+        if len(own) == 1:
+            return self._no(CLUSTER)
+        alone = ibis.and_(*(table[slot.name].isnull() for slot in self.identity.slots if slot.rank < rank), True)
+        first = ibis.coalesce(*(table[name] for name in own))
+        pairs = [table.filter(alone).select(a=first, b=name) for name in own[1:]]
+        links = united([pair.filter(pair["a"] != pair["b"]) for pair in pairs])
+        for gone in refused:
+            links = links.anti_join(gone.select(a=NODE), ["a"]).anti_join(gone.select(b=NODE), ["b"])
+        links = self.work.keep("alike", links)
+        if not self.work.number(links):
+            return self._no(CLUSTER)
+        return components(self.work, links).rename({CLUSTER: ROOT})
+
+    def _joins(self, hubs: ibis.Table, clusters: ibis.Table) -> ibis.Table:
+        """(cluster, piece): which pieces each cluster stands beside."""
+        of = clusters.rename({"_node": NODE, "_cluster": CLUSTER})
+        pieces = self.pieces.rename({"_hub": NODE})
+        table = hubs.left_join(of, hubs[NODE] == of["_node"])
+        table = table.left_join(pieces, table[HUB] == pieces["_hub"])
+        cluster, piece = ibis.coalesce(table["_cluster"], table[NODE]), ibis.coalesce(table[PIECE], table[HUB])
+        return table.select(cluster=cluster, piece=piece).distinct()
+
+    def _roots(self, joins: ibis.Table) -> ibis.Table:
+        """(node, root): pieces that clusters join, and the smallest piece they are joined with; not that one."""
+        first = joins.group_by(CLUSTER).aggregate(first=joins[PIECE].min()).rename({"_cluster": CLUSTER})
+        both = joins.join(first, joins[CLUSTER] == first["_cluster"])
+        edges = self.work.keep("edges", both.filter(both[PIECE] != both["first"]).select(a=PIECE, b="first"))
+        return components(self.work, edges) if self.work.number(edges) else self._no(ROOT)
+
+    def _bad_roots(self, rank: int, hubs: ibis.Table, clusters: ibis.Table, roots: ibis.Table) -> ibis.Table:
+        """(root): what would hold two keys that stay apart."""
+        found = [self._no(ROOT).select(ROOT)]
+        for kind, allowed in self.identity.apart.items():
+            if kind in self.spans and kind < rank:
+                free = allowed | {kind} if rank in allowed else frozenset[int]()
+                exempt = self._roots(self._joins(hubs.filter(self._of(free, hubs[HUB])), clusters)) if free else None
+                found.append(self._holding_two(kind, roots, exempt))
+        return self.work.keep("bad", united(found, distinct=True))
+
+    def _holding_two(self, kind: int, roots: ibis.Table, exempt: ibis.Table | None) -> ibis.Table:
+        """(root): where keys of ``kind`` come together that are not one piece, nor made one by ``exempt`` joins."""
+        holders = self.nodes.filter(self._of({kind}, self.nodes["id"])).select(node="id")
+        held = _mapped(holders.mutate(piece=NODE), self.pieces.rename({ROOT: PIECE})).select(PIECE).distinct()
+        held = _mapped(held.mutate(end=PIECE), roots, "end")
+        if exempt is not None:
+            held = _mapped(held, exempt).distinct()
+        return held.group_by("end").aggregate(n=held[PIECE].nunique()).filter(lambda t: t["n"] > 1).select(root="end")
+
+    def _members(self, rank: int, hubs: ibis.Table, clusters: ibis.Table, caught: ibis.Table) -> ibis.Table:
+        """(node, reason, degree) of the keys of the clusters that were ``caught``."""
+        own = self.nodes.filter(self._of({rank}, self.nodes["id"])).select(node="id", cluster="id")
+        own = _mapped(own, clusters.rename({ROOT: CLUSTER}), CLUSTER).semi_join(caught, [CLUSTER])
+        beside = _degrees(hubs).rename({"_node": NODE})
+        table = own.left_join(beside, own[NODE] == beside["_node"])
+        return table.select(node=NODE, reason=ibis.literal(CONFLICT), degree=ibis.coalesce(table["degree"], 0))
+
+    def _of(self, kinds: Iterable[int], node: ir.Value) -> ir.BooleanValue:
+        """Whether a node is of one of these kinds."""
+        spans = [self.spans[kind] for kind in sorted(kinds) if kind in self.spans]
+        return ibis.or_(*(node.between(first, last) for first, last in spans), False)
+
+    def _forget(self, rank: int, refused: Iterable[ibis.Table]) -> None:
+        """Take the refused keys out of the patterns: no row is known by them any more."""
+        gone = [table for table in refused if self.work.number(table)]
+        if not gone:
+            return
+        table, nobody = self.patterns, united([one.select(_node=NODE) for one in gone])
+        for slot in self.identity.slots_of(rank):
+            both = table.left_join(nobody, table[slot.name] == nobody["_node"])
+            table = both.mutate(**{slot.name: both["_node"].isnull().ifelse(both[slot.name], None)}).drop("_node")
+        self.patterns = self.work.keep("patterns", table)
+
+    def _no(self, what: str) -> ibis.Table:
+        """(node, ``what``) without rows."""
+        return self.nodes.filter(ibis.literal(False)).select("id", rank="id").rename({NODE: "id", what: "rank"})
+
+
+_REFUSED = (NODE, "reason", "degree")
+
+
+def _degrees(hubs: ibis.Table) -> ibis.Table:
+    """(node, degree): beside how many distinct hubs each key stands."""
+    return hubs.group_by(NODE).aggregate(degree=hubs.count())
+
+
+def _mapped(table: ibis.Table, to: ibis.Table, column: str = PIECE) -> ibis.Table:
+    """``table`` with ``column`` led from the node ``to`` knows to its root; what it does not know stays."""
+    other = to.select(_node=NODE, _root=to.columns[1])
+    both = table.left_join(other, table[column] == other["_node"])
+    return both.mutate(**{column: ibis.coalesce(both["_root"], both[column])}).drop("_node", "_root")
+
+
+def _connectors(joins: ibis.Table, roots: ibis.Table, bad: ibis.Table) -> ibis.Table:
+    """(cluster): those that stand beside two pieces or more of what is ``bad``."""
+    ends = _mapped(joins.mutate(end=PIECE), roots, "end")
+    there = ends.semi_join(bad, ends["end"] == bad[ROOT])
+    return there.group_by(CLUSTER).aggregate(n=there.count()).filter(lambda table: table["n"] > 1).select(CLUSTER)
+
+
+def _joined(pieces: ibis.Table, joins: ibis.Table, clusters: ibis.Table, roots: ibis.Table) -> ibis.Table:
+    """(node, piece) after a level: pieces are their roots now, clusters belong where they stand."""
+    first = joins.group_by(CLUSTER).aggregate(piece=joins[PIECE].min())
+    attached = _mapped(first, roots).select(node=CLUSTER, piece=PIECE)
+    members = _mapped(clusters.mutate(piece=CLUSTER), attached).select(NODE, PIECE)
+    return united([_mapped(pieces, roots), roots.select(node=NODE, piece=ROOT), attached, members])
