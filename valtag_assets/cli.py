@@ -313,6 +313,7 @@ def generate(
 def ui(
     catalog: Catalog = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 3000,
+    read_only: Annotated[bool, typer.Option("--read-only", help="For looking: nothing can be started.")] = False,
     data: Data = None,
 ) -> None:
     """Serve the Dagster UI on this machine; Ctrl-C ends it."""
@@ -328,7 +329,7 @@ def ui(
         "VALTAG_DATA": str(setting.data),
     }
     screen().print(f"http://{HOST}:{port}  runs are kept in {home}", markup=False, soft_wrap=True)
-    raise typer.Exit(Exit.FAULT if serve(port, environment) else Exit.DONE)
+    raise typer.Exit(Exit.FAULT if serve(port, environment, read_only=read_only) else Exit.DONE)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from valtag_assets.console.explanation import Check, Explanation, Proof
 from valtag_assets.console.history import find_snapshot
 from valtag_assets.console.person import whom
 from valtag_assets.engine import explain as rests
-from valtag_assets.engine.access import Need, served_needs
+from valtag_assets.engine.access import Need, served_need
 from valtag_assets.engine.brands import brand_field
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, keyed_name, keyed_names, persons_table
@@ -70,7 +70,7 @@ def explained(setting: Setting, reader: Reader, asked: Asked) -> Explanation:
     """``explain`` for a reader who has come in already."""
     ref = _table_of(setting, asked.tag)
     reader.require_persons()
-    reader.require(served_needs(setting.resolved)[asked.tag], asked.tag)
+    reader.require(served_need(setting.resolved, asked.tag), asked.tag)
     require_visible(setting, reader, asked.person)
     if ref not in setting.warehouse.tables():
         raise Mistake(f"{asked.tag} was never published: {ref} has no snapshot; valtag run computes it")
@@ -107,7 +107,7 @@ class _Explaining:
     def found(self, code: str, snapshot: Snapshot, deep: int) -> Explanation:
         """What ``code`` in ``snapshot`` rests on, with ``deep`` levels of tags below it."""
         ref = snapshot.table
-        need = served_needs(self.setting.resolved)[code]
+        need = served_need(self.setting.resolved, code)
         if not self.looking.reader.may(need):
             return self._masked(code, snapshot, need)
         value = self._served(code, snapshot)

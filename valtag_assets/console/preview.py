@@ -14,7 +14,7 @@ from rich.text import Text
 from valtag_assets.console.doors import Visit, through, visible_persons
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine import preview
-from valtag_assets.engine.access import Need, person_need, rule_need, segment_need, served_needs
+from valtag_assets.engine.access import Need, person_need, rule_need, segment_need, served_need
 from valtag_assets.engine.brands import brand_field, of_own_brands, of_visible
 from valtag_assets.engine.duckdb import DuckDBEngine, data_type, open_duckdb, told
 from valtag_assets.engine.persons import PERSON, PERSONS, persons_table
@@ -194,8 +194,7 @@ def _may_count(reader: Reader, segment: str) -> bool:
 
 
 def _needs(resolved: Resolved, rule: ResolvedRule) -> dict[str, Need]:
-    served = served_needs(resolved)
-    return {PERSON: person_need(resolved)} | {name: served[name] for name in columns_read(rule)}
+    return {PERSON: person_need(resolved)} | {name: served_need(resolved, name) for name in columns_read(rule)}
 
 
 def _seen(reader: Reader, row: Mapping[str, Any], needs: Mapping[str, Need]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from valtag_assets.console.doors import Visit, through, visible_persons
 from valtag_assets.console.history import find_snapshot
 from valtag_assets.console.person import find_person
 from valtag_assets.console.screen import table
-from valtag_assets.engine.access import QUARANTINE
+from valtag_assets.engine.access import QUARANTINE, joined
 from valtag_assets.engine.brands import rows_for
 from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import OWNER, PERSON
@@ -96,6 +96,8 @@ def _rows_for(setting: Setting, asked: Asked, visit: Visit) -> Rows:
     types = {name: data_type(text) for name, text in snapshot.columns}
     hidden = reader.hidden(snapshot.table, types)
     readable = {name: kind for name, kind in types.items() if name not in hidden}
+    if not readable:
+        reader.require_asked(joined(reader.needs(snapshot.table, types).values()), asked.table)
     source = setting.resolved.sources.get(snapshot.table.name) if snapshot.table.stage == QUARANTINE else None
     asked_of = dict(readable)
     if source is not None and hides_refused(reader, source):

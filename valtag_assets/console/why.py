@@ -16,7 +16,7 @@ from rich.text import Text
 from valtag_assets.console.doors import Visit, require_visible, through
 from valtag_assets.console.person import whom
 from valtag_assets.console.screen import table
-from valtag_assets.engine.access import segment_need, served_needs
+from valtag_assets.engine.access import segment_need, served_need
 from valtag_assets.engine.brands import brand_field
 from valtag_assets.engine.duckdb import DuckDBEngine, open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS, one_person
@@ -181,11 +181,9 @@ def _row(
 def hidden_seen(reader: Reader, rule: ResolvedRule) -> dict[str, Any]:
     """What may not be shown of what the rule saw, and how a value of it is masked: columns that are not for the
     reader, and facts with rows of brands that are not his."""
-    served = served_needs(reader.resolved)
+    needs = {name: served_need(reader.resolved, name) for name in columns_read(rule)}
     masks: dict[str, Any] = {
-        name: partial(reader.masked, name, served[name])
-        for name in columns_read(rule)
-        if not reader.may(served[name])
+        name: partial(reader.masked, name, need) for name, need in needs.items() if not reader.may(need)
     }
     return masks | {fact: lambda _: MASK for fact in facts_read(rule) if brand_field(reader, fact) is not None}
 

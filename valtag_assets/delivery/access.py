@@ -6,7 +6,7 @@ A delivery and a trigger run in the name of their destination's role: what trave
 from collections.abc import Iterator
 from typing import Any
 
-from valtag_assets.engine.access import Need, segment_need, served_needs, trigger_need
+from valtag_assets.engine.access import Need, segment_need, served_need, trigger_need
 from valtag_assets.engine.reader import Denied, Reader, reader_of
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.resolved_delivery import ResolvedDestination, TravellingField
@@ -20,7 +20,7 @@ def field_need(resolved: Resolved, field: TravellingField) -> Need:
     """What it takes to read what travels as ``field``."""
     if field.kind == "segment":
         return segment_need(resolved, field.source)
-    return Need("public") if field.kind == "text" else served_needs(resolved)[field.source]
+    return Need("public") if field.kind == "text" else served_need(resolved, field.source)
 
 
 def is_contact(resolved: Resolved, field: TravellingField) -> bool:
@@ -71,7 +71,6 @@ def _above(
 
 def _triggers(resolved: Resolved) -> Iterator[Problem]:
     """Actions of triggers at destinations that may not know of it. What reads a level alone is as ever."""
-    served = served_needs(resolved)
     for trigger in resolved.triggers.values():
         for number, action in enumerate(trigger.spec.actions):
             to = resolved.destinations[action.to]
@@ -91,6 +90,7 @@ def _triggers(resolved: Resolved) -> Iterator[Problem]:
                 # Of a level that is too high the trigger's own resolving has told.
                 if reader.level == reader.rights.level and ALL in reader.rights.categories:
                     continue
-                if source in served and not reader.may(served[source]):
+                need = served_need(resolved, source)
+                if not reader.may(need):
                     where = ("actions", number, "fields", name)
-                    yield trigger.entry.problem(str(reader.denied(served[source], source)), *where)
+                    yield trigger.entry.problem(str(reader.denied(need, source)), *where)

@@ -116,7 +116,7 @@ def report_needs(resolved: Resolved, report: ResolvedReport) -> dict[str, Need]:
     found: dict[str, Need] = dict.fromkeys((ROW, TOTAL, *report.measures), _INTERNAL)
     for item in report.dimensions:
         if item.kind == "tag":
-            found[item.name] = served_needs(resolved)[item.source]
+            found[item.name] = served_need(resolved, item.source)
         elif item.kind == "field":
             assert report.spec.fact is not None
             found[item.name] = field_needs(resolved, resolved.sources[report.spec.fact])[item.source]
@@ -129,7 +129,7 @@ def allocation_needs(resolved: Resolved, allocation: ResolvedAllocation) -> dict
     """What every column takes: what names a tier takes what the column does of which it is a value; the rest names
     nobody."""
     found: dict[str, Need] = dict.fromkeys(COLUMN_TITLES, _INTERNAL)
-    return found | dict.fromkeys(("tier", "title_zh", "title_en"), served_needs(resolved)[allocation.spec.of])
+    return found | dict.fromkeys(("tier", "title_zh", "title_en"), served_need(resolved, allocation.spec.of))
 
 
 def field_needs(resolved: Resolved, source: ResolvedSource) -> dict[str, Need]:
@@ -179,8 +179,7 @@ def rule_need(resolved: Resolved, rule: ResolvedRule) -> Need:
 
 
 def _columns_and_facts(resolved: Resolved, rule: ResolvedRule, columns: Iterable[str]) -> list[Need]:
-    served = served_needs(resolved)
-    found = [served[name] for name in columns]
+    found = [served_need(resolved, name) for name in columns]
     found += [field_needs(resolved, resolved.sources[fact])[name] for fact, name in fields_read(rule)]
     return [*found, Need("public", sources=facts_read(rule))]
 
@@ -194,9 +193,13 @@ def placement_need(resolved: Resolved, code: str) -> Need:
 def rules_need(resolved: Resolved, code: str) -> Need:
     """What it takes to know which rule of a placement decided."""
     placement = resolved.placements[code]
-    served = served_needs(resolved)
     inside = [segment_need(resolved, name) for name in placement.segments]
-    return joined([*(served[name] for name in (*placement.tags, *placement.scores)), *inside])
+    return joined([*(served_need(resolved, name) for name in (*placement.tags, *placement.scores)), *inside])
+
+
+def served_need(resolved: Resolved, name: str) -> Need:
+    """What a tag or a column of a score takes."""
+    return tag_need(resolved, name) if name in resolved.tags else score_need(resolved, str(resolved.score_of(name)))
 
 
 def served_needs(resolved: Resolved) -> dict[str, Need]:

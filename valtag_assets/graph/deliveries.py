@@ -1,7 +1,7 @@
 """Stage *deliveries*: one asset per audience at a destination. The table of each says what came of its messages."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from valtag_assets.delivery.sync import Occasion, delivery_version
 from valtag_assets.engine.brands import brand_inputs
 from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.session import Engine
-from valtag_assets.expression.resolved_delivery import ResolvedDelivery
+from valtag_assets.expression.resolved_delivery import ResolvedDelivery, ResolvedDestination
 from valtag_assets.graph.as_of import choose_as_of
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.comments import OUTCOMES
@@ -113,6 +113,9 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
         rows: list[Mapping[str, Any]] = []
         metrics: dict[str, Any] = {"past": is_past(setting, as_of)}
         if not metrics["past"]:
+            members = gate.snapshots[segments_name(delivery.spec.segment)].rows
+            fields = [field.source for field in delivery.fields if field.kind != "text"]
+            record_sending(setting, run_id, deliveries_name(delivery.code), delivery.destination, fields, members)
             done = deliver(*_terms(setting, delivery, as_of, gate, run_id), setting.clock)
             judged.extend(done.verdicts)
             rows = list(done.rows)
@@ -134,6 +137,21 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
         fingerprint=_left_to_do(setting, delivery) if sends else "",
         picture=_picture,
     )
+
+
+def record_sending(
+    setting: Setting,
+    run: str,
+    what: str,
+    to: ResolvedDestination,
+    fields: Collection[str] = (),
+    members: int | None = None,
+) -> None:
+    """Put on record, before anything is sent, what goes out by a run in the name of a destination's role: to at
+    most ``members`` persons. AuditError where that can't be written: then nothing is sent."""
+    reader, tags = receiver(setting.resolved, to), tuple(sorted(set(fields)))
+    who: dict[str, Any] = {"actor": f"run {run}", "role": reader.role, "purpose": reader.purpose}
+    setting.audit.record(reader.door, what=what, rows=members, tags=tags, details={"to": to.code}, **who)
 
 
 def expected(setting: Setting, delivery: ResolvedDelivery, as_of: date) -> tuple[Gate, Delivered | None]:

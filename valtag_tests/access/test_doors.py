@@ -1,5 +1,6 @@
 """Every door for every role: who names the door goes through, nobody else, and both are on record."""
 
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from valtag_assets.engine.reader import Denied, reader_of
 from valtag_assets.serving.keys import read_keys
 from valtag_assets.spec.access import DOORS, Asking
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.access.house import ALL, House
 from valtag_tests.cli.conftest import Valtag
 
@@ -87,8 +89,18 @@ def test_who_went_through_is_on_record(house: House, valtag: Valtag) -> None:
     assert explained.person is not None and "C001" not in explained.line()
 
 
+def test_what_a_run_sends_is_on_record_in_the_name_of_the_destination_s_role(built: House) -> None:
+    (sent,) = [entry for entry in built.setting.audit.entries() if entry.what == "deliveries/spenders_to_desk"]
+    members = built.setting.warehouse.latest(TableRef("segments", "spenders"))
+    assert members is not None
+    assert (sent.action, sent.role, sent.rows, sent.tags) == ("deliver", "sender", members.rows, ("city",))
+    assert sent.details == {"to": "desk"} and sent.actor.startswith("run ")
+
+
 def test_nothing_leaves_that_can_t_be_recorded(house: House, valtag: Valtag) -> None:
-    (house.root / "data" / "warehouse" / "shop" / "audit").write_text("in the way", encoding="utf-8")
+    folder = house.root / "data" / "warehouse" / "shop" / "audit"
+    shutil.rmtree(folder)
+    folder.write_text("in the way", encoding="utf-8")
     for line in ("show", "segment preview", "explain", "segment why", "deliver"):
         said = valtag(*LINES[line], *house.options)
         assert said.code == 3 and said.out == "", line
@@ -150,6 +162,8 @@ def test_an_audience_takes_the_rights_to_all_that_decides_it(house: House, valta
     found = valtag("show", "segments/callable", *house.options, "--csv", "-n", 3).out
     assert set(found.splitlines()[1:]) == {"***,***"}
     assert "***" not in valtag("show", "segments/women", *house.options, "--csv", "-n", 3).out
+    said = valtag("show", "segments/spenders", *house.options, "--role", "cityfolk")
+    assert said.code == 1 and "role cityfolk may not read segments/spenders" in said.err and said.out == ""
     said = valtag("segment", "why", "C001", "spenders", *house.options, "--role", "cityfolk")
     assert said.code == 1 and "select: role cityfolk may not read who is in spenders" in said.err
     said = valtag("segment", "preview", "total_spend > 100", *house.options, "--role", "cityfolk")
