@@ -19,6 +19,7 @@ from valtag_assets.commands import (
     deliver,
     erase,
     explain,
+    identity,
     init,
     insight,
     inventory,
@@ -47,6 +48,7 @@ app.add_typer(audit.audit_app, name="audit")
 app.add_typer(segment.segment_app, name="segment")
 app.add_typer(trigger.trigger_app, name="trigger")
 app.add_typer(new.new_app, name="new")
+app.add_typer(identity.identity_app, name="identity")
 app.command()(init.init)
 app.command()(explain.explain)
 app.command()(report.report)
