@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import deliver, explain, insight, report, segment, serve, trigger
+from valtag_assets.commands import deliver, explain, identity, insight, report, segment, serve, trigger
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(segment.segment_app, name="segment")
 app.add_typer(trigger.trigger_app, name="trigger")
+app.add_typer(identity.identity_app, name="identity")
 app.command()(explain.explain)
 app.command()(report.report)
 app.command()(insight.insight)
