@@ -77,8 +77,8 @@ class Outbox:
         if known is not None and known[0] == snapshot:
             return
         with self._writing():
-            for name in ("successor", "part", "followed"):
-                self._connection.execute(f"DELETE FROM {name}")
+            for statement in ("DELETE FROM successor", "DELETE FROM part", "DELETE FROM followed"):
+                self._connection.execute(statement)
             for statement, table in ((sql.SUCCESSOR, successors), (sql.PART, parts)):
                 for batch in table.to_batches(_BATCH):
                     columns = [column.to_pylist() for column in batch.columns]

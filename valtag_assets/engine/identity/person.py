@@ -12,9 +12,11 @@ from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.spec.identity import IdentifierKind
 
 
-def persons_of(text: str, kinds: list[IdentifierKind]) -> ibis.Table:
-    """(person_id, kind): whose id ``text`` is (kind null), and who has it as a key of one of ``kinds``."""
+def persons_of(text: str, kinds: list[IdentifierKind], *, present: bool = False) -> ibis.Table:
+    """(person_id, kind): whose id ``text`` is (kind null), and who has it as a key of one of ``kinds``; ``present``:
+    not who had it once."""
     keys = identity_table(KEYS)
+    keys = keys.filter(keys["until"].isnull()) if present else keys
     same = [
         (keys["kind"] == kind.code) & (keys["key"] == normalised(ibis.literal(text), kind.normalise)).fill_null(False)
         for kind in kinds
