@@ -111,7 +111,7 @@ def _in_epochs(work: Work, identity: ResolvedIdentity, seen: ibis.Table) -> ibis
                 both = seen.left_join(mine, fits)
                 seen = both.rename({_since(slot): "_since", _until(slot): "_until"}).drop("_key")
                 none = {name: value for name, value in none.items() if name not in (_since(slot), _until(slot))}
-    return work.keep("dated", seen.mutate(**none))
+    return seen.mutate(**none) if len(none) == 2 * len(identity.slots) else work.keep("dated", seen.mutate(**none))
 
 
 def _epochs(identity: ResolvedIdentity, seen: ibis.Table, rank: int) -> ibis.Table:
