@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valtag_assets.engine.duckdb import DuckDBEngine
+from valtag_assets.engine.identity.keying import keyed_rows
 from valtag_assets.engine.identity.keys import normalised
 from valtag_assets.engine.identity.naming import key_of
-from valtag_assets.engine.identity.tables import SUCCESSORS
-from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.identity.tables import HISTORY, KEYS, SUCCESSORS, identity_columns
+from valtag_assets.engine.lists import matched
+from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.segments import changes_expression
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.successors import renamed, renamed_once
@@ -35,7 +37,7 @@ from valtag_tests.engine.test_trigger_effect import (
     entry,
     resolved,
 )
-from valtag_tests.kit import run, write_rows
+from valtag_tests.kit import make_catalog, run, write_persons, write_rows
 
 __all__ = ["resolved"]  # a fixture
 MOVES = {"was": TEXT, "now": TEXT}
@@ -77,6 +79,32 @@ def test_of_persons_who_became_one_the_own_value_comes_first(tmp_path: Path) -> 
         for name in ("tier", "points"):
             mine[name] = row[name] if mine[name] is None else mine[name]
     assert sorted(found, key=lambda row: str(row[PERSON])) == [wanted[who] for who in sorted(wanted)]
+
+
+def test_a_list_of_ids_that_were_given_names_the_parts_too(tmp_path: Path) -> None:
+    stop = {"source": "stop", "title": {"zh": "s", "en": "s"}, "kind": "list", "person": "who"}
+    stop |= {"read": {"path": "s.csv"}, "fields": [{"name": "who", "type": "text"}]}
+    kind = {"code": "member", "title": {"zh": "m", "en": "m"}}
+    sources = {"members": {"member": "member"}, "orders": {"member": "member"}, "stop": {"who": "person"}}
+    files = {"sources/stop.yaml": stop, "identity.yaml": {"kinds": [kind], "sources": sources}}
+    resolved = make_catalog(tmp_path / "catalog", files)
+    source, identity = resolved.sources["stop"], resolved.identity
+    assert identity is not None
+    keys = [{"kind": "member", "key": f"M{who}", "person_id": who} for who in ("a", "part", "c")]
+    told = [("split", "old", "part"), ("merged", "old", "a"), ("split", "c", "other")]
+    columns = dict(source.columns) | {"_file": TEXT, "_row": INTEGER}
+    inputs: dict[str, list[Path]] = successors(tmp_path, {"old": "a", "none": None})
+    inputs[KEYS] = [write_rows(tmp_path / "keys.parquet", identity_columns(KEYS), keys)]
+    events = [{"ordinal": n, "event": event, "was": was, "now": now} for n, (event, was, now) in enumerate(told)]
+    inputs[HISTORY] = [write_rows(tmp_path / "history.parquet", identity_columns(HISTORY), events)]
+    listed = [{"who": who} for who in ("old", "none", "stranger")]
+    inputs["clean/stop"] = [write_rows(tmp_path / "stop.parquet", columns, listed)]
+    rows = run(keyed_rows(source, identity), inputs, tmp_path / "keyed.parquet")
+    assert {row["who"]: row["_person"] for row in rows.to_pylist()} == {"old": "a", "none": None, "stranger": None}
+    inputs["keyed/stop"] = [tmp_path / "keyed.parquet"]
+    inputs |= {PERSONS: write_persons(tmp_path, ["a", "part", "c"])}
+    found = run(matched(source, given=True), inputs, tmp_path / "matched.parquet")
+    assert found["person_id"].to_pylist() == ["a", "part"]
 
 
 def test_members_who_became_one_have_neither_come_nor_left(tmp_path: Path) -> None:

@@ -21,10 +21,20 @@ DELIVERY = """
 deliveries:
   - {code: women_crm, title: {zh: 女性, en: Women}, segment: women, to: crm, patience: 0, jump_from: 20}
 """
+STOP = """
+source: stop
+title: {zh: 勿扰, en: Do not disturb}
+kind: list
+person: who
+read: {path: data/stop.csv}
+fields: [{name: who, type: text}]
+"""
 FILES = {
     **CATALOG,
     **TRIGGERED,
-    "identity.yaml": LOOSE,
+    "project.yaml": TRIGGERED["project.yaml"].replace("quiet:", "suppressed: [stop], quiet:"),
+    "sources/stop.yaml": STOP,
+    "identity.yaml": LOOSE + "  stop: {who: person}\n",
     "access.yaml": "roles: {desk: pii, office: internal, outside: public}\ndefault_role: desk\n",
     "destinations/crm.yaml": DESTINATIONS["destinations/crm.yaml"],
     "deliveries/all.yaml": DELIVERY,
@@ -42,13 +52,14 @@ def day(shop: Shop, number: int) -> dict[str, str]:
     return shop.run(AS_OF + timedelta(days=number))
 
 
-def made(folder: Path, before: Path | None, rows: pd.DataFrame, number: int) -> Path:
+def made(folder: Path, before: Path | None, rows: pd.DataFrame, number: int, stopped: str = "nobody") -> Path:
     """The folder of a shop after a day, that had been ``before``. Not to be changed: take a copy."""
     if before is not None:
         shutil.copytree(before, folder, dirs_exist_ok=True)
     with dg.DagsterInstance.ephemeral() as instance:
         shop = Shop(folder, instance, FILES)
         shop.write(rows, devices())
+        (folder / "catalog" / "data" / "stop.csv").write_text(f"who\n{stopped}\n")
         outcomes = day(shop, number)
         assert set(outcomes.values()) <= {"published", "reused"}, shop.heard
     return folder
@@ -61,7 +72,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def one(two: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("one"), two, ONE, 1)
+    """The list has the id that is no more."""
+    return made(tmp_path_factory.mktemp("one"), two, ONE, 1, persons(looking(two))[NAMES[1]])
 
 
 @pytest.fixture
@@ -128,6 +140,9 @@ def test_whoever_was_sent_something_under_either_id_is_sent_it_no_more(two: Path
     assert set(mine.index) == {survivor, gone}
     assert mine.loc[survivor, "is_open"] and not mine.loc[gone, "is_open"] and mine.loc[gone, "reason"] == "merged"
     assert len(received(shop, "desk")) == len(received(before, "desk"))
+    assert shop.rows("lists/stop", None)["person_id"].tolist() == [survivor]
+    waited = messages(shop, person_id=gone, origin="thanks")
+    assert [(m["state"], m["reason"]) for m in waited] == [("held_back", "suppressed")]
 
 
 def test_a_destination_loses_the_id_that_is_no_more(two: Path, one: Path) -> None:

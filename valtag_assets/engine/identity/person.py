@@ -56,6 +56,7 @@ def borne_by(source: ResolvedSource, identity: ResolvedIdentity, person: str) ->
     mine = table.filter(table[OWNER] == ibis.literal(person))
     found = {slot.name: key for slot, key in slot_keys(source, identity, mine).items()}
     rows = mine.select(_moment=moment_of(source, mine), **found)
-    return rows.group_by(list(found)).aggregate(
+    counted = rows.group_by(list(found)).aggregate(
         rows=rows.count(), first_seen=rows["_moment"].min(), last_seen=rows["_moment"].max()
     )
+    return counted.filter(counted["rows"] > 0)  # of a source without identifiers there is a row anyhow
