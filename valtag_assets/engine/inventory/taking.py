@@ -19,6 +19,7 @@ from valtag_assets.engine.inventory.profile import Column, Guess, Inventory, Joi
 from valtag_assets.engine.inventory.remarks import concluded
 from valtag_assets.engine.inventory.roles import role_of
 from valtag_assets.engine.inventory.suspicion import is_person_key, suspect
+from valtag_assets.engine.inventory.totals import mark_totals
 from valtag_assets.engine.inventory.units import with_units
 from valtag_assets.engine.inventory.words import PROFILE, words
 from valtag_assets.engine.reading.origin import SourceError
@@ -62,6 +63,7 @@ def take_inventory(
             rows[code] = of_table
         tables = _one_spelling(_some_master(tables))
         joins = find_joins(engine, tables, rows)
+        tables = mark_totals(engine, tables, joins, rows)
     tables = _without_copies(tables, joins)
     return Inventory(tuple(tables), tuple(joins), tuple(unread), tuple(found.ignored))
 
