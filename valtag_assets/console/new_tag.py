@@ -122,6 +122,7 @@ def _print_one(console: Console, setting: Setting, found: Answer, role: str | No
         console.print(f"{proposal.code} means this: it gets the windows {', '.join(proposal.columns)}", markup=False)
     else:
         console.print(Text(tag_text(proposal.tag, 2).rstrip()), soft_wrap=True)
+        console.print(Text(proposal.reason, style="dim"), soft_wrap=True)
     level = role_level(setting.resolved, role)
     for column in proposal.columns.values():
         judged = found.judged.get(column)
