@@ -17,10 +17,13 @@ import typer
 from valtag_assets.commands import (
     audit,
     deliver,
+    erase,
     explain,
+    identity,
     init,
     insight,
     inventory,
+    new,
     report,
     segment,
     serve,
@@ -44,6 +47,8 @@ app = typer.Typer(
 app.add_typer(audit.audit_app, name="audit")
 app.add_typer(segment.segment_app, name="segment")
 app.add_typer(trigger.trigger_app, name="trigger")
+app.add_typer(new.new_app, name="new")
+app.add_typer(identity.identity_app, name="identity")
 app.command()(init.init)
 app.command()(explain.explain)
 app.command()(report.report)
@@ -53,6 +58,7 @@ app.command()(inventory.inventory)
 app.command()(serve.serve)
 app.command()(deliver.deliver)
 app.command()(deliver.outbox)
+app.command()(erase.erase)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from valtag_assets.delivery.access import receiver
+from valtag_assets.engine.access import Need
 from valtag_assets.engine.brands import VISIBLE, brand_tag, of_visible, persons_of_brands
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSONS, one_person
@@ -75,15 +76,23 @@ def sending(setting: Setting, to: Collection[ResolvedDestination], what: str, as
         yield visit
 
 
-def oversee(setting: Setting, what: str) -> None:
-    """Denied for who may not know how many persons and rows of all brands there are. Counts of whole tables name
-    nobody: they are not recorded; a refusal is."""
-    who = completed(UNSAID)
+def oversee(
+    setting: Setting, what: str, door: Door = "report", asking: Asking = UNSAID, need: Need | None = None
+) -> Reader:
+    """Who may know, or change, what concerns persons of all brands, and has what it needs. Denied for others.
+
+    A refusal is recorded; a passage is not: counts of whole tables name nobody, and what erases has a record of its
+    own.
+    """
+    who = completed(asking)
     try:
-        reader_of(setting.resolved, "report", who, os.environ).require_every_brand(what)
+        reader = reader_of(setting.resolved, door, who, os.environ)
+        reader.require_every_brand(what)
+        reader.require(need or Need("public"), what)
     except Denied as error:
-        _record(setting, "report", who, what, None, refused=str(error))
+        _record(setting, door, who, what, None, refused=str(error))
         raise
+    return reader
 
 
 def completed(asking: Asking) -> Asking:

@@ -23,6 +23,11 @@ QUARANTINE = "quarantine"
 _IDS = (PERSON, "piece", "was", "now")
 
 
+def may_read(level: Access, column: Access) -> bool:
+    """Whether who reads up to ``level`` reads what has the level ``column``."""
+    return ACCESS_LEVELS.index(column) <= ACCESS_LEVELS.index(level)
+
+
 @dataclass(frozen=True)
 class Need:
     """What it takes to read a thing: a level, and rights to these tags and sources."""
@@ -135,16 +140,17 @@ def allocation_needs(resolved: Resolved, allocation: ResolvedAllocation) -> dict
 def field_needs(resolved: Resolved, source: ResolvedSource) -> dict[str, Need]:
     """What every clean column takes: the rows of its source, and its own level or that of the lookup it is from."""
     return {
-        name: Need(level, sources=frozenset({source.code})) for name, level in _field_levels(resolved, source).items()
+        name: Need(level, sources=frozenset({source.code})) for name, level in field_levels(resolved, source).items()
     }
 
 
-def _field_levels(resolved: Resolved, source: ResolvedSource) -> dict[str, Access]:
+def field_levels(resolved: Resolved, source: ResolvedSource) -> dict[str, Access]:
+    """The level of every clean column: its own, or that of the lookup it was taken from."""
     spec = source.spec
     found: dict[str, Access] = {field.name: field.access for field in spec.fields}
     found |= {item.name: item.access for item in spec.compute}
     for lookup in spec.lookups:
-        below = _field_levels(resolved, resolved.sources[lookup.source])
+        below = field_levels(resolved, resolved.sources[lookup.source])
         found |= {name: below[name] for name in lookup.take}
     return found
 

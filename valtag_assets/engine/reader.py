@@ -11,12 +11,12 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from valtag_assets.engine.access import Need, column_needs, person_need
+from valtag_assets.engine.access import Need, column_needs, may_read, person_need
 from valtag_assets.engine.masks import mask_column, mask_value
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.access import ALL, AccessRules, Asking, Door, MaskName, Role, lowest, names
-from valtag_assets.spec.block import ACCESS_LEVELS, Access
+from valtag_assets.spec.block import Access
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.warehouse.snapshot import TableRef
@@ -102,7 +102,7 @@ class Reader:
         return Denied(f"{self.door}: {self._name} names no right to {what}; {self._whom_to_ask}")
 
     def _reaches(self, need: Need) -> bool:
-        return ACCESS_LEVELS.index(need.level) <= ACCESS_LEVELS.index(self.level)
+        return may_read(self.level, need.level)
 
     def _named(self, need: Need) -> bool:
         tags, rights = self.resolved.tags, self.rights
@@ -166,7 +166,7 @@ def reader_of(
             f"{whom_to_ask(resolved)}"
         )
     purpose = _purpose(resolved, door, role, asking.purpose)
-    level = rights.level if purpose is None else lowest([rights.level, access.purposes[purpose].level])
+    level = lowest([rights.level, access.purposes[purpose].level]) if purpose in access.purposes else rights.level
     found = _brands(resolved, door, role, own_brands)
     secret = environment.get(access.masks.key or "", "")
     return Reader(resolved, door, asking.user, role, rights, level, purpose, found, secret)
@@ -211,6 +211,8 @@ def _purpose(resolved: Resolved, door: Door, role: str, purpose: str | None) -> 
                 f"{door}: role {role} has to say what for (--purpose; it has {known}); {whom_to_ask(resolved)}"
             )
         return None
+    if not declared:
+        return purpose  # for the record
     if purpose not in declared:
         raise Mistake(f"'{purpose}' is no purpose of access.yaml{did_you_mean(purpose, sorted(declared))}")
     if not names(rights, purpose):

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from starlette.testclient import TestClient
 
+from valtag_assets.engine.identity.tables import COLUMNS, identity_columns
 from valtag_assets.engine.lookup import column_types
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.app import create_app
@@ -160,6 +161,7 @@ class Desk:
         """Publish the rows of a table; the checks of the ``held`` tags failed."""
         table = TableRef.parse(key)
         types = {"person_id": TEXT, **self._columns(table)} | ({"is_holdout": BOOLEAN} if holdout else {})
+        types = identity_columns(key) if key in COLUMNS else types
         arrays = {name: pa.array([row.get(name) for row in rows], arrow_type(kind)) for name, kind in types.items()}
         self.published += 1
         with self.warehouse.staging(table) as staged:
@@ -175,7 +177,7 @@ class Desk:
                 inputs={},
                 verdicts=[Verdict(f"{code}.domain", code, "error", False, "tag") for code in held],
                 metrics={},
-                key=("person_id",),
+                key=(next(iter(types)),),
             )
 
     def publish_all(self, as_of: date = AS_OF) -> None:
