@@ -35,6 +35,7 @@ FIRST = date(2024, 1, 1)
 RULES = {
     "loose": Rules((None,) * 4, (None,) * 4, {}),
     "limited": Rules((None, None, 2, 3), (None, None, 60, None), {}),
+    "company": Rules((None, None, 5, 10), (None, None, 180, None), {0: frozenset({1})}),
     "apart": Rules((None, None, 3, 3), (None, None, 60, None), {0: frozenset({1})}),
 }
 Rows = Sequence[tuple[int, Mapping[str, str]]]
