@@ -14,7 +14,21 @@ from typing import Annotated, Any
 
 import typer
 
-from valtag_assets.commands import deliver, explain, identity, insight, report, segment, serve, trigger
+from valtag_assets.commands import (
+    audit,
+    deliver,
+    erase,
+    explain,
+    identity,
+    init,
+    insight,
+    inventory,
+    new,
+    report,
+    segment,
+    serve,
+    trigger,
+)
 from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
@@ -30,16 +44,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(audit.audit_app, name="audit")
 app.add_typer(segment.segment_app, name="segment")
 app.add_typer(trigger.trigger_app, name="trigger")
+app.add_typer(new.new_app, name="new")
 app.add_typer(identity.identity_app, name="identity")
+app.command()(init.init)
 app.command()(explain.explain)
 app.command()(report.report)
 app.command()(insight.insight)
 app.command()(insight.effect)
+app.command()(inventory.inventory)
 app.command()(serve.serve)
 app.command()(deliver.deliver)
 app.command()(deliver.outbox)
+app.command()(erase.erase)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -122,21 +141,6 @@ def check(catalog: Catalog = None, as_json: Json = False) -> None:
     from valtag_assets.console.listings import print_checked
 
     raise typer.Exit(Exit.DONE if print_checked(catalog, as_json=as_json) else Exit.WRONG)
-
-
-@app.command()
-def init(
-    name: Annotated[str, typer.Argument(help="The new catalog's name: lower-case ASCII letters, digits and _.")],
-    into: Annotated[Path, typer.Option("--into", help="The folder to make it in.")] = Path("."),
-) -> None:
-    """Make a commented starter catalog with small tables; it runs as it is."""
-    from valtag_assets.console.starter import init_catalog
-
-    folder = init_catalog(name, into)
-    where = name if into == Path(".") else str(folder)
-    out = screen()
-    out.print(f"made {folder}; read its project.yaml first. It runs as it is:", markup=False, soft_wrap=True)
-    out.print(f"  valtag check --catalog {where}\n  valtag run --catalog {where}", markup=False, soft_wrap=True)
 
 
 @app.command()

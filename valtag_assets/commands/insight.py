@@ -13,12 +13,23 @@ _Trigger = Annotated[str | None, typer.Argument(help="A trigger; left out, all t
 
 
 def insight(
-    tag: _Tag = None, catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json: Json = False
+    tag: _Tag = None,
+    catalog: Catalog = None,
+    as_of: AsOf = None,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="Only what to retire or merge: why, and what reads it.")
+    ] = False,
+    data: Data = None,
+    as_json: Json = False,
 ) -> None:
     """Show how useful tags are 标签价值评分: uses, messages, coverage, contribution, what to keep."""
-    from valtag_assets.console.insight import print_usefulness, usefulness_of
+    from valtag_assets.console.insight import print_to_give_up, print_usefulness, to_give_up, usefulness_of
 
     setting = open_setting(catalog, data)
+    if give_up:
+        lines = to_give_up(setting, as_of)
+        print_json(lines) if as_json else print_to_give_up(screen(), setting, lines)
+        return
     found = usefulness_of(setting, tag, as_of)
     if as_json:
         print_json(found)

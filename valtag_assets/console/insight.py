@@ -8,10 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 from valtag_assets.console.screen import count, share, table
-from valtag_assets.expression.uses import Thing, tag_uses
+from valtag_assets.engine.usefulness import MERGE, RETIRE, reasons
+from valtag_assets.expression.resolved import Resolved
+from valtag_assets.expression.uses import Thing, dependence, tag_uses
 from valtag_assets.graph.effects import INTERVALS, interval_text, judged_triggers, said_of
 from valtag_assets.graph.insight import INSIGHT, contribution_text, title_of, trend
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.insight import Insight
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -33,16 +36,53 @@ def served(setting: Setting, ref: TableRef, as_of: date | None) -> Snapshot:
 def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict[str, Any]:
     """The newest table as JSON; of one ``tag`` alone also everything that reads it. Mistake for an unknown one."""
     snapshot = served(setting, INSIGHT, as_of)
-    lines = [{**line, "trend": trend(line)} for line in snapshot.metrics["lines"]]
+    insight = setting.resolved.catalog.project.insight
+    lines = [{**line, "trend": trend(line), "reasons": _reasons(insight, line)} for line in snapshot.metrics["lines"]]
     found = {"as_of": str(snapshot.as_of), "weights": snapshot.metrics["weights"], "tags": lines}
     if tag is None:
-        return found
+        shares = {kind: {"on_tags": on, "all": every} for kind, (on, every) in dependence(setting.resolved).items()}
+        return {**found, "automated": shares}
     known = [line["tag"] for line in lines]
     if tag not in known:
         raise Mistake(f"'{tag}' is no tag of the table of {snapshot.as_of}{did_you_mean(tag, known)}")
     uses = tag_uses(setting.resolved).get(tag)
     read = {} if uses is None else {"direct": _named(uses.direct), "indirect": _named(uses.indirect)}
     return {**found, "tags": [line for line in lines if line["tag"] == tag], "read_by": read}
+
+
+def to_give_up(setting: Setting, as_of: date | None) -> list[dict[str, Any]]:
+    """The retire and merge list: every tag that is to be given up, why, and what reads it and has to change first."""
+    uses = tag_uses(setting.resolved)
+    return [
+        {**line, "read_by": _named(uses[line["tag"]].direct) if line["tag"] in uses else []}
+        for line in usefulness_of(setting, None, as_of)["tags"]
+        if line["advice"] in (MERGE, RETIRE)
+    ]
+
+
+def print_to_give_up(console: Console, setting: Setting, lines: Sequence[Mapping[str, Any]]) -> None:
+    """A line per tag to be retired or merged."""
+    rows = [
+        [line["tag"], title_of(setting.resolved, line["tag"]).zh, Text(line["advice"], style=_COLORS[line["advice"]]),
+         f"{line['score']:.2f}", share(line["coverage"]), count(line.get("distinct")),
+         "; ".join(f"{reason['zh']} · {reason['en']}" for reason in line["reasons"]), line["read_by"]]
+        for line in lines
+    ]  # fmt: skip
+    columns = ["!tag", "!title", "!advice", ">score", ">coverage", ">values", "why", "first change"]
+    console.print(table("下线与合并 · To retire or merge", columns, rows))
+    console.print(Text(f"{len(lines)} of {len(setting.resolved.tags)} tags", style="dim"))
+
+
+def _reasons(insight: Insight, line: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [reason.model_dump() for reason in reasons(insight, {"distinct": None, **line})]
+
+
+def dependence_text(resolved: Resolved) -> str:
+    """How much of what works by itself depends on tags: segments 4 of 4, triggers 1 of 1, …"""
+    found = {kind: numbers for kind, numbers in dependence(resolved).items() if numbers[1]}
+    on, every = sum(on for on, _ in found.values()), sum(every for _, every in found.values())
+    parts = ", ".join(f"{kind} {own} of {there}" for kind, (own, there) in found.items())
+    return f"{on / every:.0%} of {every} ({parts})" if every else "nothing is automated"
 
 
 def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any]) -> None:
@@ -59,6 +99,8 @@ def print_usefulness(console: Console, setting: Setting, found: Mapping[str, Any
         seconds = "" if line["seconds"] is None else f", {line['seconds']:.3g} s a run"
         passed = f"{share(line['quality'])} of its checks passed, " if line["quality"] is not None else ""
         console.print(f"{passed}data {line['age_days'] or 0} d old{seconds}", markup=False)
+    else:
+        console.print(f"依赖标签的自动化 · automated on tags: {dependence_text(setting.resolved)}", markup=False)
     console.print(Text(f"weights: {weights}; what can't be told is left out of the mean", style="dim"))
 
 

@@ -1,7 +1,8 @@
 """The tag tree 标签树: category → group → tag, with what the warehouse knows of each."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from valtag_assets.console.screen import share, table
 from valtag_assets.expression.origins import lineage_texts
-from valtag_assets.expression.resolved import ResolvedTag
+from valtag_assets.expression.resolved import Resolved, ResolvedTag
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -18,7 +19,8 @@ from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 @dataclass(frozen=True)
 class TagRow:
-    """One tag. ``as_of`` to ``coverage`` are of the newest snapshot, None where there is none."""
+    """One tag. ``as_of`` to ``coverage`` are of the newest snapshot, ``usefulness`` (0 to 1) and ``advice`` of the
+    newest table of usefulness; None where there is none."""
 
     category: str
     category_title: Title
@@ -39,6 +41,8 @@ class TagRow:
     data_age_days: int | None
     coverage: float | None
     held: bool
+    usefulness: float | None
+    advice: str | None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,11 +50,21 @@ class TagRow:
 
 def tag_rows(setting: Setting, text: str | None = None) -> list[TagRow]:
     """Every tag in catalog order; with ``text`` those whose code, title or meaning holds it, in any language."""
-    rows = list(_rows(setting))
-    if text is None:
-        return rows
-    wanted = _plain(text)
-    return [row for row in rows if any(wanted in _plain(said) for said in _said(row))]
+    return list(_rows(setting, None if text is None else _plain(text)))
+
+
+def tags_by_category(resolved: Resolved) -> dict[str, list[ResolvedTag]]:
+    """The tags of each category in the order of the files, those of a group together, where it is first named."""
+    found: dict[str, dict[str | None, list[ResolvedTag]]] = {code: {} for code in resolved.catalog.categories}
+    for tag in resolved.tags.values():
+        found[tag.category].setdefault(tag.spec.group, []).append(tag)
+    return {code: [tag for tags in groups.values() for tag in tags] for code, groups in found.items()}
+
+
+def judged_tags(setting: Setting) -> dict[str, Mapping[str, Any]]:
+    """The lines of the newest table of usefulness by tag; none where it was never published."""
+    snapshot = setting.warehouse.latest(TableRef("insight", "tags"))
+    return {} if snapshot is None else {line["tag"]: line for line in snapshot.metrics["lines"]}
 
 
 def print_tags(console: Console, setting: Setting, rows: list[TagRow]) -> None:
@@ -68,9 +82,13 @@ def print_tags(console: Console, setting: Setting, rows: list[TagRow]) -> None:
         "access",
         "used for",
         ">coverage",
+        ">value",
+        "!advice",
     ]
-    for code in dict.fromkeys(row.category for row in rows):
-        own = [row for row in rows if row.category == code]
+    by_category: dict[str, list[TagRow]] = defaultdict(list)
+    for row in rows:
+        by_category[row.category].append(row)
+    for code, own in by_category.items():
         first = own[0]
         grouped = columns if any(row.group for row in own) else columns[1:]
         lines = [_line(row)[len(columns) - len(grouped) :] for row in own]
@@ -81,22 +99,30 @@ def print_tags(console: Console, setting: Setting, rows: list[TagRow]) -> None:
     console.print(Text(f"{len(rows)} of {len(setting.resolved.tags)} tags", style="dim"))
 
 
-def _rows(setting: Setting) -> Iterator[TagRow]:
-    catalog = setting.resolved.catalog
+def _rows(setting: Setting, wanted: str | None) -> Iterator[TagRow]:
+    catalog, by_category, judged = setting.resolved.catalog, tags_by_category(setting.resolved), judged_tags(setting)
     for code, entry in catalog.categories.items():
+        about = (code, str(entry.spec.title))
+        tags = [tag for tag in by_category[code] if wanted is None or _says(tag, about, wanted)]
+        if not tags:
+            continue
         snapshot = setting.warehouse.latest(TableRef("tags", code))
         refresh = entry.spec.refresh or catalog.project.refresh
         by = f" by {refresh.deadline}" if refresh.schedule == "daily" else ""
-        tags = [tag for tag in setting.resolved.tags.values() if tag.category == code]
-        # Stable: groups stand together, in the order in which each is first named.
-        groups = list(dict.fromkeys(tag.spec.group for tag in tags))
-        for tag in sorted(tags, key=lambda tag: groups.index(tag.spec.group)):
+        for tag in tags:
             owner = tag.spec.owner or catalog.owner_of(entry.spec)
-            yield _row(setting, tag, entry.spec.title, snapshot, f"{refresh.schedule}{by}", owner)
+            line = judged.get(tag.code, {})
+            yield _row(setting, tag, entry.spec.title, snapshot, f"{refresh.schedule}{by}", owner, line)
 
 
 def _row(
-    setting: Setting, tag: ResolvedTag, category: Title, snapshot: Snapshot | None, refresh: str, owner: str
+    setting: Setting,
+    tag: ResolvedTag,
+    category: Title,
+    snapshot: Snapshot | None,
+    refresh: str,
+    owner: str,
+    judged: Mapping[str, Any],
 ) -> TagRow:
     spec = tag.spec
     seen = snapshot.metrics.get("profile", {}).get("columns", {}).get(tag.code, {}) if snapshot else {}
@@ -123,6 +149,8 @@ def _row(
         data_age_days=age,
         coverage=seen.get("coverage"),
         held=snapshot is not None and tag.code in snapshot.held,
+        usefulness=judged.get("score"),
+        advice=judged.get("advice"),
     )
 
 
@@ -131,6 +159,7 @@ def _line(row: TagRow) -> list[object]:
     return [
         row.group, row.code, row.title.zh, row.title.en, row.type, row.unit, row.kind,
         _from(row.sources), row.layer, row.access, row.used_for, covered,
+        None if row.usefulness is None else f"{row.usefulness:.2f}", row.advice,
     ]  # fmt: skip
 
 
@@ -143,8 +172,9 @@ def _from(sources: tuple[str, ...]) -> str:
     return "\n".join(f"{source}: {', '.join(fields)}" for source, fields in found.items())
 
 
-def _said(row: TagRow) -> list[str]:
-    return [row.code, row.title.zh, row.title.en, row.meaning or "", row.category, str(row.category_title)]
+def _says(tag: ResolvedTag, about: tuple[str, ...], wanted: str) -> bool:
+    said = (tag.code, tag.title.zh, tag.title.en, tag.spec.meaning or "", *about)
+    return any(wanted in _plain(text) for text in said)
 
 
 def _plain(text: str) -> str:

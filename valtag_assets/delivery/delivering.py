@@ -13,12 +13,12 @@ from valtag_assets.delivery.breaker import after_sending, before_sending
 from valtag_assets.delivery.message import Gate, open_gate
 from valtag_assets.delivery.outbox import FOLDER, Outbox, ledger_file
 from valtag_assets.delivery.route import Place, open_route
-from valtag_assets.delivery.secret import own_key
 from valtag_assets.delivery.sender import Sent, send
 from valtag_assets.delivery.sync import Difference, Occasion, Sync
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.expression.resolved_delivery import ResolvedDelivery
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.own_key import own_key
 from valtag_assets.warehouse.snapshot import Verdict
 from valtag_assets.warehouse.store import Warehouse
 

@@ -6,6 +6,7 @@ runs it over Parquet files. Nothing else about an engine is visible to the rest 
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ import ibis
 import pyarrow as pa
 from ibis.backends.sql.compilers.base import SQLGlotCompiler
 from ibis.backends.sql.compilers.duckdb import DuckDBCompiler
+from ibis.expr.operations import Relation
 
 from valtag_assets.engine.spark_sql import SparkCompiler
 
@@ -57,11 +59,17 @@ def compile_sql(expression: ibis.Table, engine: str, *, fused: bool = False) -> 
     is then copied into each place that uses it; long chains would grow exponentially, and be worked out again
     and again. So what runs is never fused.
     """
+    return _compiled(expression.unbind().op(), engine, fused)
+
+
+# An expression is asked for twice, to run it and to show it; and anew by every run of a long-lived process.
+@lru_cache(maxsize=256)
+def _compiled(operation: Relation, engine: str, fused: bool) -> str:
     before = ibis.options.sql.fuse_selects
     ibis.options.sql.fuse_selects = fused
     try:
         compiler = COMPILERS[engine]()
-        return str(compiler.to_sqlglot(expression.unbind()).sql(dialect=compiler.dialect, pretty=True))
+        return str(compiler.to_sqlglot(operation.to_expr()).sql(dialect=compiler.dialect, pretty=True))
     finally:
         ibis.options.sql.fuse_selects = before
 

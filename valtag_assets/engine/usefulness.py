@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from valtag_assets.engine.contribution import Contribution
+from valtag_assets.engine.contribution import ASSOCIATION, Contribution
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.uses import Uses, automations, tag_uses
+from valtag_assets.spec.block import Title
 from valtag_assets.spec.insight import COLUMNS, Insight
 from valtag_assets.spec.types import FLOAT, INTEGER, TEXT
 
@@ -26,11 +27,12 @@ _DIGITS = 4
 @dataclass(frozen=True)
 class Seen:
     """What the newest snapshots say of a tag: its coverage, the share of its checks that passed, the age of its data
-    in days; None where it can't be told."""
+    in days, how many different values it has; None where it can't be told."""
 
     coverage: float | None = None
     quality: float | None = None
     age_days: int | None = None
+    distinct: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def usefulness(resolved: Resolved, known: Known) -> list[dict[str, Any]]:
             "automation_share": round(len(own.automations) / len(sending), _DIGITS) if sending else None,
             "messages": messages,
             "coverage": seen.coverage,
+            "distinct": seen.distinct,
             "quality": seen.quality,
             "age_days": seen.age_days,
             "evidence": found.evidence,
@@ -102,13 +105,51 @@ def weighed(insight: Insight, parts: Mapping[str, float | None]) -> float:
 
 
 def advice(insight: Insight, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """What to do with the tag of a row: the less useful of two that say the same is to be merged into the other."""
+    """What to do with the tag of a row: the less useful of two that say the same is to be merged into the other; one
+    that nothing reads is given up when its score is low or it says nothing."""
     twin = rows.get(row["twin"] or "")
     if twin is not None and (row["score"], twin["tag"]) < (twin["score"], row["tag"]):
         return MERGE
+    mute = is_constant(row) or is_nearly_empty(insight, row)
     if not row["direct"]:
-        return RETIRE if row["score"] < insight.retire else IMPROVE
-    return KEEP if row["score"] >= insight.keep else IMPROVE
+        return RETIRE if mute or row["score"] < insight.retire else IMPROVE
+    return IMPROVE if mute or row["score"] < insight.keep else KEEP
+
+
+def is_constant(row: Mapping[str, Any]) -> bool:
+    """Whether the tag has one value for everybody who has any: it sets nobody apart."""
+    return row["distinct"] is not None and row["distinct"] <= 1
+
+
+def is_nearly_empty(insight: Insight, row: Mapping[str, Any]) -> bool:
+    """Whether hardly anybody has a value."""
+    return row["coverage"] is not None and row["coverage"] < insight.nearly_empty
+
+
+def reasons(insight: Insight, row: Mapping[str, Any]) -> list[Title]:
+    """Why the tag of a row is not simply kept, with the numbers; nothing for one that is."""
+    found = []
+    if row["advice"] == MERGE:
+        same = f"{row['twin']} ({row['likeness']:.2f})"
+        found.append(Title(zh=f"与 {same} 重复", en=f"says the same as {same}"))
+    if not row["direct"]:
+        found.append(Title(zh="无人使用", en="nothing reads it"))
+    if is_constant(row):
+        found.append(Title(zh="取值恒定", en="one value for everybody"))
+    if is_nearly_empty(insight, row):
+        found.append(
+            Title(zh=f"几乎为空：覆盖 {row['coverage']:.1%}", en=f"nearly empty: {row['coverage']:.1%} covered")
+        )
+    if row["advice"] != KEEP and not found:
+        found.append(Title(zh=f"评分 {row['score']:.2f} 偏低", en=f"its score is low: {row['score']:.2f}"))
+    return found
+
+
+def expected_score(insight: Insight, coverage: float | None, information: float | None) -> float:
+    """The usefulness, 0 to 1, to expect of a tag that nothing reads yet: of its coverage, and of how far it sets
+    apart those for whom something happened (``information``: an information value above chance, an association)."""
+    evidence = Contribution(ASSOCIATION, information) if information is not None else Contribution()
+    return weighed(insight, {"coverage": coverage, "contribution": evidence.strength(insight)})
 
 
 def write_usefulness(rows: Sequence[Mapping[str, Any]], into: Path) -> None:

@@ -17,8 +17,9 @@ from valtag_assets.expression.functions import FOREIGN, FUNCTIONS
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.reading import Reading, dialect, read
 from valtag_assets.expression.rules import apply, fit
-from valtag_assets.expression.scope import Scope, Spellings, Symbol
+from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.expression.tree import Call, Literal, Name, Node
+from valtag_assets.spec.spelling import Spellings
 from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, TEXT, DataType, decimal
 
 __all__ = ["ExpressionError", "parse"]

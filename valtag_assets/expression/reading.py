@@ -22,6 +22,8 @@ from valtag_assets.expression.scope import Scope
 
 # sqlglot needs about 20 Python frames for a level; 30 levels leave a third of Python's stack to the caller.
 MAX_NESTING = 30
+# A list of a few thousand values is read in a second; what is longer belongs into a table.
+MAX_LENGTH = 50_000
 
 _STRAIGHT = "'\""
 _CLOSERS = {
@@ -155,6 +157,11 @@ class Reading:
 
 def read(text: str, scope: Scope) -> Reading:
     """Tokens of ``text``; ExpressionError for anything that is no part of the language at token level."""
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(
+            f"the expression has {len(text):,} characters; more than {MAX_LENGTH:,} are not read: split it into tags "
+            "that build on each other, or bring a long list in as a lookup"
+        )
     cleaned, literals, origin = take_out_literals(text)
     if not cleaned.strip():
         raise ExpressionError("the expression is empty")

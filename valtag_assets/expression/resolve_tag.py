@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cache
 
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.parse import ExpressionError, parse
@@ -66,6 +67,7 @@ def declared_symbol(tag: Tag, code: str) -> Symbol:
     return Symbol(code, tag.type, declared_values(tag), (tag.title.zh, tag.title.en))
 
 
+@cache
 def read_window(text: str) -> Window:
     found = _DAYS.fullmatch(text)
     if found:

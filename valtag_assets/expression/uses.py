@@ -10,6 +10,8 @@ from valtag_assets.expression.rule import columns_read, members_read
 
 Thing = tuple[str, str]  # (kind, code)
 AUTOMATIONS = ("trigger", "delivery")
+# What works by itself once it is written down, and may depend on tags.
+AUTOMATED = ("segment", "trigger", "delivery", "placement", "report")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,16 @@ def tag_uses(resolved: Resolved) -> dict[str, Uses]:
 def automations(resolved: Resolved) -> list[Thing]:
     """Everything that sends by itself."""
     return [("trigger", code) for code in resolved.triggers] + [("delivery", code) for code in resolved.deliveries]
+
+
+def dependence(resolved: Resolved) -> dict[str, tuple[int, int]]:
+    """Of each kind of thing in ``AUTOMATED``: how many depend on a tag, either way, and how many there are."""
+    own = [resolved.segments, resolved.triggers, resolved.deliveries, resolved.placements, resolved.reports]
+    depend = {thing for uses in tag_uses(resolved).values() for thing in (*uses.direct, *uses.indirect)}
+    return {
+        kind: (sum((kind, code) in depend for code in codes), len(codes))
+        for kind, codes in zip(AUTOMATED, own, strict=True)
+    }
 
 
 def _uses(readers: Mapping[Thing, set[Thing]], thing: Thing) -> Uses:

@@ -26,6 +26,7 @@ from valtag_assets.quality.reexport import reexport_verdicts
 from valtag_assets.quality.source import account_verdicts, sample_key, source_expectations
 from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
+from valtag_assets.warehouse.tombstones import Tombstones
 
 GROUP = "2_clean"
 # What a source that was never read has to say of itself: for the list of its checks.
@@ -84,7 +85,8 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
     except SourceError as error:
         gate = replace(gate, faults=(*gate.faults, str(error)))
     meaning = _meaning(setting, source)
-    cleaning = Cleaning(meaning, contents, gate.snapshots, run_id)
+    erased = Tombstones(setting.warehouse.root)
+    cleaning = Cleaning(meaning, contents, gate.snapshots, run_id, erased)
     spec = source.spec
     return Plan(
         table=TableRef("clean", source.code),
@@ -100,7 +102,7 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
             setting.resolved, source, previous, written.metrics["account"]["clean"]
         ),
         verdicts=lambda written, _: _verdicts(setting, source, written.metrics),
-        fingerprint=combined(contents),
+        fingerprint=combined(contents) + erased.state,
         in_parts=spec.kind == "fact",
         drifting={item.name: item.type for item in spec.fields if any(check.stability for check in item.checks)},
         picture=_quarantine_picture,
@@ -110,7 +112,7 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
 def _verdicts(setting: Setting, source: ResolvedSource, metrics: Mapping[str, Any]) -> list[Verdict]:
     """Whether every row read is accounted for, and whether a re-export lost rows or changed the person's key."""
     account, cleaning = metrics["account"], metrics["cleaning"]
-    numbers = {name: account[name] for name in ("rows_in", "clean", "quarantined", "merged", "filtered")}
+    numbers = {name: account[name] for name in ("rows_in", "clean", "quarantined", "merged", "filtered", "erased")}
     types = {name: item["person"] for name, item in cleaning["files"].items() if "person" in item}
     return [
         *account_verdicts(setting.resolved, source, **numbers, by_rule=account["by_rule"]),

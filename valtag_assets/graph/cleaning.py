@@ -31,6 +31,7 @@ from valtag_assets.graph.publishing import Written, meaning_of
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.tombstones import Tombstones
 
 _KEYS = {QUARANTINE: ("file", "row"), MERGED: ORIGIN_COLUMNS, SPREAD: ("file", "field", "units", "number")}
 
@@ -43,12 +44,14 @@ class Cleaning:
     contents: Mapping[str, str]
     lookups: Mapping[str, Snapshot]
     run_id: str
+    erased: Tombstones
 
     @property
     def by(self) -> str:
         """Everything but the files that the clean rows depend on."""
         lookups = sorted((name, snapshot.content_hash) for name, snapshot in self.lookups.items())
-        return meaning_of(FORM, self.meaning, lookups)
+        erased = self.erased.state
+        return meaning_of(FORM, self.meaning, lookups, *([erased] if erased else []))
 
 
 def write_clean(setting: Setting, source: ResolvedSource, cleaning: Cleaning, engine: Engine, into: Path) -> Written:
@@ -67,7 +70,7 @@ def write_clean(setting: Setting, source: ResolvedSource, cleaning: Cleaning, en
             leaving |= medians.turned
             raw = _read(setting, source, earlier, earlier.arriving(contents) | medians.turned, work / "turned")
         lookups = {look.source: _lookup_table(setting, look.source, cleaning) for look in source.spec.lookups}
-        rules = RowRules(source.compute, source.refuse, source.drop)
+        rules = RowRules(source.compute, source.refuse, source.drop, cleaning.erased.table(work))
         cleaned = clean_source(engine, source.spec, project, raw, lookups, rules, medians, work, before, leaving)
         beside = {
             QUARANTINE: (cleaned.quarantine, earlier.quarantine),

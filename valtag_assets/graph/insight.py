@@ -176,6 +176,7 @@ def _seen(setting: Setting, tables: Mapping[str, Snapshot]) -> dict[str, Seen]:
                 coverage=_rounded(columns.get(tag.code, {}).get("coverage")),
                 quality=_rounded(sum(passed) / len(passed)) if passed else None,
                 age_days=data_age_days(snapshot),
+                distinct=columns.get(tag.code, {}).get("distinct"),
             )
     return found
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.catalog import checked_catalog
 from valtag_assets.spec.engines import Engines
+from valtag_assets.warehouse.audit import AuditLog, audit_key
 from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_assets.warehouse.store import WORK, Warehouse
 
@@ -72,6 +73,11 @@ class Setting:
     @property
     def warehouse(self) -> Warehouse:
         return Warehouse(self.apart or self.data / "warehouse" / self.name)
+
+    @property
+    def audit(self) -> AuditLog:
+        """The record of who did what with the data of persons."""
+        return AuditLog(self.warehouse.root, self.clock, audit_key(os.environ))
 
     @property
     def derived(self) -> DerivedFiles:

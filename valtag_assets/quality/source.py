@@ -67,17 +67,19 @@ def account_verdicts(
     quarantined: int,
     merged: int,
     filtered: int,
+    erased: int = 0,
     by_rule: Mapping[str, int] | None = None,
 ) -> list[Verdict]:
     """Whether every row read is accounted for, and whether few enough were refused (by which rules)."""
     root, most = resolved.catalog.root, source.spec.checks.max_quarantined
-    accounted = clean + quarantined + merged + filtered
+    accounted = clean + quarantined + merged + filtered + erased
     numbers = {"clean": clean, "quarantined": quarantined, "merged": merged, "filtered": filtered}
+    numbers |= {"erased": erased} if erased else {}
     share = quarantined / rows_in if rows_in else 0.0
     balance = {
         "title": {
-            "zh": "读入 = 清洁 + 隔离 + 合并 + 过滤",
-            "en": "rows in = clean + quarantined + merged + filtered",
+            "zh": "读入 = 清洁 + 隔离 + 合并 + 过滤 + 删除",
+            "en": "rows in = clean + quarantined + merged + filtered + erased",
         },
         "rule": rule_at(source.entry, root),
         "observed": numbers,

@@ -1,11 +1,15 @@
 """The tag dictionary 标签字典: every tag with what it means, where it comes from, how it looks, who uses it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from valtag_assets.console.tagtree import tags_by_category
 from valtag_assets.expression.origins import lineage_texts
 from valtag_assets.expression.resolved import Resolved, ResolvedTag
+from valtag_assets.expression.uses import Uses, tag_uses
 from valtag_assets.graph.figures import distribution_figure, inline_svg
+from valtag_assets.site.insight import ADVICE
 from valtag_assets.site.published import Found, Published
 from valtag_assets.site.wording import OTHER, definition, domain, labelled, value_titles
 from valtag_assets.spec.block import Title
@@ -21,12 +25,13 @@ class Use:
 
     @property
     def on_page(self) -> bool:
-        return self.kind != "placement"
+        return self.kind in ("tag", "score", "segment", "report", "allocation")
 
 
 @dataclass(frozen=True)
 class TagEntry:
-    """One tag. ``plot`` is SVG, None where there is none; ``hidden``: its values are above the default role."""
+    """One tag. ``plot`` is SVG, ``score`` its usefulness (0 to 1), ``advice`` what to do with it: None where there is
+    none; ``hidden``: its values are above the default role."""
 
     tag: ResolvedTag
     definition: str
@@ -40,6 +45,8 @@ class TagEntry:
     checks: int
     hidden: bool
     plot: str | None
+    score: float | None
+    advice: Title | None
     search: str
 
 
@@ -71,15 +78,29 @@ class CategoryEntry:
 
 def categories(published: Published) -> list[CategoryEntry]:
     """Every category of the catalog, its tags by group, as they were published."""
-    return [_category(published, code) for code in published.resolved.categories]
+    tags, uses = tags_by_category(published.resolved), tag_uses(published.resolved)
+    snapshot = published.found("insight/tags").snapshot if published.resolved.tags else None
+    judged = {line["tag"]: line for line in snapshot.metrics["lines"]} if snapshot is not None else {}
+    known = _Known(published, uses, judged)
+    return [_category(known, code, tags[code]) for code in published.resolved.categories]
 
 
-def _category(published: Published, code: str) -> CategoryEntry:
-    resolved, catalog = published.resolved, published.resolved.catalog
+@dataclass(frozen=True)
+class _Known:
+    """What entries are made of: who reads each tag, and the lines of the table of usefulness by tag."""
+
+    published: Published
+    uses: Mapping[str, Uses]
+    judged: Mapping[str, Mapping[str, Any]]
+
+
+def _category(known: _Known, code: str, tags: list[ResolvedTag]) -> CategoryEntry:
+    published, catalog = known.published, known.published.resolved.catalog
     spec, found = catalog.categories[code].spec, published.found(f"tags/{code}")
     refresh = spec.refresh or catalog.project.refresh
-    tags = [tag for tag in resolved.tags.values() if tag.category == code]
-    groups = dict.fromkeys(tag.spec.group for tag in tags)
+    groups: dict[str | None, list[ResolvedTag]] = {}
+    for tag in tags:
+        groups.setdefault(tag.spec.group, []).append(tag)
     snapshot, age = found.snapshot, None
     if snapshot is not None and snapshot.data_until is not None and snapshot.as_of is not None:
         age = max(0, (snapshot.as_of - snapshot.data_until.date()).days)
@@ -92,13 +113,13 @@ def _category(published: Published, code: str) -> CategoryEntry:
         found=found,
         age_days=age,
         groups=tuple(
-            TagGroup(group or "", tuple(_entry(published, tag, found) for tag in tags if tag.spec.group == group))
-            for group in groups
+            TagGroup(group or "", tuple(_entry(known, tag, found) for tag in own)) for group, own in groups.items()
         ),
     )
 
 
-def _entry(published: Published, tag: ResolvedTag, found: Found) -> TagEntry:
+def _entry(known: _Known, tag: ResolvedTag, found: Found) -> TagEntry:
+    published = known.published
     resolved, spec, snapshot = published.resolved, tag.spec, found.snapshot
     profile = snapshot.metrics.get("profile", {}) if snapshot else {}
     seen = profile.get("columns", {}).get(tag.code, {})
@@ -109,7 +130,8 @@ def _entry(published: Published, tag: ResolvedTag, found: Found) -> TagEntry:
         histogram, titles = seen["histogram"], value_titles(spec)
         labels = [labelled(value, titles)[:16] for value in histogram.get("values", ())]
         plot = inline_svg(distribution_figure(histogram, labels, OTHER))
-    uses = tuple(_uses(resolved, tag.code))
+    uses = tuple(_uses(resolved, known.uses[tag.code]))
+    judged = known.judged.get(tag.code, {})
     said = [tag.code, tag.title.zh, tag.title.en, spec.meaning or "", spec.group or "", tag.category]
     said += [use.code for use in uses] + list(spec.used_for)
     return TagEntry(
@@ -125,24 +147,24 @@ def _entry(published: Published, tag: ResolvedTag, found: Found) -> TagEntry:
         checks=len(own),
         hidden=hidden,
         plot=plot,
+        score=judged.get("score"),
+        advice=ADVICE[judged["advice"]] if judged else None,
         search=" ".join(said),
     )
 
 
-def _uses(resolved: Resolved, code: str) -> Iterator[Use]:
+def _uses(resolved: Resolved, uses: Uses) -> Iterator[Use]:
     """Everything that reads the tag directly."""
-    for other in resolved.tags.values():
-        if code in other.tags:
-            yield Use("tag", other.code, other.title)
-    for score in resolved.scores.values():
-        if code in score.tags:
-            yield Use("score", score.code, score.spec.title)
-    for segment in resolved.segments.values():
-        if code in segment.tags:
-            yield Use("segment", segment.code, segment.spec.title)
-    for report in resolved.reports.values():
-        if code in report.tags:
-            yield Use("report", report.code, report.spec.title)
-    for placement in resolved.placements.values():
-        if code in placement.tags:
-            yield Use("placement", placement.code, placement.spec.title)
+    specs: dict[str, Mapping[str, Any]] = {
+        "tag": resolved.tags,
+        "score": resolved.scores,
+        "segment": resolved.segments,
+        "report": resolved.reports,
+        "placement": resolved.placements,
+        "allocation": resolved.allocations,
+        "delivery": resolved.deliveries,
+        "trigger": resolved.triggers,
+    }
+    for kind, code in uses.direct:
+        read = specs[kind][code]
+        yield Use(kind, code, read.title if kind == "tag" else read.spec.title)

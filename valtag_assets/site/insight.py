@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from valtag_assets.console.insight import dependence_text
+from valtag_assets.engine.usefulness import reasons
 from valtag_assets.graph.effect_figures import effect_figure
 from valtag_assets.graph.effects import INTERVALS, SHOWN, interval_text, said_of
 from valtag_assets.graph.figures import inline_svg
@@ -52,14 +54,17 @@ class TagEntry:
     quality: float | None
     evidence: str
     twin: str
+    reasons: tuple[Title, ...]
 
 
 @dataclass(frozen=True)
 class UsefulnessEntry:
-    """The table of usefulness: ``weights`` as a text, a line per tag, a picture of the most useful."""
+    """The table of usefulness: ``weights`` and how much ``depends`` on tags as texts, a line per tag, a picture of
+    the most useful."""
 
     found: Found
     weights: str
+    depends: str
     tags: tuple[TagEntry, ...]
     plot: str | None
 
@@ -102,6 +107,7 @@ def usefulness(published: Published) -> UsefulnessEntry | None:
     return UsefulnessEntry(
         found=found,
         weights=", ".join(f"{name} {weight:g}" for name, weight in metrics["weights"].items()),
+        depends=dependence_text(published.resolved),
         tags=tuple(_tag(published, line) for line in lines),
         plot=inline_svg(usefulness_figure(published.resolved, lines)) if lines else None,
     )
@@ -122,4 +128,5 @@ def _tag(published: Published, line: Mapping[str, Any]) -> TagEntry:
         quality=line["quality"],
         evidence=f"{line['evidence']} {contribution_text(line)}".strip(),
         twin=f"{line['twin']} {line['likeness']:.2f}" if line["twin"] else "",
+        reasons=tuple(reasons(published.resolved.catalog.project.insight, {"distinct": None, **line})),
     )

@@ -1,7 +1,5 @@
 """One HTML file about one as-of: it needs no network and no other file, and equal snapshots give equal bytes."""
 
-import base64
-import hashlib
 import os
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -9,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from valtag_assets.graph.setting import Setting
@@ -19,13 +16,12 @@ from valtag_assets.site.dictionary import categories
 from valtag_assets.site.insight import effects, usefulness
 from valtag_assets.site.numbers import reports
 from valtag_assets.site.published import Published
+from valtag_assets.site.rendering import environment, part, script_hash
 from valtag_assets.site.values import values
 from valtag_assets.site.verdicts import CheckEntry, checks
-from valtag_assets.site.wording import number
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse import durable
 
-TEMPLATES = Path(__file__).parent / "templates"
 STATES = {
     "ok": Title(zh="正常", en="ok"),
     "warned": Title(zh="有警告", en="warned"),
@@ -43,7 +39,7 @@ def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
     Raises Mistake where nothing is published.
     """
     published = Published(setting, as_of)
-    style, script = (_part(name) for name in ("style.css", "search.js"))
+    style, script = (part(name) for name in ("style.css", "search.js"))
     found = checks(published)
     shown: dict[str, Any] = {
         "published": published,
@@ -64,9 +60,9 @@ def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
         "states": STATES,
         "style": Markup(style),
         "script": Markup(script),
-        "script_hash": _hash(script),
+        "script_hash": script_hash(script),
     }
-    return published.as_of, _environment().get_template("page.html.j2").render(shown)
+    return published.as_of, environment().get_template("page.html.j2").render(shown)
 
 
 def _by_table(checks: Iterable[CheckEntry]) -> dict[str, list[CheckEntry]]:
@@ -74,31 +70,6 @@ def _by_table(checks: Iterable[CheckEntry]) -> dict[str, list[CheckEntry]]:
     for check in checks:
         found.setdefault(check.table, []).append(check)
     return found
-
-
-def _environment() -> Environment:
-    """Templates with every value escaped; an unknown name is an error, not an empty place."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    environment.filters["percent"] = lambda value: number(value, share=True)
-    # Only for what figures.py drew: it has escaped every text in it.
-    environment.filters["drawn"] = Markup
-    return environment
-
-
-def _part(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _hash(script: str) -> str:
-    """What the page's policy allows to run: this very script."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _local(instant: datetime, zone: ZoneInfo) -> str:

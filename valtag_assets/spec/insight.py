@@ -34,7 +34,8 @@ class Insight(Block):
     association (information value above chance) that gets half marks, the most an association can get. ``least``:
     fewer persons than that, in each group, say nothing. ``keep``: the score from which a tag that something reads
     is kept; ``retire``: the score below which one that nothing reads is given up; the others are to be improved.
-    ``redundant``: tags associated as closely say the same. ``sample`` persons drawn by ``seed`` are looked at for
+    ``redundant``: tags associated as closely say the same; ``nearly_empty``: a tag that fewer persons (a share) have
+    says nothing, as one with a single value does. ``sample`` persons drawn by ``seed`` are looked at for
     that; ``permutations`` show what chance gives.
     """
 
@@ -47,6 +48,7 @@ class Insight(Block):
     keep: float = Field(default=0.5, ge=0, le=1)
     retire: float = Field(default=0.3, ge=0, le=1)
     redundant: float = Field(default=0.95, gt=0, le=1)
+    nearly_empty: float = Field(default=0.01, ge=0, lt=1)
     sample: int = Field(default=2000, ge=100, le=100_000)
     permutations: int = Field(default=200, ge=10, le=10_000)
     seed: int = 7
@@ -66,6 +68,7 @@ COLUMNS: dict[str, tuple[DataType, Title]] = {
     "automation_share": (FLOAT, Title(zh="依赖它的自动化占比", en="Their share of all automations")),
     "messages": (INTEGER, Title(zh="近30天其自动化的触达数", en="Messages their automations sent in 30 days")),
     "coverage": (FLOAT, Title(zh="人群覆盖率", en="Share of persons with a value")),
+    "distinct": (INTEGER, Title(zh="不同取值数", en="Different values")),
     "quality": (FLOAT, Title(zh="检查通过率", en="Share of its checks that passed")),
     "age_days": (INTEGER, Title(zh="数据年龄（天）", en="Age of its data in days")),
     "evidence": (

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
+
+from valtag_assets.spec.spelling import LONGEST_WORD, Spellings
+
+# A message quotes what is written in a file, which may be anything: what is longer is cut in its middle.
+LONGEST_MESSAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,10 @@ class Problem:
     line: int
     where: str
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", shortened(self.where, LONGEST_WORD))
+        object.__setattr__(self, "message", shortened(self.message, LONGEST_MESSAGE))
 
     def __str__(self) -> str:
         where = f" {self.where}:" if self.where else ""
@@ -41,5 +49,13 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 def near(word: str, known: Sequence[str]) -> str:
     """`` ; did you mean 'x'?`` for the nearest known word, or nothing."""
-    found = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean '{found[0]}'?" if found else ""
+    found = Spellings(known).closest(word)
+    return f"; did you mean '{found}'?" if found else ""
+
+
+def shortened(text: str, longest: int) -> str:
+    """``text``, or its beginning and its end where it is longer than ``longest`` characters."""
+    if len(text) <= longest:
+        return text
+    end = longest // 4
+    return f"{text[: longest - end]} … ({len(text):,} characters) … {text[-end:]}"

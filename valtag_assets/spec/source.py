@@ -23,7 +23,7 @@ Family = Literal["master", "behavior", "transaction", "channel", "other"]
 Format = Literal["csv", "tsv", "jsonl", "parquet", "excel", "duckdb", "sqlite", "postgres"]
 Scalar = str | int | float | bool
 
-_SUFFIX: dict[str, Format] = {
+SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".jsonl": "jsonl",
@@ -74,7 +74,7 @@ class Read(Block):
         if self.format:
             return self.format
         name = (self.path or "").lower().removesuffix(".gz")
-        for suffix, found in _SUFFIX.items():
+        for suffix, found in SUFFIXES.items():
             if name.endswith(suffix):
                 return found
         raise ValueError(f"can't tell the format of '{self.path}' from its name; add format: csv, jsonl, …")

@@ -11,7 +11,7 @@ from valtag_assets.graph.setting import SHIPPED
 from valtag_assets.spec.yaml_text import read_yaml
 from valtag_tests.cli.conftest import Valtag
 
-_CASES = [(name, path) for name, (_, files) in FILES.items() for path in sorted(SHIPPED.glob(f"*/{files}"))]
+_CASES = [(name, path) for name, (_, files) in FILES.items() for path in sorted(SHIPPED.glob(f"**/{files}"))]
 
 
 @pytest.mark.parametrize(("name", "path"), _CASES, ids=lambda value: str(value)[-40:])

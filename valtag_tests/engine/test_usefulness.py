@@ -11,10 +11,10 @@ from scipy import stats
 
 from valtag_assets.engine.contribution import ASSOCIATION, INSUFFICIENT, MEASURED, Contribution, contributions
 from valtag_assets.engine.likeness import closest
-from valtag_assets.engine.usefulness import Known, Seen, usefulness
+from valtag_assets.engine.usefulness import Known, Seen, expected_score, reasons, usefulness
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
-from valtag_assets.expression.uses import tag_uses
+from valtag_assets.expression.uses import dependence, tag_uses
 from valtag_assets.models.likeness import of_categories, of_numbers
 from valtag_assets.spec.insight import Insight
 from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT
@@ -167,6 +167,40 @@ def test_the_score_is_the_weighted_mean_of_what_is_known(resolved: Resolved) -> 
     assert (rows[worse]["advice"], rows[better]["advice"]) == ("merge", "keep")
     assert rows["city"]["twin"] is None, "less alike than the project says"
     assert (rows["nobody_reads"]["advice"], rows["nobody_reads"]["direct"]) == ("retire", 0)
+
+
+def test_what_is_to_be_given_up_says_why_in_numbers(resolved: Resolved) -> None:
+    seen = {
+        "nobody_reads": Seen(1.0, 1.0, 0, distinct=1),
+        "city": Seen(0.004, 1.0, 0, distinct=3),
+        "spend": Seen(1.0, 1.0, 0, distinct=900),
+        "basket": Seen(1.0, 1.0, 0, distinct=800),
+    }
+    known = Known(seen, {}, {}, twins={"spend": ("basket", 0.97), "basket": ("spend", 0.97)})
+    rows = {row["tag"]: row for row in usefulness(resolved, known)}
+    said = {code: [reason.en for reason in reasons(Insight(), row)] for code, row in rows.items()}
+    assert rows["nobody_reads"]["advice"] == "retire", "it is sound and everybody has it, but it says nothing"
+    assert said["nobody_reads"] == ["nothing reads it", "one value for everybody"]
+    assert (rows["city"]["advice"], said["city"]) == ("improve", ["nearly empty: 0.4% covered"])
+    merged = next(code for code in ("spend", "basket") if rows[code]["advice"] == "merge")
+    assert said[merged] == [f"says the same as {rows[merged]['twin']} (0.97)"]
+    assert all((rows[code]["advice"] == "keep") == (said[code] == []) for code in rows)
+
+
+def test_how_much_of_what_works_by_itself_depends_on_tags(resolved: Resolved) -> None:
+    # richer reads rich, which reads a tag; the trigger reads one itself.
+    found = dependence(resolved)
+    assert found == {"segment": (2, 2), "trigger": (1, 1), "delivery": (0, 0), "placement": (0, 0), "report": (0, 0)}
+
+
+def test_the_score_to_expect_before_use_grows_with_what_a_tag_tells() -> None:
+    insight = Insight()
+    silent, telling = (expected_score(insight, 0.8, information) for information in (0.0, 0.3))
+    weights = insight.weights
+    whole = weights.coverage + weights.contribution
+    assert silent == pytest.approx(0.8 * weights.coverage / whole, abs=1e-4)
+    assert telling == pytest.approx((0.8 * weights.coverage + 0.5 * weights.contribution) / whole, abs=1e-4)
+    assert expected_score(insight, 0.8, None) == 0.8 and expected_score(insight, None, None) == 0
 
 
 def test_tags_that_say_the_same_are_found_whatever_their_scale() -> None:

@@ -5,7 +5,8 @@ import difflib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valtag_assets.expression.scope import Scope, Spellings, Symbol
+from valtag_assets.expression.scope import Scope, Symbol
+from valtag_assets.spec.spelling import Spellings
 from valtag_assets.spec.types import INTEGER
 
 WORDS = st.text(alphabet="abcde_12订单数", min_size=1, max_size=9)

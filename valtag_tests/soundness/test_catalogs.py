@@ -11,7 +11,7 @@ from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.rule import rule_meaning
 from valtag_tests.soundness.code import PACKAGE
 
-SHIPPED = sorted(path.parent for path in (PACKAGE / "catalogs").glob("*/project.yaml"))
+SHIPPED = sorted(path.parent for path in (PACKAGE / "catalogs").rglob("project.yaml"))
 CATEGORIES = {"attribute", "behavior", "transaction", "lifecycle", "interest"}
 
 # The tags the field speaks of, by category, and their codes in the mall.

@@ -1,4 +1,5 @@
-"""Who may import whom: spec ← expression ← engine, quality ← serving, delivery ← graph ← definitions ← console ← cli.
+"""Who may import whom: spec ← expression ← engine, quality ← serving, delivery ← graph ← definitions, wizard
+← console ← cli.
 
 ``models`` is mathematics, and knows nothing of the rest.
 """
@@ -21,9 +22,13 @@ MAY_IMPORT = {
     "delivery": {"spec", "expression", "engine", "warehouse"},
     "graph": {"spec", "expression", "models", "engine", "quality", "serving", "delivery", "warehouse"},
     "definitions": {"graph"},
-    "console": {"spec", "expression", "engine", "serving", "delivery", "warehouse", "graph", "definitions"},
+    "wizard": {"spec", "expression", "models", "engine", "quality", "warehouse", "graph"},
+    "console": {
+        *("spec", "expression", "engine", "serving", "delivery", "warehouse", "graph", "definitions", "wizard"),
+        "catalogs",  # the generator of starter packs
+    },
     "site": {"spec", "expression", "engine", "warehouse", "graph", "console"},
-    "commands": {"spec", "delivery", "graph", "console", "site"},
+    "commands": {"spec", "delivery", "graph", "wizard", "console", "site"},
     "cli": {"spec", "graph", "console", "commands"},
     "catalogs": {"warehouse"},  # a generator quotes names, too
 }
@@ -49,6 +54,7 @@ HOMES = {
     "sklearn": {"engine"},
     "jinja2": {"site"},
     "pydantic": {"spec", "console", "serving"},
+    "pypinyin": {"spec"},
     "yaml": {"spec"},
     "rich": {"console", "cli"},
     "typer": {"cli", "commands"},

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 UNREADABLE = "unreadable"
+ERASED = "erased"
+"""The rule that drops rows of persons who were erased."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class FileAccount:
     """What came of the rows of one file, before equal rows were merged.
 
     ``accepted``: rows that no rule caught, by the part of the clean table they belong to. ``by_rule``: the
-    others, by the one rule that caught each (its first); ``filtered`` of them by a ``drop`` rule.
+    others, by the one rule that caught each (its first); ``filtered`` of them by a ``drop`` rule, or as erased.
     ``repaired``: by rule, the values that were set to null or clipped in accepted rows.
     """
 
@@ -48,11 +50,12 @@ class Account:
     filtered: int
     by_rule: Mapping[str, int]
     repaired: Mapping[str, int]
+    erased: int = 0
 
     @property
     def balanced(self) -> bool:
         """Has every row gone to exactly one place, and every refused one by exactly one rule?"""
-        refused = self.quarantined + self.filtered
+        refused = self.quarantined + self.filtered + self.erased
         return self.rows_in == self.clean + refused + self.merged and sum(self.by_rule.values()) == refused
 
     def to_json(self) -> dict[str, Any]:
@@ -62,6 +65,7 @@ class Account:
             "quarantined": self.quarantined,
             "merged": self.merged,
             "filtered": self.filtered,
+            "erased": self.erased,
             "by_rule": dict(self.by_rule),
             "repaired": dict(self.repaired),
         }
@@ -83,9 +87,10 @@ def account_of(files: Iterable[FileAccount], clean: int, merged: int) -> Account
         clean,
         quarantined,
         merged,
-        filtered,
+        filtered - by_rule[ERASED],
         dict(sorted(by_rule.items())),
         dict(sorted(repaired.items())),
+        by_rule[ERASED],
     )
 
 

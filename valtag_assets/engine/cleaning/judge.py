@@ -4,7 +4,7 @@ Rules are tried in the order: fields as they are listed, computed fields, ``refu
 last what a row of its kind can't be without (so a ``drop`` rule may filter guests, who are no persons).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
@@ -13,6 +13,7 @@ import ibis.expr.operations as ops
 from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr.types import BooleanValue, Table, Value
 
+from valtag_assets.engine.cleaning.erased import NAMED, OWN, erased_columns, erased_rule, without_erased
 from valtag_assets.engine.cleaning.field import missing_reason, plan_field, raw_column
 from valtag_assets.engine.cleaning.plan import STAGES, FieldPlan, Rule
 from valtag_assets.engine.cleaning.rows import (
@@ -28,7 +29,7 @@ from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.project import Project
-from valtag_assets.spec.source import Source
+from valtag_assets.spec.source import Field, Source
 from valtag_assets.spec.types import INTEGER, TEXT, DataType
 
 RAW = "raw"
@@ -60,21 +61,28 @@ def judge(
     refusals = [rule for plan in plans.values() for rule in plan.rules]
     repairs = [rule for rule in refusals if rule.action == "repair"]
     table = steps.select(
-        **{name: _exactly(steps[plan.column], plan.field.type) for name, plan in plans.items()},
+        **{name: _exactly(_kept(source, rules, plan, steps), plan.field.type) for name, plan in plans.items()},
         **{name: steps[name] for name in ORIGIN},
         **{repair_column(rule): rule.flag(steps) for rule in repairs},
         _rule=first_caught(steps, [rule for rule in refusals if rule.action == "quarantine"]),
+        **({} if rules.erased is None else erased_columns(source, steps, plans)),
     )
     taken = taken_types(source, lookups)
     table = with_lookups(table, source, lookups)
     table, misfits = with_computed(table, rules)
     later = misfits + row_rules(rules) + _missing_roles(source)
-    judged = table.select(
-        *clean_schema(source, taken),
-        *(repair_column(rule) for rule in repairs),
-        _rule=ibis.coalesce(table["_rule"], first_caught(table, later)),
-    )
+    caught = ibis.coalesce(table["_rule"], first_caught(table, later))
+    if rules.erased is not None:
+        gone = erased_rule()
+        caught = ibis.ifelse(table[OWN] | (table[NAMED] & caught.notnull()), gone.name, caught)
+        later.append(gone)
+    judged = table.select(*clean_schema(source, taken), *(repair_column(rule) for rule in repairs), _rule=caught)
     return judged, refusals + later
+
+
+def _kept(source: Source, rules: RowRules, plan: FieldPlan, steps: Table) -> Value:
+    value = steps[plan.column]
+    return value if rules.erased is None else without_erased(source, plan.field, value)
 
 
 def repair_column(rule: Rule) -> str:
@@ -96,11 +104,19 @@ def staged(source: Source, project: Project, raw: RawTable, medians: Medians) ->
         raise ValueError(f"source '{source.source}' has no column {', '.join(map(repr, absent))}")
     table = raw_table(raw)
     table = table.select(*ORIGIN, **{raw_column(field): table[field.source_name] for field in source.fields})
-    plans: dict[str, FieldPlan] = {}
     for field in source.fields:
         for unit in field.unit:
             if unit.by is not None and (unit.by == field.name or unit.by not in wanted):
                 raise ValueError(f"field '{field.name}': its unit is named by '{unit.by}', which is no other field")
+    return planned(source.fields, project, table, medians)
+
+
+def planned(
+    fields: Sequence[Field], project: Project, table: Table, medians: Medians
+) -> tuple[dict[str, FieldPlan], Table]:
+    """``table``, which has the ``raw_column`` of every field, with the columns of all steps of all fields."""
+    plans: dict[str, FieldPlan] = {}
+    for field in fields:
         plans[field.name] = plan_field(
             field,
             table[raw_column(field)].type(),

@@ -10,6 +10,7 @@ import ibis
 from ibis.expr.types import StringValue, Table
 
 from valtag_assets.engine.cleaning.account import UNREADABLE, FileAccount
+from valtag_assets.engine.cleaning.erased import TOMBSTONES
 from valtag_assets.engine.cleaning.judge import RAW, judge, repair_column
 from valtag_assets.engine.cleaning.plan import Rule
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules, lookup_inputs
@@ -27,6 +28,7 @@ WHOLE = "all"  # the one part of a table that is not kept by month
 class Judged:
     """The rows of some files with a verdict each.
 
+    ``withheld``: somebody was erased, so of broken records, which may hold anything, the text is not kept.
     ``table`` reads ``inputs``, among which are the raw rows, too: the clean columns, and ``_rule``, the rule that
     caught the row or null. ``rules`` are all that may have caught one; ``files`` the accounts of the files.
     """
@@ -36,6 +38,7 @@ class Judged:
     rules: Sequence[Rule]
     inputs: Inputs
     files: Mapping[str, FileAccount]
+    withheld: bool = False
 
     @property
     def accepted(self) -> Table:
@@ -53,7 +56,9 @@ def judge_files(
     work: Path,
 ) -> Judged:
     """Judge ``raw`` into a file of the folder ``work``. AssertionError: rows were lost or multiplied."""
-    inputs: Inputs = {RAW: [Path(file) for file in raw.files], **lookup_inputs(source, lookups)}
+    inputs: dict[str, Sequence[Path]] = {RAW: [Path(file) for file in raw.files], **lookup_inputs(source, lookups)}
+    if rules.erased is not None:
+        inputs[TOMBSTONES] = [rules.erased]
     table, refusals = judge(source, project, raw, lookups, rules, medians)
     file = work / f"{JUDGED}.parquet"
     engine.write(table, inputs, file)
@@ -62,7 +67,7 @@ def judge_files(
     judged = sum(item.rows_in for item in accounts.values()) - raw.broken_rows
     if judged != raw.rows:
         raise AssertionError(f"{source.source}: {raw.rows} rows were read, but {judged} judged")
-    return Judged(raw, table, refusals, {JUDGED: [file], RAW: inputs[RAW]}, accounts)
+    return Judged(raw, table, refusals, {JUDGED: [file], RAW: inputs[RAW]}, accounts, rules.erased is not None)
 
 
 def part_of(source: Source, table: Table) -> StringValue:

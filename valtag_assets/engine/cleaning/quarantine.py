@@ -13,6 +13,7 @@ from valtag_assets.engine.cleaning.judged import BROKEN, BROKEN_COLUMNS, Judged
 from valtag_assets.engine.cleaning.plan import Rule
 from valtag_assets.engine.cleaning.restate import Before, union
 from valtag_assets.engine.session import Engine, unbound
+from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.source import Source
 
 COLUMNS = ibis.schema(
@@ -50,7 +51,7 @@ def restate_quarantine(
 def _new(source: Source, judged: Judged) -> Rows:
     found, inputs = [_refused_rows(source, judged)], dict(judged.inputs)
     if judged.raw.broken is not None:
-        found.append(_broken_records())
+        found.append(_broken_records(judged.withheld))
         inputs[BROKEN] = [judged.raw.broken]
     return Rows(union(found), inputs, [name for name, account in judged.files.items() if account.quarantined])
 
@@ -79,16 +80,17 @@ def _refused_rows(source: Source, judged: Judged) -> Table:
     )
 
 
-def _broken_records() -> Table:
+def _broken_records(withheld: bool) -> Table:
     table = unbound(BROKEN, BROKEN_COLUMNS)
+    text = ibis.literal(MASK) if withheld else table["text"]
     return table.select(
         row=table["row"],
         file=table["file"],
         rule=ibis.literal(UNREADABLE),
         reason=table["reason"],
         field=ibis.null("string"),
-        value=table["text"],
-        record=ibis.struct({"text": table["text"]}).cast("json").cast("string"),
+        value=text,
+        record=ibis.struct({"text": text}).cast("json").cast("string"),
     )
 
 

@@ -26,11 +26,15 @@ TIMED = ("as_of", "days_since", "days_to_anniversary", "years_since")
 
 @dataclass(frozen=True)
 class RowRules:
-    """The source's computed fields and row rules, as typed trees over its clean columns."""
+    """The source's computed fields and row rules, as typed trees over its clean columns.
+
+    ``erased``: the tombstones of persons whose rows must not come back; None while there are none.
+    """
 
     compute: tuple[tuple[Computed, Node], ...] = ()
     refuse: tuple[tuple[RowRule, Node], ...] = ()
     drop: tuple[tuple[RowRule, Node], ...] = ()
+    erased: Path | None = None
 
 
 @dataclass(frozen=True)

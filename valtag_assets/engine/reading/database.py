@@ -17,10 +17,33 @@ import pyarrow as pa
 
 from valtag_assets.engine.reading.origin import Origin, SourceError, match_columns
 from valtag_assets.engine.reading.parquet import select_list
-from valtag_assets.engine.reading.postgres import open_postgres
+from valtag_assets.engine.reading.postgres import open_postgres, postgres_tables
 from valtag_assets.engine.reading.relation import Connection, Found, Opened, Scanned, find_table, registered
 from valtag_assets.engine.reading.tables import BATCH, Output, copy_to
 from valtag_assets.warehouse.quoting import quote
+
+_DUCKDB_TABLES = (
+    "select schema_name, table_name from duckdb_tables() where database_name = current_database() "
+    "union all select schema_name, view_name from duckdb_views() "
+    "where database_name = current_database() and not internal order by all"
+)
+_SQLITE_TABLES = (
+    "select 'main', name from sqlite_schema "
+    "where type in ('table', 'view') and name not like 'sqlite_%' order by name"
+)
+
+
+def database_tables(origin: Origin) -> list[str]:
+    """Every table and view of the origin's database, named as ``Origin.table`` takes it."""
+    if origin.format == "postgres":
+        return postgres_tables(origin)
+    if origin.format == "duckdb":
+        with _duckdb(origin) as database:
+            found = database.execute(_DUCKDB_TABLES).fetchall()
+    else:
+        with _sqlite(origin) as (_, found):
+            pass
+    return [name if schema == "main" else f"{schema}.{name}" for schema, name in found]
 
 
 def database_columns(origin: Origin) -> list[str]:
@@ -60,7 +83,7 @@ def _open(origin: Origin) -> AbstractContextManager[Opened]:
 
 
 @contextmanager
-def _open_duckdb(origin: Origin) -> Iterator[Opened]:
+def _duckdb(origin: Origin) -> Iterator[Connection]:
     path, label = origin.paths[0], origin.label(origin.paths[0])
     try:
         database = duckdb.connect(str(path), read_only=True)
@@ -70,11 +93,14 @@ def _open_duckdb(origin: Origin) -> Iterator[Opened]:
             "close it or read a copy"
         ) from error
     with closing(database):
-        tables = database.execute(
-            "select schema_name, table_name from duckdb_tables() where database_name = current_database() "
-            "union all select schema_name, view_name from duckdb_views() "
-            "where database_name = current_database() and not internal order by all"
-        ).fetchall()
+        yield database
+
+
+@contextmanager
+def _open_duckdb(origin: Origin) -> Iterator[Opened]:
+    label = origin.label(origin.paths[0])
+    with _duckdb(origin) as database:
+        tables = database.execute(_DUCKDB_TABLES).fetchall()
         schema, name = find_table(origin.table or "", tables, "main", label)
         columns = database.execute(
             "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ? "
@@ -97,19 +123,26 @@ def _open_duckdb(origin: Origin) -> Iterator[Opened]:
 
 
 @contextmanager
-def _open_sqlite(origin: Origin) -> Iterator[Opened]:
-    """Through Python's own sqlite3: the ADBC driver takes a column's type from its first rows and fails on an
+def _sqlite(origin: Origin) -> Iterator[tuple[sqlite3.Connection, list[tuple[str, str]]]]:
+    """The database and its tables.
+
+    Through Python's own sqlite3: the ADBC driver takes a column's type from its first rows and fails on an
     other one further down."""
     path, label = origin.paths[0], origin.label(origin.paths[0])
     address = f"file:{urllib.parse.quote(str(path.absolute()))}?mode=ro"
     # DuckDB pulls the rows from its own threads, one at a time.
     with closing(sqlite3.connect(address, uri=True, check_same_thread=False)) as database:
         try:
-            tables = database.execute(
-                "select 'main', name from sqlite_schema where type in ('table', 'view') order by name"
-            ).fetchall()
+            tables = database.execute(_SQLITE_TABLES).fetchall()
         except sqlite3.Error as error:
             raise SourceError(f"{label}: can't be opened as an SQLite database ({error})") from error
+        yield database, tables
+
+
+@contextmanager
+def _open_sqlite(origin: Origin) -> Iterator[Opened]:
+    label = origin.label(origin.paths[0])
+    with _sqlite(origin) as (database, tables):
         schema, name = find_table(origin.table or "", tables, "main", label)
         columns = database.execute("select name, pk from pragma_table_info(?)", [name]).fetchall()
         key = tuple(column for column, rank in sorted(columns, key=lambda item: item[1]) if rank)

@@ -43,9 +43,14 @@ def read_excel(origin: Origin, path: Path, columns: Sequence[str], output: Outpu
         output.accepted += write_texts(output.part(), label, columns, texts)
 
 
+def excel_sheets(path: Path) -> list[str]:
+    """The sheets of a workbook, in order."""
+    with _book(path, path.name) as book:
+        return list(book.sheetnames)
+
+
 @contextmanager
-def _rows(origin: Origin, path: Path) -> Iterator[Iterator[Cells]]:
-    label = origin.label(path)
+def _book(path: Path, label: str) -> Iterator[openpyxl.Workbook]:
     if path.stat().st_size == 0:
         raise SourceError(f"{label}: empty file; export it again, or take it out of the folder")
     try:
@@ -53,6 +58,15 @@ def _rows(origin: Origin, path: Path) -> Iterator[Iterator[Cells]]:
     except (BadZipFile, InvalidFileException, KeyError) as error:
         raise SourceError(f"{label}: no .xlsx workbook ({error}); open it and save it as .xlsx") from error
     try:
+        yield book
+    finally:
+        book.close()
+
+
+@contextmanager
+def _rows(origin: Origin, path: Path) -> Iterator[Iterator[Cells]]:
+    label = origin.label(path)
+    with _book(path, label) as book:
         if origin.sheet is not None and origin.sheet not in book.sheetnames:
             near = did_you_mean(origin.sheet, book.sheetnames)
             raise SourceError(
@@ -61,8 +75,6 @@ def _rows(origin: Origin, path: Path) -> Iterator[Iterator[Cells]]:
         sheet = book[origin.sheet] if origin.sheet is not None else book.worksheets[0]
         sheet.reset_dimensions()  # some programs write a wrong size, and rows would be missed
         yield iter(sheet.iter_rows())
-    finally:
-        book.close()
 
 
 def _names(origin: Origin, path: Path, rows: Iterator[Cells]) -> tuple[list[str], Iterator[Cells]]:

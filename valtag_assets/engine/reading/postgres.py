@@ -33,6 +33,19 @@ _COLUMNS = """
     where n.nspname = $1 and c.relname = $2 order by a.attnum"""
 
 
+def postgres_tables(origin: Origin) -> list[str]:
+    """Every table and view of the database, those of the schema ``public`` by their bare names."""
+    label = origin.names[0]
+    connection, error_type = _connect(origin, label)
+    with closing(connection), closing(connection.cursor()) as cursor:
+        try:
+            cursor.execute(_TABLES)
+            found = cursor.fetchall()
+        except error_type as error:
+            raise SourceError(f"{label}: {str(error).strip()}") from error
+    return [name if schema == "public" else f"{schema}.{name}" for schema, name in found]
+
+
 @contextmanager
 def open_postgres(origin: Origin) -> Iterator[Opened]:
     """The origin's table; its URL comes from the environment variable ``origin.url_env``."""

@@ -1,0 +1,83 @@
+"""Rows of persons who were erased don't come back, and nobody else's row goes with them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from valtag_assets.engine.cleaning.clean import clean_source
+from valtag_assets.engine.cleaning.judge import judge
+from valtag_assets.engine.cleaning.spread import Medians
+from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.session import compile_sql
+from valtag_assets.warehouse.tombstones import Tombstones
+from valtag_tests.engine.cleaning.cleaned import project, raw_table, row_rules, source
+
+MEMBERS = source(
+    [
+        {"name": "member", "type": "text", "from": "m", "access": "pii"},
+        {"name": "phone", "type": "text", "access": "pii"},
+        {"name": "points", "type": "integer"},
+        {"name": "friend", "type": "text", "access": "pii"},
+    ],
+    kind="master",
+    person="member",
+    key=[],
+)
+ROWS = {
+    "m": ["a-1", " a-1 ", "b-2", None, "c-3", "d-4"],
+    "phone": ["13800000001", None, "13800000002", "13800000001", "13800000003", "13800000004"],
+    "points": ["1", "2", "3", "4", "x", "5"],
+    "friend": [None, None, "a-1", None, "a-1", "b-2"],
+}
+
+
+def cleaned(folder: Path, erased: list[str]):
+    arrays = {name: pa.array(values, pa.string()) for name, values in ROWS.items()}
+    raw = raw_table(folder / "raw", arrays, dict.fromkeys(arrays, "VARCHAR"))
+    stones = Tombstones(folder)
+    if erased:
+        stones.add(erased)
+    rules = replace(row_rules(MEMBERS, {}), erased=stones.table(folder))
+    with open_duckdb() as engine:
+        result = clean_source(engine, MEMBERS, project(), raw, {}, rules, Medians(), folder)
+    rows = pq.read_table(result.clean.folder).to_pylist()
+    refused = pq.read_table(result.quarantine.folder).to_pylist()
+    return {row["member"]: row for row in rows}, refused, result.account
+
+
+def test_an_erased_person_does_not_come_back_in_any_row(tmp_path):
+    rows, refused, account = cleaned(tmp_path, ["a-1", "13800000001"])
+    assert set(rows) == {"b-2", "d-4"}
+    # The row without a key holds the phone; the one of c-3 would have been refused as it came, with a-1 in it.
+    assert refused == []
+    assert (account.rows_in, account.clean, account.erased, account.quarantined, account.filtered) == (6, 2, 4, 0, 0)
+    assert account.balanced and account.by_rule == {"erased": 4}
+
+
+def test_a_row_of_somebody_else_loses_just_the_name_of_the_erased(tmp_path):
+    rows, _, _ = cleaned(tmp_path, ["a-1"])
+    assert (rows["b-2"]["friend"], rows["b-2"]["phone"], rows["b-2"]["points"]) == (None, "13800000002", 3)
+    assert rows["d-4"]["friend"] == "b-2"
+
+
+def test_without_tombstones_everything_is_as_before(tmp_path):
+    rows, refused, account = cleaned(tmp_path, [])
+    assert set(rows) == {"a-1", "b-2", "d-4"} and len(refused) == 2
+    assert account.erased == 0 and account.balanced
+
+
+def test_a_tombstone_says_nothing_without_its_key(tmp_path):
+    for name in ("one", "other"):
+        Tombstones(tmp_path / name).add(["13800000001"])
+    (one,), (other,) = (Tombstones(tmp_path / name).digests() for name in ("one", "other"))
+    assert one != other and "138" not in (tmp_path / "one/erased/tombstones.json").read_text(encoding="utf-8")[:4]
+
+
+def test_the_same_is_asked_of_spark(tmp_path):
+    arrays = {name: pa.array(values, pa.string()) for name, values in ROWS.items()}
+    raw = raw_table(tmp_path / "raw", arrays, dict.fromkeys(arrays, "VARCHAR"))
+    rules = replace(row_rules(MEMBERS, {}), erased=tmp_path)
+    sql = compile_sql(judge(MEMBERS, project(), raw, {}, rules, {})[0], "spark")
+    assert "SHA2(" in sql.upper()
