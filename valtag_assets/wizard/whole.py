@@ -22,6 +22,8 @@ from valtag_assets.wizard.words import GROUPS, Noun
 WINDOWS = (365, 90, 30)
 # Of one fact: so many fields at most tell what a person likes, so many kinds of rows are counted apart.
 _LIKED, _KINDS = 5, 8
+# And of so many of them also how faithful and how broad the liking is.
+_BROAD = 2
 # A fact that so many fewer persons have a row of than of the widest one says only how often and when.
 _REACH = 0.15
 # What matters most comes first, and has the plain names.
@@ -342,13 +344,15 @@ def _liked(fact: Fact, where: str | None, money: Column | None) -> Iterator[Prop
         code = lawful(column.name, column.type)
         yield replace(latest, category="attribute").but(code=code, title=own, group=GROUPS["about"])
     varied = [column for column in chosen if column.figures is None or not column.figures.steady]
-    for place, column in enumerate(varied[:_LIKED]):
+    broad = 0
+    for column in varied[:_LIKED]:
         reading = Reading(fact.source, "top", column, where, money=name)
         yield fact_tag(fact.resolved, reading, f"what the person likes: the {column.name} of most rows")
         if words.CHANNEL.search(words.said(fact.source, column.name)):
             first = Reading(fact.source, "first", column, where)
             yield fact_tag(fact.resolved, first, "where the person came from")
-        elif place < 2:
+        elif broad < _BROAD:
+            broad += 1
             yield fact_tag(fact.resolved, replace(reading, agg="share"), "how faithful the person is to it")
             many = replace(reading, agg="count_distinct", money=None)
             yield fact_tag(fact.resolved, many, "how wide the person's interest is")
