@@ -26,7 +26,7 @@ def inventory(
     as_json: Json = False,
 ) -> None:
     """Take stock of tables 数据盘点: types, keys, joins, oddities, personal data; draft the sources of a catalog."""
-    from valtag_assets.console.inventory import Written, take, to_json, write_drafts
+    from valtag_assets.console.inventory import take, to_json, write_drafts
     from valtag_assets.console.inventory_view import print_inventory, print_written
     from valtag_assets.graph.setting import wall_clock
     from valtag_assets.site.inventory_page import write_page
@@ -41,6 +41,8 @@ def inventory(
     page = html or (out / "inventory.html" if out else None)
     if page is not None:
         write_page(found, page, today)
-    written = write_drafts(found, out, today) if out else Written((), ())
-    if not as_json:
-        print_written(screen(), written, page, out)
+        lines.print(str(page), markup=False, soft_wrap=True)
+    if out is not None:
+        written = write_drafts(found, out, today)
+        if not as_json:
+            print_written(screen(), written, out)

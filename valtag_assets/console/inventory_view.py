@@ -1,12 +1,11 @@
 """An inventory on a terminal: a line per table, a line per column, and what is odd."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from valtag_assets.console.inventory import Written, span
+from valtag_assets.console.inventory import Written, printable, span
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine.inventory.profile import Column, Inventory, Table
 
@@ -33,7 +32,7 @@ def _print_table(console: Console, item: Table) -> None:
     lines = [
         [
             column.code,
-            column.name,
+            printable(column.name),
             str(column.type),
             share(column.measured.missing / item.rows if item.rows else None),
             ("" if column.counted.exact else "≈") + count(column.counted.distinct),
@@ -43,7 +42,7 @@ def _print_table(console: Console, item: Table) -> None:
         ]
         for column in item.columns
     ]
-    console.print(table(heading, columns, lines))
+    console.print(table(printable(heading), columns, lines))
     for key in item.keys[:3]:
         _print_line(console, f"key 主键: {', '.join(key.columns)}")
     for note in item.notes:
@@ -58,20 +57,15 @@ def _odd(column: Column) -> str:
     return "; ".join([*said, *([column.reason.en] if column.reason else [])])
 
 
-def print_written(console: Console, written: Written, page: Path | None, into: Path | None) -> None:
+def print_written(console: Console, written: Written, into: Path) -> None:
     """The files that were written, those that were there already, and how to go on."""
-    for path in [*written.files, *([page] if page else [])]:
+    for path in written.files:
         _print_line(console, str(path))
     for path in written.kept:
         _print_line(console, f"{path}: is there already and was left as it is", "yellow")
-    if into is not None:
-        for line in _next(into):
-            _print_line(console, line)
-
-
-def _next(into: Path) -> Sequence[str]:
-    return (f"  valtag check --catalog {into}", f"  valtag run --catalog {into}")
+    for line in (f"  valtag check --catalog {into}", f"  valtag run --catalog {into}"):
+        _print_line(console, line)
 
 
 def _print_line(console: Console, line: str, style: str = "") -> None:
-    console.print(Text(line, style=style), soft_wrap=True)
+    console.print(Text(printable(line), style=style), soft_wrap=True)

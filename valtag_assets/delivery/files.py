@@ -61,11 +61,13 @@ class FileReceiver:
         ending = self._spec.format
         kept = self._folder / (f"{name}.parquet" if ending == "parquet" else f".{name}.parquet")
         rows = merged(pq.read_table(kept, partitioning=None) if kept.exists() else None, change)
-        _replace(kept, lambda into: pq.write_table(rows, into))
+        replace_file(kept, lambda into: pq.write_table(rows, into))
         if ending == "csv":
-            _replace(self._folder / f"{name}.csv", lambda into: pyarrow.csv.write_csv(for_spreadsheets(rows), into))
+            replace_file(
+                self._folder / f"{name}.csv", lambda into: pyarrow.csv.write_csv(for_spreadsheets(rows), into)
+            )
         elif ending == "jsonl":
-            _replace(self._folder / f"{name}.jsonl", lambda into: _write_lines(rows, into))
+            replace_file(self._folder / f"{name}.jsonl", lambda into: write_lines(rows, into))
 
 
 def merged(before: pa.Table | None, change: Change) -> pa.Table:
@@ -92,13 +94,14 @@ def for_spreadsheets(table: pa.Table) -> pa.Table:
     return table
 
 
-def _write_lines(table: pa.Table, into: Path) -> None:
+def write_lines(table: pa.Table, into: Path) -> None:
+    """The rows as JSON lines."""
     with into.open("w", encoding="utf-8") as file:
         for row in table.to_pylist():
             file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
 
 
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Put a whole new file in the place of ``path``."""
     aside = path.with_name(f".{path.name}.new")
     write(aside)

@@ -28,21 +28,32 @@ def sample_expression(tables: Mapping[str, Mapping[str, DataType]], persons: int
 
 
 def closest(sample: pa.Table, types: Mapping[str, DataType]) -> dict[str, tuple[str, float]]:
-    """The tag that is most like each one, and how closely: numbers (dates, booleans) and texts apart."""
-    numbers = [code for code, kind in types.items() if kind.kind not in ("text", "list")]
-    texts = [code for code, kind in types.items() if kind.kind == "text"]
-    found: dict[str, tuple[str, float]] = {}
-    if len(numbers) > 1:
-        columns = np.column_stack([_numbers(sample[code], types[code]) for code in numbers])
-        found |= _nearest(numbers, of_numbers(columns))
-    codes = {code: _codes(sample[code]) for code in texts}
-    few = [code for code in texts if 1 <= codes[code].max(initial=-1) < MOST_VALUES]
-    if len(few) > 1:
-        found |= _nearest(few, of_categories(np.column_stack([codes[code] for code in few])))
+    """The tag that is most like each one, and how closely."""
+    found = {}
+    for code, others in likenesses(sample, types).items():
+        nearest = max(others, key=others.__getitem__, default=None)
+        if nearest is not None and others[nearest] > 0:
+            found[code] = (nearest, round(others[nearest], 4))
     return found
 
 
-def _numbers(column: pa.ChunkedArray, kind: DataType) -> Numbers:
+def likenesses(sample: pa.Table, types: Mapping[str, DataType]) -> dict[str, dict[str, float]]:
+    """How like each tag is to each other one, 0 to 1: numbers (dates, booleans) and texts apart."""
+    numbers = [code for code, kind in types.items() if kind.kind not in ("text", "list")]
+    texts = [code for code, kind in types.items() if kind.kind == "text"]
+    found: dict[str, dict[str, float]] = {}
+    if len(numbers) > 1:
+        columns = np.column_stack([as_numbers(sample[code], types[code]) for code in numbers])
+        found |= _by_code(numbers, of_numbers(columns))
+    codes = {code: _codes(sample[code]) for code in texts}
+    few = [code for code in texts if 1 <= codes[code].max(initial=-1) < MOST_VALUES]
+    if len(few) > 1:
+        found |= _by_code(few, of_categories(np.column_stack([codes[code] for code in few])))
+    return found
+
+
+def as_numbers(column: pa.ChunkedArray, kind: DataType) -> Numbers:
+    """Numbers, dates (in days), timestamps (in µs) and booleans as floats; NaN where there is none."""
     if kind.kind == "date":
         column = column.cast(pa.date32()).cast(pa.int32())
     elif kind.kind == "timestamp":
@@ -57,11 +68,8 @@ def _codes(column: pa.ChunkedArray) -> Any:
     return coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _nearest(codes: Sequence[str], likeness: Numbers) -> dict[str, tuple[str, float]]:
-    others = likeness - np.eye(len(codes)) * 2
-    best = others.argmax(axis=1)
+def _by_code(codes: Sequence[str], likeness: Numbers) -> dict[str, dict[str, float]]:
     return {
-        code: (codes[int(place)], round(float(others[row, place]), 4))
-        for row, (code, place) in enumerate(zip(codes, best, strict=True))
-        if others[row, place] > 0
+        code: {other: float(likeness[row, place]) for place, other in enumerate(codes) if place != row}
+        for row, code in enumerate(codes)
     }

@@ -3,6 +3,7 @@
 import functools
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date
 
 import ibis
@@ -95,23 +96,27 @@ def tag_expression(
 
     ``previous`` as in ``category_expression``.
     """
-    tag = resolved.tags[code]
-    category = resolved.categories[tag.category]
-    wanted, waiting = set[str](), [code]
+    category = resolved.categories[resolved.tags[code].category]
+    return tags_expression(resolved, category, [code], as_of, previous=previous)
+
+
+def tags_expression(
+    resolved: Resolved,
+    category: ResolvedCategory,
+    codes: Sequence[str],
+    as_of: date,
+    *,
+    previous: bool | Collection[str] = False,
+) -> ibis.Table:
+    """(person_id, one column per code, all of ``category``), computed with no more than they rest on inside it."""
+    wanted, waiting = set[str](), list(codes)
     while waiting:
         name = waiting.pop()
         if name not in wanted and resolved.tags[name].category == category.code:
             wanted.add(name)
             waiting.extend(resolved.tags[name].tags)
-    only = ResolvedCategory(
-        code=category.code,
-        tags=tuple(item for item in category.tags if item.code in wanted),
-        laws=(),
-        sources=category.sources,
-        categories=category.categories,
-        meaning=category.meaning,
-    )
-    return category_expression(resolved, only, as_of, previous=previous).select(PERSON, code)
+    only = replace(category, tags=tuple(item for item in category.tags if item.code in wanted), laws=())
+    return category_expression(resolved, only, as_of, previous=previous).select(PERSON, *codes)
 
 
 def over_tags(tag: ResolvedTag, table: ibis.Table, as_of: date) -> ir.Value:

@@ -18,9 +18,9 @@ def naming_faults(tag: Tag) -> Iterator[str]:
     """What the naming law says against the code of ``tag``, each with a better code."""
     code, kind = tag.code, tag.type.kind
     if kind == "timestamp" and not code.endswith("_at"):
-        yield f"'{code}' is a time, so its code ends in _at; call it '{_with_end(code, '_at')}'"
+        yield f"'{code}' is a time, so its code ends in _at; call it '{with_end(code, '_at')}'"
     if kind == "date" and not code.endswith("_date"):
-        yield f"'{code}' is a date, so its code ends in _date; call it '{_with_end(code, '_date')}'"
+        yield f"'{code}' is a date, so its code ends in _date; call it '{with_end(code, '_date')}'"
     if kind == "boolean" and not code.startswith(("is_", "has_")):
         yield f"'{code}' is a yes or no, so its code starts with is_ or has_; call it 'is_{code}'"
     if kind not in ("timestamp", "date") and code.endswith(("_at", "_date")):
@@ -40,5 +40,6 @@ def naming_faults(tag: Tag) -> Iterator[str]:
         yield f"'{code}' is the key of every table of tags and can't be a tag; call it otherwise"
 
 
-def _with_end(code: str, end: str) -> str:
+def with_end(code: str, end: str) -> str:
+    """``code`` with ``_at`` or ``_date`` in the place of whatever word for a time it ended in."""
     return re.sub(r"_(time|timestamp|date|day|at)$", "", code) + end

@@ -1,7 +1,7 @@
 """DAGSTER_HOME: where Dagster keeps the runs of one catalog. Dagster reads it once, when it is imported."""
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from importlib import resources
 from pathlib import Path
 
@@ -10,12 +10,17 @@ from valtag_assets.graph.setting import Setting
 VARIABLE = "DAGSTER_HOME"
 
 
+def home_folder(setting: Setting, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where it is, or would be: as the environment says, else ``<data>/dagster_home/<catalog>``."""
+    return Path(environment.get(VARIABLE) or setting.data / "dagster_home" / setting.name).resolve()
+
+
 def dagster_home(setting: Setting, environment: MutableMapping[str, str] = os.environ) -> Path:
     """The folder, made and configured if need be, and named in ``environment``.
 
-    As the environment says, else ``<data>/dagster_home/<catalog>``. A dagster.yaml that is there stays as it is.
+    A dagster.yaml that is there stays as it is.
     """
-    home = Path(environment.get(VARIABLE) or setting.data / "dagster_home" / setting.name).resolve()
+    home = home_folder(setting, environment)
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         shipped = resources.files("valtag_assets.graph") / "dagster.yaml"

@@ -186,10 +186,11 @@ class _Gathered:
         """All of it, with the key under which its store is kept."""
         rules = [[meaning(node) for _, node in item.rules] for item in self.resolved.placements.values()]
         types = [(name, str(self.types[name])) for name in self.layout.columns]
-        taken = [(item.part, item.snapshot.id) for item in self.taken]
+        # An erasure leaves a snapshot its id, and changes its content.
+        taken = [(item.part, item.snapshot.id, item.snapshot.content_hash) for item in self.taken]
         ids = tuple(self._ids())
-        told = (_FORMAT, self.as_of, persons.id, taken, self.layout, types, rules)
-        text = repr((*told, [item.id for item in ids]) if ids else told)
+        told = (_FORMAT, self.as_of, persons.id, persons.content_hash, taken, self.layout, types, rules)
+        text = repr((*told, [(item.id, item.content_hash) for item in ids]) if ids else told)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
         return Published(
             self.as_of,

@@ -42,7 +42,8 @@ def validated(model: type[Spec], data: object) -> Spec:
         raise ValueError(f"{where}: {said}" if where else said) from error
 
 
-def _check_code(code: str) -> str:
+def check_code(code: str) -> str:
+    """The code as written; ValueError for a text that is none."""
     if not _CODE.fullmatch(code) or len(code) > 60:
         raise ValueError(
             f"'{code}' is no code: codes are lower-case ASCII letters, digits and _, start with a letter "
@@ -59,7 +60,7 @@ def _read_type(value: Any) -> DataType:
     return parse_type(value)
 
 
-Code = Annotated[str, AfterValidator(_check_code)]
+Code = Annotated[str, AfterValidator(check_code)]
 Type = Annotated[DataType, BeforeValidator(_read_type, json_schema_input_type=str)]
 
 

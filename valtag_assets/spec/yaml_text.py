@@ -217,6 +217,26 @@ def _unknown_tag(event: Any) -> YamlError:
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """PyYAML knows YAML 1.1: a text that ``read_yaml`` would take for a number (1e5) is quoted, too."""
+
+    def represent_text(self, text: str) -> yaml.Node:
+        plain = yaml.ScalarEvent(None, None, (True, False), text)
+        style = '"' if "\n" in text else None if _scalar(plain) == text else "'"
+        return self.represent_scalar(_TEXT, text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
 def write_yaml(data: object) -> str:
     """Plain data as YAML text, keys in their order, Chinese as it is."""
-    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=100)
+    return yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)
+
+
+def flow_yaml(data: object) -> str:
+    """Plain data as YAML text on one line: ``{zh: 城市, en: City}``."""
+    text = yaml.dump(
+        data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=True, width=float("inf")
+    )
+    return text.removesuffix("...\n").strip()

@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Details:
-    """The long part of a snapshot, stored beside its data."""
+    """The long part of a snapshot, stored beside its data. ``erased``: what was taken out of it since, and when."""
 
     columns: tuple[tuple[str, str], ...]
     key: tuple[str, ...]
@@ -56,6 +56,7 @@ class Details:
     verdicts: tuple[Verdict, ...]
     metrics: Mapping[str, Any]
     parts: tuple[Part, ...]
+    erased: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,7 @@ def read_details(path: Path) -> Details:
             verdicts=tuple(Verdict(**item) for item in data["verdicts"]),
             metrics=data["metrics"],
             parts=tuple(Part(**{**item, "sums": tuple(item["sums"])}) for item in data["parts"]),
+            erased=tuple(data.get("erased", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
@@ -267,7 +269,7 @@ def entry_from(record: Path, table: TableRef, root: Path) -> Entry:
         return _entry(
             {
                 **{name: data[name] for name in _INDEX},
-                "id": folder.name,
+                "id": folder.name.partition(".")[0],  # a rewritten snapshot lies in a folder of its own
                 "as_of": None if as_of == "all" else as_of,
                 "known_at": known_at_of(folder.name).isoformat(),
                 "folder": folder.relative_to(root).as_posix(),

@@ -46,6 +46,22 @@ PIECES = {
         "where": "_where: conditions of this module; values are bound, or literals",
         "columns": "a constant of this module",
     },
+    "engine/erasure/duckdb_file.py": {
+        "how": "(READ_ONLY), or nothing",
+        "name": "a name of this module",
+        "table": "tables_of: quoted names",
+        "theirs": "the quoted name of a constant; persons are rows of a table",
+    },
+    "engine/erasure/scan.py": {
+        "gone": "conditions: quoted names and functions; marks are variables",
+        "named": "conditions: quoted names and functions; marks are variables",
+        "table": "a name of this module, or quoted by tables_of",
+    },
+    "engine/erasure/sqlite.py": {
+        "column": "_cells: a quoted name",
+        "table": "_cells: a quoted name",
+        "test": "_cells: the name of a function of this module",
+    },
     "engine/reading/database.py": {
         "found.address": "schema and table, quoted by Found",
         "', '.join([*texts, '1'])": "quoted names, built above",
@@ -97,6 +113,15 @@ PIECES = {
         "entries": "as value",
         "', '.join(fields)": "as value",
         "_nested(value, dtype, depth)": "as value",
+    },
+    "warehouse/rewriting.py": {
+        "MASK": "a constant",
+        "_without('item')": "functions of a name; marks are variables",
+        "_without(value)": "functions of a quoted name; marks are variables",
+        "columns": "_masked: quoted names and functions",
+        "gone": "conditions: quoted names and functions; marks are variables",
+        "named": "conditions: quoted names and functions; marks are variables",
+        "value": "a quoted name, or item",
     },
     "warehouse/views.py": {
         "view": "two quoted names",

@@ -37,12 +37,17 @@ def _identifiers(identity: ResolvedIdentity, nodes: Nodes, linked: Linked) -> ib
     table = table.left_join(smallest, ibis.coalesce(table[PIECE], table["id"]) == smallest["_smallest"])
     name = table["reason"].isnull().ifelse(table["_name"], ibis.null("string"))
     usable = table.select(
-        *("rank", "key", "since", "until", "first_seen", "last_seen", "rows", "sources", "reason", "degree"),
+        *("id", "rank", "key", "since", "until", "first_seen", "last_seen", "rows", "sources", "reason", "degree"),
         piece=name,
     )
-    none = {"since": ibis.null("date"), "until": ibis.null("date"), "piece": ibis.null("string")}
+    none = {
+        "id": ibis.null("int64"),
+        "since": ibis.null("date"),
+        "until": ibis.null("date"),
+        "piece": ibis.null("string"),
+    }
     values = nodes.refused.mutate(degree=ibis.null("int64"), **none).select(*usable.columns)
-    both = united([usable, values]).order_by(["rank", "key", "since", "reason"])
+    both = united([usable, values]).order_by([ibis.asc("id", nulls_first=True), "rank", "key", "reason"])
     return typed(both.mutate(kind=_kind(identity, both["rank"])), IDENTIFIERS)
 
 

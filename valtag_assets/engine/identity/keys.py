@@ -38,7 +38,7 @@ def _phone(text: ir.StringValue) -> ir.StringValue:
     international = text.startswith("+").ifelse(digits, digits.startswith("00").ifelse(digits.substr(2), ""))
     abroad = international.re_search(_ABROAD) & ~international.startswith("86")
     return ibis.cases(
-        (dialled & digits.re_search(_MOBILE), digits.right(_MOBILE_DIGITS)),
         (dialled & abroad, ibis.literal("+") + international),
+        (dialled & digits.re_search(_MOBILE), digits.right(_MOBILE_DIGITS)),
         else_=ibis.null("string"),
     )

@@ -61,13 +61,14 @@ class _Linking:
 
     def join_level(self, rank: int) -> None:
         """Join the keys of one kind to what is there."""
-        hubs, before = self._hubs(rank), len(self.refused)
+        hubs = self._hubs(rank)
         limit = self.identity.kinds[rank].limit
         if limit is not None:
             over = _degrees(hubs).filter(lambda table: table["degree"] > limit)
             self.refused.append(self.work.keep("shared", over.mutate(reason=ibis.literal(SHARED)).select(*_REFUSED)))
             hubs = self.work.keep("hubs", hubs.anti_join(self.refused[-1], [NODE]))
-        clusters = self._clusters(rank, self.refused[before:])
+            self._forget(rank)
+        clusters = self._clusters(rank)
         joins = self.work.keep("joins", self._joins(hubs, clusters))
         roots = self._roots(joins)
         bad = self._bad_roots(rank, hubs, clusters, roots)
@@ -76,8 +77,8 @@ class _Linking:
             self.refused.append(self.work.keep("conflicts", self._members(rank, hubs, clusters, caught)))
             joins, clusters = joins.anti_join(caught, [CLUSTER]), clusters.anti_join(caught, [CLUSTER])
             roots = roots.anti_join(bad, [ROOT])
+            self._forget(rank)
         self.pieces = self.work.keep("pieces", _joined(self.pieces, joins, clusters, roots))
-        self._forget(rank, self.refused[before:])
 
     def _hubs(self, rank: int) -> ibis.Table:
         """(node, hub): every key of the kind, and the strongest usable identifier of its rows."""
@@ -88,7 +89,7 @@ class _Linking:
         there = [beside.filter(beside[NODE].notnull(), beside[HUB].notnull()) for beside in pairs]
         return self.work.keep("hubs", united(there, distinct=True))
 
-    def _clusters(self, rank: int, refused: Iterable[ibis.Table]) -> ibis.Table:
+    def _clusters(self, rank: int) -> ibis.Table:
         """(node, cluster): keys that stand together in rows without a hub; not the smallest, which names them."""
         table, own = self.patterns, [slot.name for slot in self.identity.slots_of(rank)]
         if len(own) == 1:
@@ -96,10 +97,7 @@ class _Linking:
         alone = ibis.and_(*(table[slot.name].isnull() for slot in self.identity.slots if slot.rank < rank), True)
         first = ibis.coalesce(*(table[name] for name in own))
         pairs = [table.filter(alone).select(a=first, b=name) for name in own[1:]]
-        links = united([pair.filter(pair["a"] != pair["b"]) for pair in pairs])
-        for gone in refused:
-            links = links.anti_join(gone.select(a=NODE), ["a"]).anti_join(gone.select(b=NODE), ["b"])
-        links = self.work.keep("alike", links)
+        links = self.work.keep("alike", united([pair.filter(pair["a"] != pair["b"]) for pair in pairs]))
         if not self.work.number(links):
             return self._no(CLUSTER)
         return components(self.work, links).rename({CLUSTER: ROOT})
@@ -152,14 +150,13 @@ class _Linking:
         spans = [self.spans[kind] for kind in sorted(kinds) if kind in self.spans]
         return ibis.or_(*(node.between(first, last) for first, last in spans), False)
 
-    def _forget(self, rank: int, refused: Iterable[ibis.Table]) -> None:
-        """Take the refused keys out of the patterns: no row is known by them any more."""
-        gone = [table for table in refused if self.work.number(table)]
-        if not gone:
+    def _forget(self, rank: int) -> None:
+        """Take the keys refused last out of the patterns: no row is known by them any more."""
+        table, gone = self.patterns, self.refused[-1].select(_node=NODE)
+        if not self.work.number(gone):
             return
-        table, nobody = self.patterns, united([one.select(_node=NODE) for one in gone])
         for slot in self.identity.slots_of(rank):
-            both = table.left_join(nobody, table[slot.name] == nobody["_node"])
+            both = table.left_join(gone, table[slot.name] == gone["_node"])
             table = both.mutate(**{slot.name: both["_node"].isnull().ifelse(both[slot.name], None)}).drop("_node")
         self.patterns = self.work.keep("patterns", table)
 

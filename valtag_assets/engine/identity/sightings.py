@@ -36,7 +36,8 @@ def find_nodes(work: Work, resolved: Resolved) -> Nodes:
     """The identifiers of the clean tables, whose files ``work`` has under their names."""
     identity = resolved.identity
     assert identity is not None
-    seen = work.keep("seen", *(sightings(resolved.sources[code], identity) for code in identity.fields))
+    bearing = [resolved.sources[code] for code, named in identity.fields.items() if named]
+    seen = work.keep("seen", *(sightings(source, identity) for source in bearing))
     dated = _in_epochs(work, identity, seen)
     nodes = work.keep("nodes", _numbered(identity, dated))
     return Nodes(nodes, work.keep("patterns", _patterns(identity, dated, nodes)), _refused(identity, seen))
@@ -111,7 +112,7 @@ def _in_epochs(work: Work, identity: ResolvedIdentity, seen: ibis.Table) -> ibis
                 both = seen.left_join(mine, fits)
                 seen = both.rename({_since(slot): "_since", _until(slot): "_until"}).drop("_key")
                 none = {name: value for name, value in none.items() if name not in (_since(slot), _until(slot))}
-    return work.keep("dated", seen.mutate(**none))
+    return seen.mutate(**none) if len(none) == 2 * len(identity.slots) else work.keep("dated", seen.mutate(**none))
 
 
 def _epochs(identity: ResolvedIdentity, seen: ibis.Table, rank: int) -> ibis.Table:

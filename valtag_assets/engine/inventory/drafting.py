@@ -4,12 +4,12 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from valtag_assets.engine.inventory.profile import Column, Inventory, Join, Table
-from valtag_assets.engine.inventory.words import MONEY, words
+from valtag_assets.engine.inventory.words import words
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.naming_law import code_of
@@ -50,7 +50,8 @@ def draft_project(inventory: Inventory, root: Path, today: date) -> dict[str, An
         "title": {"zh": root.resolve().name, "en": name.replace("_", " ").capitalize()},
         "timezone": "Asia/Shanghai",
         "currency": "CNY",
-        "start": min(map(_day, lows)) if lows else today,
+        # Without a fact there are only persons as they are now.
+        "start": min(map(_day, lows)) if lows else today - timedelta(days=1),
         "owner": "team:data",
         "persons": {"sources": _person_sources(tables, inventory.joins)},
     }
@@ -168,7 +169,8 @@ def _family(table: Table) -> str:
     if table.role.kind == "master":
         return "master"
     every = frozenset().union(*(words(column.name) for column in table.columns), words(table.place.name))
-    if every & {"campaign", "response", "coupon", "touch"} and table.role.kind == "fact" and not every & MONEY:
+    named = words(table.place.name)
+    if named & {"campaign", "campaigns", "response", "responses", "coupon", "coupons", "channel", "channels"}:
         return "channel"
     if table.role.kind == "fact" and every & {"order", "orders", "trade", "transaction", "buy", "paid", "invoice"}:
         return "transaction"
@@ -199,10 +201,11 @@ def _lookups(table: Table, columns: Sequence[Column], inventory: Inventory) -> l
             continue
         if types[join.column] != other.column(join.key).type or any(item["on"] == join.column for item in found):
             continue
-        able = [c.code for c in _taken(other) if c.code != join.key and c.code not in names][:_TAKEN]
-        if able:
-            names |= set(able)
-            found.append({"source": other.code, "on": join.column, "take": able})
+        able = [c for c in _taken(other) if c.code != join.key and c.code not in names]
+        taken = [c.code for c in able if c.guess.field.layer == "core" or len(able) == 1][:_TAKEN]
+        if taken:
+            names |= set(taken)
+            found.append({"source": other.code, "on": join.column, "take": taken})
     return found
 
 

@@ -190,8 +190,13 @@ def _glob(paths: Sequence[Path]) -> str | None:
     names = [path.name for path in paths]
     head = _common(names)
     tail = "".join(reversed(_common([name[len(head) :][::-1] for name in names])))
-    pattern = f"{glob.escape(str(paths[0].parent))}{os.sep}{glob.escape(head)}*{glob.escape(tail)}"
-    return pattern if sorted(glob.glob(pattern)) == sorted(map(str, paths)) else None
+    folder = f"{glob.escape(str(paths[0].parent))}{os.sep}"
+    # Without the digits they happen to share, next year's files are found, too.
+    for first in dict.fromkeys((head.rstrip("0123456789-"), head)):
+        pattern = f"{folder}{glob.escape(first)}*{glob.escape(tail)}"
+        if sorted(glob.glob(pattern)) == sorted(map(str, paths)):
+            return pattern
+    return None
 
 
 def _words(path: Path) -> list[str]:

@@ -21,7 +21,7 @@ NAMED_TIME = 0.6
 _FEW = 500  # a column of so many different values is one of classes
 _MALE = ("男", "M", "m", "male", "Male", "MALE", "男士", "先生", "男性")
 _FEMALE = ("女", "F", "f", "female", "Female", "FEMALE", "女士", "小姐", "女性")
-_PHONE_RULES = ({"pattern": "[ -]"}, {"pattern": r"^(?:\+?86|0086)(?=1)"})
+_PHONE_RULES = ({"pattern": "[ -]"}, {"pattern": r"^(?:\+?86|0086)"})
 
 
 def guess(counted: Counted, suspicion: Suspicion | None, taken: list[str]) -> Guess:
@@ -173,7 +173,8 @@ def _identifies(counted: Counted) -> bool:
 
 def _missing(counted: Counted, kind: DataType, why: list[Title]) -> list[str]:
     """The spellings of nothing that the column needs beside those of every project."""
-    found = []
+    found: list[str] = []
+    shown: list[str] = []
     for spelling, many in sorted(counted.spellings.items(), key=lambda item: -item[1]):
         if not spelling:
             continue
@@ -186,10 +187,11 @@ def _missing(counted: Counted, kind: DataType, why: list[Title]) -> list[str]:
             often = many >= max(3, counted.present / 1000)
             taken = often and (not kind.numeric or counted.forms.get("negative", 0) == 0)
         if taken:
-            shown = f"{many:,} × '{spelling}'"
-            why.append(Title(zh=f"缺失写法 {shown}", en=f"missing is written {shown}"))
+            shown.append(f"'{spelling}' {many:,}")
             if spelling not in DEFAULT_MISSING:
                 found.append(spelling)
+    if shown:
+        why.append(Title(zh=f"缺失写作 {', '.join(shown)}", en="missing is written so"))
     return found
 
 

@@ -14,6 +14,7 @@ from valtag_assets.engine.inventory.profile import Column, Key
 from valtag_assets.engine.inventory.words import EVENT_IDS, words
 
 _NEARLY = 0.5  # of the rows: fewer different values are no key of single columns, copies or not
+_ESTIMATED = 0.9  # where different values are estimated
 _UNLIKE = 0.05  # of the rows: an event that is exported twice may be spelt otherwise the second time
 _CANDIDATES = 7
 _SEPARATOR = "\x1f"
@@ -34,7 +35,7 @@ def find_keys(
         return tuple(found), 0
     if loaded.rows > EXACT:
         return (), None
-    whole = int(engine.fetch(loaded.table.distinct().aggregate(n=ibis._.count()), loaded.inputs)["n"][0].as_py())
+    whole = _distinct(engine, loaded, [tuple(name for name, _ in loaded.columns)])[0]
     copies = loaded.rows - whole
     nearly = [(column, whole - many) for column, many in zip(singles, exact, strict=True)]
     nearly = [(column, unlike) for column, unlike in nearly if unlike <= _unlike([(0, column)]) * whole]
@@ -45,8 +46,9 @@ def find_keys(
 
 def _may_be_key(column: Column, rows: int) -> bool:
     counted = column.counted
-    naming = column.type.kind in ("text", "integer")
-    return naming and column.measured.missing == 0 and counted.distinct >= _NEARLY * rows
+    naming = column.type.kind in ("text", "integer") and column.guess.field.access != "pii"
+    least = _NEARLY if rows <= EXACT else _ESTIMATED
+    return naming and column.measured.missing == 0 and counted.distinct >= least * rows
 
 
 def _unlike(group: Sequence[tuple[int, Column]]) -> float:

@@ -21,18 +21,21 @@ ROWS = "rows"
 @dataclass(frozen=True)
 class Loaded:
     """The rows of one table: (name, DuckDB type) of its ``columns``, how many records could not be read (``broken``),
-    and what there is to say about columns that no catalog can name."""
+    what there is to say about columns that no catalog can name, and the columns that the files have ``beside``."""
 
     columns: tuple[tuple[str, str], ...]
     files: tuple[Path, ...]
     rows: int
     broken: int
     notes: tuple[Title, ...]
+    beside: tuple[tuple[str, str], ...] = ()
 
     @property
     def table(self) -> ibis.Table:
         """The rows, as an unbound table."""
-        return unbound(ROWS, {name: DuckDBType.from_string(kind) for name, kind in self.columns})
+        types = {name: DuckDBType.from_string(kind) for name, kind in self.columns}
+        # The files' other columns are named, too, or ``distinct`` would look at them.
+        return unbound(ROWS, {**types, **dict(self.beside)}).select(*types)
 
     @property
     def inputs(self) -> Inputs:
@@ -48,7 +51,8 @@ def load(engine: DuckDBEngine, place: Place, into: Path) -> Loaded:
         rows = sum(pq.read_metadata(path).num_rows for path in place.origin.paths)
         return Loaded(tuple(types), place.origin.paths, rows, 0, notes)
     raw = read_source(engine.connection, place.origin, wanted, into)
-    return Loaded(raw.columns, tuple(sorted(raw.path.glob("*.parquet"))), raw.rows, raw.broken_rows, notes)
+    files = tuple(sorted(raw.path.glob("*.parquet")))
+    return Loaded(raw.columns, files, raw.rows, raw.broken_rows, notes, (("_file", "string"), ("_row", "int64")))
 
 
 def _nameable(columns: Sequence[str]) -> tuple[list[str], tuple[Title, ...]]:

@@ -51,5 +51,4 @@ def _converted(column: Column, unit: Column, known: dict[str, int]) -> Column:
     listed = ", ".join(f"{name} {many:,}" for name, many in known.items())
     field = column.guess.field.model_copy(update={"unit": (Unit(to="元", by=unit.code, factors=dict(factors)),)})
     note = Title(zh=f"单位由 {unit.code} 说明：{listed}", en=f"{unit.code} names the unit: {listed}")
-    guess = replace(column.guess, field=field, evidence=(*column.guess.evidence, note))
-    return replace(column, guess=guess, anomalies=(note, *column.anomalies))
+    return replace(column, guess=replace(column.guess, field=field), anomalies=(note, *column.anomalies))

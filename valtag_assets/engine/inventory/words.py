@@ -2,279 +2,47 @@
 
 from valtag_assets.spec.naming_law import english_words
 
-PERSON = frozenset(
-    [
-        "user",
-        "usr",
-        "uid",
-        "member",
-        "mbr",
-        "customer",
-        "cust",
-        "client",
-        "buyer",
-        "person",
-        "student",
-        "patient",
-        "openid",
-        "unionid",
-        "household",
-        "subscriber",
-    ]
+
+def _set(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+PERSON = _set("user usr uid member mbr customer cust client buyer person student patient openid unionid subscriber")
+_PERSON_IDS = _set("id no code key number card unique account")
+IDENTIFIER = _set(
+    "id no code cd key number card sku uid barcode openid unionid cookie session zip postcode phone mobile tel idcard"
+    " uuid guid serial invoice isbn"
 )
-IDENTIFIER = frozenset(
-    [
-        "id",
-        "no",
-        "code",
-        "cd",
-        "key",
-        "number",
-        "card",
-        "sku",
-        "uid",
-        "barcode",
-        "openid",
-        "unionid",
-        "cookie",
-        "session",
-        "zip",
-        "postcode",
-        "phone",
-        "mobile",
-        "tel",
-        "idcard",
-        "uuid",
-        "guid",
-        "serial",
-        "invoice",
-        "isbn",
-    ]
+CLASS = _set(
+    "type category cate cat brand gender sex status action model channel state province city region class group"
+    " method subcategory segment currency unit store shop country district platform event origin occupation education"
 )
-CLASS = frozenset(
-    [
-        "type",
-        "category",
-        "cate",
-        "cat",
-        "brand",
-        "gender",
-        "sex",
-        "status",
-        "action",
-        "model",
-        "channel",
-        "state",
-        "province",
-        "city",
-        "region",
-        "class",
-        "group",
-        "method",
-        "subcategory",
-        "segment",
-        "currency",
-        "unit",
-        "store",
-        "shop",
-        "country",
-        "district",
-        "platform",
-        "event",
-        "origin",
-        "occupation",
-        "education",
-    ]
+MEASURE = _set(
+    "amount amt price cost fee sales profit quantity qty count cnt points balance age level lv lvl rate ratio score"
+    " rating discount bal tot dwell duration total income spend stock weight mount revenue tax budget days distance"
+    " minutes seconds"
 )
-MEASURE = frozenset(
-    [
-        "amount",
-        "amt",
-        "price",
-        "cost",
-        "fee",
-        "sales",
-        "profit",
-        "quantity",
-        "qty",
-        "count",
-        "cnt",
-        "points",
-        "balance",
-        "age",
-        "level",
-        "lv",
-        "lvl",
-        "rate",
-        "ratio",
-        "score",
-        "rating",
-        "discount",
-        "bal",
-        "tot",
-        "dwell",
-        "duration",
-        "total",
-        "income",
-        "spend",
-        "stock",
-        "weight",
-        "mount",
-        "revenue",
-        "tax",
-        "budget",
-        "days",
-        "distance",
-        "minutes",
-        "seconds",
-    ]
+MONEY = _set("amount amt price cost fee sales profit spend revenue income tax balance budget commission refund")
+NEVER_NEGATIVE = _set("quantity qty count cnt price age stock weight dwell duration points rating")
+TIME = _set("time date day at on ts tm timestamp dt datetime birthday birth dob expires start end begin registered")
+CALENDAR = _set("year month day week hour quarter weekday")
+BIRTH = _set("birth birthday dob")
+UPDATED = _set("updated modified update modify")
+PROFILE_TIMES = BIRTH | UPDATED | _set("register registered reg joined expires launched login")
+PROFILE = _set(
+    "name gender sex age birth birthday level lv phone mobile email address city province registered register reg"
+    " points occupation education income nickname joined"
 )
-MONEY = frozenset(
-    [
-        "amount",
-        "amt",
-        "price",
-        "cost",
-        "fee",
-        "sales",
-        "profit",
-        "spend",
-        "revenue",
-        "income",
-        "tax",
-        "balance",
-        "budget",
-        "commission",
-        "refund",
-    ]
+EVENTFUL = _set(
+    "order ordered amount quantity qty item product sku event action paid session auction buy mount price behavior"
 )
-NEVER_NEGATIVE = frozenset(
-    ["quantity", "qty", "count", "cnt", "price", "age", "stock", "weight", "dwell", "duration", "points", "rating"]
-)
-TIME = frozenset(
-    [
-        "time",
-        "date",
-        "day",
-        "at",
-        "on",
-        "ts",
-        "tm",
-        "timestamp",
-        "dt",
-        "datetime",
-        "birthday",
-        "birth",
-        "dob",
-        "expires",
-        "start",
-        "end",
-        "begin",
-        "registered",
-    ]
-)
-CALENDAR = frozenset(["year", "month", "day", "week", "hour", "quarter", "weekday"])
-BIRTH = frozenset(["birth", "birthday", "dob"])
-PROFILE_TIMES = BIRTH | frozenset(
-    ["register", "registered", "reg", "updated", "modified", "joined", "expires", "launched", "login"]
-)
-UPDATED = frozenset(["updated", "modified", "update", "modify"])
-PROFILE = frozenset(
-    [
-        "name",
-        "gender",
-        "sex",
-        "age",
-        "birth",
-        "birthday",
-        "level",
-        "lv",
-        "phone",
-        "mobile",
-        "email",
-        "address",
-        "city",
-        "province",
-        "registered",
-        "register",
-        "reg",
-        "points",
-        "occupation",
-        "education",
-        "income",
-        "nickname",
-        "joined",
-    ]
-)
-EVENTFUL = frozenset(
-    [
-        "order",
-        "ordered",
-        "amount",
-        "quantity",
-        "qty",
-        "item",
-        "product",
-        "sku",
-        "event",
-        "action",
-        "paid",
-        "session",
-        "auction",
-        "buy",
-        "mount",
-        "price",
-        "behavior",
-    ]
-)
-DEVICES = frozenset(["cookie", "device", "imei", "idfa", "oaid", "mac", "openid", "unionid"])
 # What an id that tells one event from another is called by.
-EVENT_IDS = frozenset(
-    [
-        "order",
-        "event",
-        "line",
-        "transaction",
-        "trade",
-        "invoice",
-        "bill",
-        "ticket",
-        "payment",
-        "receipt",
-        "campaign",
-        "response",
-        "suborder",
-    ]
-)
+EVENT_IDS = _set("order event line transaction trade invoice bill ticket payment receipt campaign response suborder")
+DEVICES = _set("cookie device imei idfa oaid mac openid unionid")
 # ``name`` beside one of these names a thing.
-THINGS = frozenset(
-    [
-        "product",
-        "brand",
-        "category",
-        "campaign",
-        "channel",
-        "store",
-        "shop",
-        "item",
-        "goods",
-        "course",
-        "event",
-        "page",
-        "file",
-        "city",
-        "province",
-        "company",
-        "activity",
-        "merchant",
-        "subcategory",
-        "type",
-        "model",
-        "en",
-        "zh",
-        "sku",
-        "coupon",
-    ]
+THINGS = _set(
+    "product brand category campaign channel store shop item goods course event page file city province company"
+    " activity merchant subcategory type model en zh sku coupon"
 )
 
 
@@ -286,8 +54,7 @@ def words(name: str) -> frozenset[str]:
 def names_person(name: str) -> bool:
     """Whether a column's name says that it holds a person's key."""
     found = words(name)
-    rest = found - PERSON
-    return bool(found & PERSON) and rest <= IDENTIFIER | {"account", "unique"}
+    return bool(found & PERSON) and found - PERSON <= _PERSON_IDS
 
 
 def names_time(name: str) -> bool:

@@ -1,0 +1,241 @@
+"""``valtag new tag``: the questions it asks, and what it shows before a tag is written."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from valtag_assets.console.doors import counting
+from valtag_assets.console.screen import count, share, table
+from valtag_assets.engine.access import Need
+from valtag_assets.engine.reader import Reader
+from valtag_assets.expression.resolved import Resolved
+from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
+from valtag_assets.spec.mistake import Mistake
+from valtag_assets.spec.tag_text import tag_text
+from valtag_assets.wizard.judging import Cost, Judged
+from valtag_assets.wizard.making import Proposal
+from valtag_assets.wizard.one import AGGREGATIONS, OF_MASTERS, Wish, propose_one, source_of, usual_agg
+from valtag_assets.wizard.outcome import Separation, to_json
+from valtag_assets.wizard.proposing import Answer
+
+Ask = Callable[[str, str], str]  # (question, default) → what was answered
+_WIDTH = 32
+_REASONS = 12
+
+
+def tries(setting: Setting, by: Asking) -> Reader:
+    """Who tries a tag on everybody. Denied for who may not preview, or reads some brands alone."""
+    with counting(setting, "preview", "a new tag", by) as visit:
+        return visit.reader
+
+
+def ask_wish(setting: Setting, wish: Wish, ask: Ask) -> Wish:
+    """Ask for what ``wish`` leaves open; defaults follow from the field. A wrong answer raises Mistake."""
+    resolved = setting.resolved
+    field = wish.field or ask("field 字段, as source.field", _first_field(resolved))
+    source, _ = source_of(resolved, field)
+    agg = wish.agg
+    if agg is None:
+        known = AGGREGATIONS if source.spec.kind == "fact" else OF_MASTERS
+        agg = ask(f"aggregation 聚合 ({', '.join(known)})", usual_agg(resolved, field))
+    windows, where = wish.windows, wish.where
+    if source.spec.kind == "fact" and not windows:
+        windows = tuple(
+            part.strip() for part in ask("windows 时间窗 (all, 30d, mtd, …)", "all").split(",") if part.strip()
+        )
+    if source.spec.kind == "fact" and where is None:
+        where = ask("only rows where 条件 (empty: all)", "").strip() or None
+    wish = replace(wish, field=field, agg=agg, windows=windows, where=where)
+    made = propose_one(resolved, wish)
+    code = wish.code or ask("code 编码", made.code)
+    return replace(
+        wish,
+        code=code if code != made.code else None,
+        zh=wish.zh or ask("中文名", made.tag["title"]["zh"]),
+        en=wish.en or ask("English title", made.tag["title"]["en"]),
+        category=wish.category or ask("category 类目", made.category),
+    )
+
+
+def _first_field(resolved: Resolved) -> str:
+    """A field to begin with: the first that adds up, of the first fact."""
+    for code, source in resolved.sources.items():
+        if source.spec.kind == "fact":
+            numeric = (name for name, kind in source.columns.items() if kind.kind == "decimal")
+            return ".".join(filter(None, (code, next(numeric, None))))
+    raise Mistake("the catalog has no fact; name a field of a master")
+
+
+def to_data(found: Answer, reader: Reader, written: Sequence[Path]) -> dict[str, Any]:
+    """Plain data for programs."""
+    return {
+        "as_of": found.as_of,
+        "persons": found.persons,
+        "population": found.population,
+        "unseen": found.unseen,
+        "outcome": None if found.past is None else {"text": found.past.outcome.text, "as_of": found.past.at},
+        "unjudged": found.unjudged,
+        "tags": [_tag_data(found, proposal, reader) for proposal in found.proposals],
+        "dropped": dict(found.dropped),
+        "skipped": dict(found.skipped),
+        "files": [str(change.file) for change in found.draft.changes],
+        "written": [str(path) for path in written],
+    }
+
+
+def _tag_data(found: Answer, proposal: Proposal, reader: Reader) -> dict[str, Any]:
+    columns = {}
+    for column in proposal.columns.values():
+        judged = found.judged.get(column)
+        columns[column] = {} if judged is None else {
+            "coverage": judged.coverage,
+            "distinct": judged.distinct,
+            "distribution": [vars(bar) for bar in judged.bars] if _shown(proposal, reader) else None,
+            "nearest": judged.nearest,
+            "separation": to_json(judged.separation),
+            "cost": vars(judged.cost),
+        }  # fmt: skip
+    return {"category": proposal.category, "reason": proposal.reason, "tag": dict(proposal.tag), "columns": columns}
+
+
+def print_found(console: Console, setting: Setting, found: Answer, reader: Reader, *, every: bool) -> None:
+    """What would be written and what is known of it: of one tag everything, of a whole catalog a line each."""
+    if every:
+        _print_all(console, found)
+    else:
+        _print_one(console, setting, found, reader)
+
+
+def print_written(console: Console, written: Sequence[Path], *, dry_run: bool) -> None:
+    """The files that were written, and what comes next."""
+    for path in written:
+        console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    if not written:
+        console.print("nothing is written" + ("" if dry_run else ": add --yes"), markup=False)
+
+
+def _print_one(console: Console, setting: Setting, found: Answer, reader: Reader) -> None:
+    """The block as it would stand, where, and everything known of each column."""
+    (proposal,) = found.proposals
+    (change,) = found.draft.changes
+    new = "" if change.before is not None else " (a new file)"
+    console.print(Text(f"{change.file}{new}", style="bold"), soft_wrap=True)
+    if proposal.widens:
+        console.print(f"{proposal.code} means this: it gets the windows {', '.join(proposal.columns)}", markup=False)
+    else:
+        console.print(Text(tag_text(proposal.tag, 2).rstrip()), soft_wrap=True)
+        console.print(Text(proposal.reason, style="dim"), soft_wrap=True)
+    for column in proposal.columns.values():
+        judged = found.judged.get(column)
+        if judged is not None:
+            console.print()
+            _print_column(console, setting, found, proposal, judged, _shown(proposal, reader))
+    _print_basis(console, found)
+
+
+def _print_column(
+    console: Console, setting: Setting, found: Answer, proposal: Proposal, judged: Judged, shown: bool
+) -> None:
+    title = found.draft.resolved.tags[judged.column].title
+    console.print(Text(f"{judged.column}  {title}", style="bold"))
+    console.print(
+        f"coverage 覆盖率 {share(judged.coverage)}, {count(judged.distinct)} different values", markup=False
+    )
+    if not shown:
+        console.print(Text(f"the values are {proposal.tag['access']}: not shown to this role", style="yellow"))
+    widest = max((bar.share for bar in judged.bars), default=0) or 1
+    labels = max((len(bar.label) for bar in judged.bars), default=0)
+    for bar in judged.bars if shown else ():
+        filled = "█" * round(_WIDTH * bar.share / widest)
+        console.print(Text(f"  {bar.label:>{labels}}  {filled} {share(bar.share)}"), soft_wrap=True)
+    redundant = setting.resolved.catalog.project.insight.redundant
+    if judged.nearest is not None:
+        code, like = judged.nearest
+        said = "redundant with" if like >= redundant else "nearest tag"
+        console.print(Text(f"{said} {code} ({like:.2f})", style="yellow" if like >= redundant else ""))
+    if judged.separation is not None:
+        console.print(_separation_text(judged.separation), markup=False)
+    console.print(_cost_text(judged.cost), markup=False)
+
+
+def _print_all(console: Console, found: Answer) -> None:
+    """A line per tag by category, then what was left out and why."""
+    for category in dict.fromkeys(proposal.category for proposal in found.proposals):
+        own = [proposal for proposal in found.proposals if proposal.category == category]
+        columns = ["!tag", "zh", "windows", "type", ">coverage", "nearest", ">AUC", ">IV", "why"]
+        console.print(table(_heading(found, category), columns, [_line(found, proposal) for proposal in own]))
+    for title, reasons in (("left out 未采纳", found.dropped), ("fields without a tag 未用字段", found.skipped)):
+        for name, why in list(reasons.items())[:_REASONS]:
+            console.print(Text(f"{title}: {name}: {why}", style="dim"), soft_wrap=True)
+        if len(reasons) > _REASONS:
+            console.print(Text(f"{title}: {len(reasons) - _REASONS} more (--json)", style="dim"))
+    tags, columns_made = len(found.proposals), len(found.columns)
+    console.print(f"{tags} tags, {columns_made} columns", markup=False)
+    _print_basis(console, found)
+
+
+def _heading(found: Answer, category: str) -> str:
+    title = found.draft.resolved.catalog.categories[category].spec.title
+    return f"{title.zh} · {title.en} ({category})"
+
+
+def _line(found: Answer, proposal: Proposal) -> list[object]:
+    judged = found.judged.get(next(iter(proposal.columns.values())))
+    title, windows = proposal.tag["title"], " ".join(proposal.tag.get("windows", ()))
+    known: list[object] = ["", "", "", ""]
+    if judged is not None:
+        near = "" if judged.nearest is None else f"{judged.nearest[0]} {judged.nearest[1]:.2f}"
+        told = judged.separation
+        auc = "" if told is None or told.auc is None else f"{told.auc.value:.2f}"
+        iv = "" if told is None or told.information is None else f"{max(0.0, told.information):.2f}"
+        known = [share(judged.coverage), near, auc, iv]
+    return [proposal.code, title["zh"], windows, proposal.tag["type"], *known, proposal.reason]
+
+
+def _print_basis(console: Console, found: Answer) -> None:
+    """What the figures rest on."""
+    if found.unseen is not None:
+        console.print(Text(f"not tried on data: {found.unseen}", style="yellow"), soft_wrap=True)
+        return
+    whole = "" if found.persons == found.population else f", drawn from {count(found.population)}"
+    said = f"tried on {count(found.persons)} persons{whole}, as-of {found.as_of}"
+    if found.past is not None:
+        said += f"; AUC, IV: {found.past.outcome.text}, told on {found.past.at}"
+    elif found.unjudged is not None:
+        said += f"; no estimate of what it tells: {found.unjudged}"
+    console.print(Text(said, style="dim"), soft_wrap=True)
+
+
+def _separation_text(found: Separation) -> str:
+    told = f"{count(found.happened)} of {count(found.persons)} persons with a value"
+    if found.information is None:
+        return f"outcome: {told}: too few to say anything"
+    auc = "" if found.auc is None else f"AUC {found.auc.value:.2f} [{found.auc.low:.2f}, {found.auc.high:.2f}], "
+    today = "; its master keeps no past, so this is flattered by what is known today" if found.today else ""
+    return f"outcome: {auc}IV {max(0.0, found.information):.3f} above chance; {told}{today}"
+
+
+def _cost_text(cost: Cost) -> str:
+    if not cost.rows:
+        return (
+            f"cost: no row to read: {cost.tiles_there} tiles are there"
+            if cost.tiles_there
+            else "cost: reads other tags"
+        )
+    tiles = f", {cost.tiles_made} tiles made, {cost.tiles_there} there" if cost.tiles_made else ""
+    return (
+        f"cost: {count(cost.rows)} rows ({cost.bytes / 1e6:.1f} MB) once{tiles}, about {cost.seconds:.1f} s; "
+        f"then about {count(cost.daily)} rows a day"
+    )
+
+
+def _shown(proposal: Proposal, reader: Reader) -> bool:
+    """Whether the reader may see how values of the tag, and so of the fields it reads, are spread."""
+    value = proposal.tag["value"]
+    read = [value[key] for key in ("fact", "master") if key in value] if isinstance(value, dict) else []
+    return reader.may(Need(proposal.tag.get("access", "internal"), sources=frozenset(read)))

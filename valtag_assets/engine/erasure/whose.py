@@ -1,0 +1,37 @@
+"""Whose a row of a published table is: the columns of each table that name the person it is about."""
+
+from collections.abc import Sequence
+
+from valtag_assets.engine.access import QUARANTINE, field_levels
+from valtag_assets.engine.persons import OWNER, PERSON
+from valtag_assets.expression.resolved import Resolved, ResolvedSource
+from valtag_assets.warehouse.rewriting import Whose
+from valtag_assets.warehouse.snapshot import TableRef
+
+PERSON_COLUMNS = (PERSON, OWNER, "was", "now")
+"""Columns of these names hold persons in every table; the last two in the history of merged persons."""
+
+
+def whose(resolved: Resolved, table: TableRef, columns: Sequence[str]) -> Whose:
+    """How the rows of ``table`` are known to be a person's; of a source the catalog has no more, by every column."""
+    if table.stage == QUARANTINE:
+        return Whose((), whole=True)
+    found = [name for name in PERSON_COLUMNS if name in columns]
+    if table.stage in ("clean", "merged", "keyed"):
+        source = resolved.sources.get(table.name)
+        if source is None:
+            return Whose(tuple(found), whole=True)
+        person = source.spec.person
+        if person is not None and person in columns and person not in found:
+            found.append(person)
+    return Whose(tuple(found))
+
+
+def personal_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
+    """The fields of a source whose values may tell a person: personal ones that are texts or whole numbers."""
+    levels = field_levels(resolved, source)
+    return [
+        name
+        for name, kind in source.columns.items()
+        if levels.get(name) == "pii" and kind.kind in ("text", "integer") and name != source.spec.person
+    ]

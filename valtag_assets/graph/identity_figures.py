@@ -1,0 +1,57 @@
+"""A person's identifiers as a picture: the stronger, the nearer to the middle."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from valtag_assets.graph.figures import svg
+from valtag_assets.spec.mistake import Mistake
+
+_COLOURS = ("#3b6fb6", "#c0504d", "#6a9f58", "#8064a2", "#d08c2f", "#4f9da6", "#8a8a8a")
+
+
+def graph_figure(title: str, nodes: Mapping[str, tuple[int, str]], edges: Sequence[tuple[str, str, int]]) -> Figure:
+    """``nodes``: by name the rank of their kind and their label; ``edges``: (name, name, rows), wider for more."""
+    figure = Figure(figsize=(7, 7))
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.92))
+    places = _places({name: rank for name, (rank, _) in nodes.items()})
+    most = max((rows for *_, rows in edges), default=1)
+    for hub, other, rows in edges:
+        (left, low), (right, high) = places[hub], places[other]
+        axes.plot([left, right], [low, high], color="#b0b0b0", linewidth=0.8 + 3 * rows / most, zorder=1)
+    for name, (rank, label) in nodes.items():
+        colour = _COLOURS[min(rank, len(_COLOURS) - 1)]
+        axes.scatter(*places[name], s=90, color=colour, zorder=2)
+        axes.annotate(label, places[name], (6, 6), textcoords="offset points", fontsize=7)
+    axes.margins(0.18)
+    axes.set_axis_off()
+    figure.text(0.02, 0.965, title, fontsize=10)
+    return figure
+
+
+def save(figure: Figure, into: Path) -> None:
+    """Write the figure; Mistake unless the file's name ends in .svg or .png, or its folder is missing."""
+    if into.suffix not in (".svg", ".png"):
+        raise Mistake(f"'{into.name}' is no picture: let its name end in .svg or .png")
+    if not into.parent.is_dir():
+        raise Mistake(f"'{into.parent}' is no folder")
+    if into.suffix == ".svg":
+        into.write_text(svg(figure), encoding="utf-8")
+        return
+    with mpl.rc_context({"text.parse_math": False}):
+        figure.savefig(into, dpi=150)
+
+
+def _places(ranks: Mapping[str, int]) -> dict[str, tuple[float, float]]:
+    """Rings around the middle, one per kind that is there; those of a ring at equal distances, in their order."""
+    found = {}
+    for ring, rank in enumerate(sorted(set(ranks.values()))):
+        own = [name for name, other in ranks.items() if other == rank]
+        radius = float(ring) if len(own) == 1 or ring else 0.4
+        for number, name in enumerate(own):
+            angle = 2 * math.pi * number / len(own) + 0.6 * ring
+            found[name] = (radius * math.cos(angle), radius * math.sin(angle))
+    return found

@@ -1,0 +1,109 @@
+"""What tells one person: their ids, and the texts that are nobody else's, looked for in columns, texts and bytes.
+
+A short text of digits can't be told from any other number, so it is looked for in columns of persons only. What is
+*distinctive* is looked for everywhere: eleven bytes and more anywhere (a phone with a prefix is still that phone),
+less as a word of its own (``C001`` is not ``C0010``).
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from valtag_assets.spec.masking import MASK
+
+_LONG_BYTES, _SHORTEST, _SHORTEST_NUMBER = 11, 4, 9
+_BLOCK = 1 << 20
+_NOWHERE = r"[^\s\S]"
+"""A pattern that matches nothing, in every dialect of regular expressions."""
+
+
+def is_distinctive(text: str) -> bool:
+    """Whether it can be told from other values wherever it stands."""
+    number = all(character.isdigit() or character in "+-. " for character in text)
+    return len(text) >= (_SHORTEST_NUMBER if number else _SHORTEST)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The ``persons``' ids, and all distinctive ``texts`` that tell them, ids included."""
+
+    persons: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, persons: Iterable[str], identifiers: Iterable[str]) -> "Marks":
+        """Those of the identifiers that are distinctive; the others tell a person in columns of persons only."""
+        ids = sorted(set(persons))
+        return cls(tuple(ids), tuple(sorted({text for text in (*ids, *identifiers) if is_distinctive(text)})))
+
+    @cached_property
+    def anywhere(self) -> str:
+        """The pattern (RE2 and Python) of the long texts, wherever they stand."""
+        return _either(text for text in self.texts if _is_long(text))
+
+    @cached_property
+    def words(self) -> str:
+        """The pattern of the short texts with one character of what is around them: groups 1 and 2."""
+        short = _either(text for text in self.texts if not _is_long(text))
+        return f"(^|[^0-9A-Za-z])(?:{short})($|[^0-9A-Za-z])"
+
+    def stand_in(self, text: str) -> bool:
+        return any(pattern.search(text) for pattern in self._patterns)
+
+    def without(self, text: str) -> str:
+        """The text with every mark masked."""
+        anywhere, words = self._patterns
+        text = anywhere.sub(MASK, text)
+        # Two words that share the character between them need two turns.
+        return words.sub(rf"\1{MASK}\2", words.sub(rf"\1{MASK}\2", text))
+
+    def stand_in_bytes(self, file: Path) -> bool:
+        """Whether a file's bytes hold a mark, written as UTF-8, UTF-16 or in JSON's escapes."""
+        if not self.texts:
+            return False
+        overlap, before = 4 * max(len(form) for form in self._forms) + 2, b""
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                held = before + block
+                if self._bytes.search(held):
+                    return True
+                before = held[-overlap:]
+        return False
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        return re.compile(self.anywhere, re.IGNORECASE), re.compile(self.words, re.IGNORECASE)
+
+    @cached_property
+    def _forms(self) -> list[bytes]:
+        return [form for text in self.texts for form in _written(text)]
+
+    @cached_property
+    def _bytes(self) -> re.Pattern[bytes]:
+        long = [form for text in self.texts if _is_long(text) for form in _written(text)]
+        short = [form for text in self.texts if not _is_long(text) for form in _written(text)]
+        nothing = _NOWHERE.encode()
+        either = b"|".join(map(re.escape, long)) or nothing
+        word = b"|".join(map(re.escape, short)) or nothing
+        pattern = b"(?:" + either + b")|(?<![0-9A-Za-z])(?:" + word + b")(?![0-9A-Za-z])"
+        return re.compile(pattern, re.IGNORECASE)
+
+
+def _is_long(text: str) -> bool:
+    return len(text.encode()) >= _LONG_BYTES
+
+
+def _either(texts: Iterable[str]) -> str:
+    return "|".join(map(re.escape, texts)) or _NOWHERE
+
+
+def _written(text: str) -> Iterator[bytes]:
+    yield text.encode("utf-8", "surrogatepass")
+    yield text.encode("utf-16-le", "surrogatepass")
+    yield text.encode("utf-16-be", "surrogatepass")
+    escaped = json.dumps(text)[1:-1]
+    if escaped != text:
+        yield escaped.encode()

@@ -1,0 +1,120 @@
+"""A person is erased from everything, nobody else is touched, and it is proven."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import duckdb
+import pandas as pd
+import pytest
+
+from valtag_assets.graph.certificate import certify
+from valtag_assets.graph.erasing import Orderer, carry_out, order_erasure
+from valtag_assets.graph.jobs import INTAKE
+from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.journal import begun
+from valtag_tests.graph.caring import messages
+from valtag_tests.graph.marked import (
+    PERSON,
+    marks_of,
+    others_rows,
+    phone,
+    telling,
+)
+from valtag_tests.graph.shop import Shop
+
+BY = Orderer("ann", "keeper", "erasure", "asked by letter")
+
+
+def erase(shop: Shop, *asked: str):
+    done = carry_out(shop.setting, order_erasure(shop.setting, asked or [PERSON], BY))
+    return done
+
+
+def test_nothing_of_the_person_is_left_and_nobody_else_has_changed(marked: Shop) -> None:
+    data, root = marked.root / "data", marked.setting.warehouse.root
+    before = others_rows(root, [PERSON])
+    spend = marked.served("tags/transaction")
+    assert len(telling(data)) > 10
+    done = erase(marked)
+    assert done.complete, (done.scanned.hits, done.withdrawn)
+    file = certify(marked.setting, done)
+    assert telling(data) == []
+    assert {name: rows for name, rows in others_rows(root, [PERSON]).items() if rows} == {
+        name: rows for name, rows in before.items() if rows
+    }
+    said = json.loads(file.read_text(encoding="utf-8"))
+    assert said["scan"]["found"] == 0 and begun(root) is None
+    assert said["identifiers_left_to_others"] == 1  # the e-mail address she shares
+    held = {name: len(rows) for name, rows in said["company_files"].items()}
+    assert held == {"customers.csv": 2, "orders.csv": 4}
+    assert "删除证明" in file.with_suffix(".txt").read_text(encoding="utf-8")
+    assert not any(mark in file.read_text(encoding="utf-8") for mark in marks_of(PERSON))
+    log = marked.setting.audit
+    assert [entry.action for entry in log.entries()] == ["erase", "erased"] and log.verify().sound
+    rewritten = marked.served("tags/transaction")
+    assert (rewritten.id, rewritten.rows) == (spend.id, spend.rows - 1)
+    (note,) = json.loads((rewritten.files[0].parent / "_snapshot.json").read_text(encoding="utf-8"))["erased"]
+    assert (note["erasure"], note["content_hash"], note["rows"]) == (done.order.id, spend.content_hash, 1)
+
+
+def test_destinations_and_the_ledger_forget_her_and_keep_the_others(marked: Shop) -> None:
+    place = marked.root / "data/deliveries/shop"
+
+    def held() -> list[set[str]]:
+        with closing(sqlite3.connect(place / "bi.sqlite")) as bi, duckdb.connect(str(place / "lake.duckdb")) as lake:
+            in_bi = {row[0] for row in bi.execute("SELECT person_id FROM audience")}
+            in_lake = {row[0] for row in lake.execute("SELECT person_id FROM audience").fetchall()}
+        return [set(pd.read_csv(place / "crm/women_crm.csv", dtype=str)["person_id"]), in_bi, in_lake]
+
+    before = held()
+    ledger = [row for row in messages(marked) if row["person_id"] != PERSON]
+    assert all(PERSON in persons for persons in before)
+    done = erase(marked)
+    assert done.complete
+    assert held() == [persons - {PERSON} for persons in before]
+    assert messages(marked) == ledger
+    assert done.withdrawn.states["crm"] == {"acknowledged": 1}
+
+
+def test_imported_again_she_stays_away_and_every_row_is_accounted_for(marked: Shop) -> None:
+    certify(marked.setting, erase(marked))
+    erased = {name: marked.served(name, None).metrics["account"] for name in ("clean/customers", "clean/orders")}
+    outcomes = marked.run(job=INTAKE)
+    assert set(outcomes.values()) == {"published"}
+    assert telling(marked.root / "data") == []
+    for name, account in erased.items():
+        again = marked.served(name, None).metrics["account"]
+        assert again == account and account["erased"] >= 2
+    assert PERSON not in set(marked.rows("identity/persons", None)["person_id"])
+    friend = marked.rows("clean/customers", None).set_index("customer_id")["friend"]
+    assert friend["C009"] is None
+
+
+def test_several_persons_are_found_by_what_tells_them_and_errors_name_nobody(marked: Shop) -> None:
+    order = order_erasure(marked.setting, [phone(PERSON), "C011"], BY)
+    assert order.persons == ("C007", "C011") and phone(PERSON) in order.identifiers
+    with pytest.raises(Mistake, match="number 2") as error:
+        order_erasure(marked.setting, [PERSON, "13999999999"], BY)
+    assert "13999999999" not in str(error.value)
+    with pytest.raises(Mistake, match="of several persons") as error:
+        order_erasure(marked.setting, ["shared1@example.com"], BY)
+    assert "shared1" not in str(error.value)
+
+
+def test_a_receiver_that_can_not_be_reached_leaves_the_erasure_open(
+    marked: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise Mistake("the driver is missing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("valtag_assets.delivery.route.open_database", unreachable)
+        done = erase(marked)
+    assert not done.complete and set(done.withdrawn.waiting) == {"bi", "lake"}
+    order = begun(marked.setting.warehouse.root)
+    assert order is not None
+    with pytest.raises(Mistake, match="--resume"):
+        order_erasure(marked.setting, ["C011"], BY)
+    assert carry_out(marked.setting, order).complete
+    assert telling(marked.root / "data", PERSON) == [marked.setting.warehouse.root / "erased/open.json"]
