@@ -1,7 +1,6 @@
 """The end of a command that failed: what is said, what is logged, and the exit code."""
 
 import tempfile
-import traceback
 from pathlib import Path
 
 from rich.text import Text
@@ -9,6 +8,7 @@ from rich.text import Text
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.listings import print_problems
 from valtag_assets.console.screen import screen
+from valtag_assets.engine.faults import impersonal, impersonal_trace
 from valtag_assets.graph.report import Ran
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import CatalogError
@@ -35,7 +35,7 @@ def exit_code_of(error: BaseException) -> Exit:
     if isinstance(error, NotADirectoryError | IsADirectoryError | FileExistsError | PermissionError):
         _say(f"can't use {error.filename}: {error.strerror}\nthe trace is in {_log(error)}")
         return Exit.FAULT
-    _say(f"internal fault: {type(error).__name__}: {error}\nthe trace is in {_log(error)}")
+    _say(f"internal fault: {impersonal(error)}\nthe trace is in {_log(error)}")
     return Exit.FAULT
 
 
@@ -54,9 +54,9 @@ def _say(text: str) -> None:
 
 
 def _log(error: BaseException) -> Path:
-    """The trace in a file of its own: the data folder may be the very thing that failed."""
+    """The trace, without values, in a file of its own: the data folder may be the very thing that failed."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="valtag-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
     ) as file:
-        file.writelines(traceback.format_exception(error))
+        file.write(impersonal_trace(error))
     return Path(file.name)

@@ -63,10 +63,17 @@ def write_drafts(inventory: Inventory, into: Path, today: date) -> Written:
     return Written(tuple(path for path in texts if path not in kept), kept)
 
 
+def printable(text: str) -> str:
+    """``text`` without what a terminal would obey."""
+    return "".join(char if char.isprintable() else "·" for char in text)
+
+
 def examples(column: Column) -> list[str]:
-    """The most frequent values, masked where they may be a person's."""
+    """The most frequent values, masked where they may be a person's; of a person's dates none."""
+    if column.masked and column.type.temporal:
+        return []
     shown = [value if len(value) <= 40 else f"{value[:40]}…" for value, _ in column.counted.top[:EXAMPLES]]
-    shown = ["".join(char if char.isprintable() else "·" for char in value) for value in shown]
+    shown = [printable(value) for value in shown]
     return sorted({mask_key(value) for value in shown}) if column.masked else shown
 
 

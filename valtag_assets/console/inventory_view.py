@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from valtag_assets.console.inventory import Written, span
+from valtag_assets.console.inventory import Written, printable, span
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine.inventory.profile import Column, Inventory, Table
 
@@ -32,7 +32,7 @@ def _print_table(console: Console, item: Table) -> None:
     lines = [
         [
             column.code,
-            column.name,
+            printable(column.name),
             str(column.type),
             share(column.measured.missing / item.rows if item.rows else None),
             ("" if column.counted.exact else "≈") + count(column.counted.distinct),
@@ -42,7 +42,7 @@ def _print_table(console: Console, item: Table) -> None:
         ]
         for column in item.columns
     ]
-    console.print(table(heading, columns, lines))
+    console.print(table(printable(heading), columns, lines))
     for key in item.keys[:3]:
         _print_line(console, f"key 主键: {', '.join(key.columns)}")
     for note in item.notes:
@@ -68,4 +68,4 @@ def print_written(console: Console, written: Written, into: Path) -> None:
 
 
 def _print_line(console: Console, line: str, style: str = "") -> None:
-    console.print(Text(line, style=style), soft_wrap=True)
+    console.print(Text(printable(line), style=style), soft_wrap=True)

@@ -28,7 +28,6 @@ from valtag_assets.delivery.stops import EVERYTHING, Stops
 from valtag_assets.engine.trigger_state import MERGED
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.project import MessageCap
-from valtag_assets.warehouse.quoting import quote
 from valtag_assets.warehouse.store import Warehouse
 
 Booleans = npt.NDArray[np.bool_]
@@ -40,6 +39,8 @@ ASKED_AT_LEAST = timedelta(hours=1)
 _DAY = 86_400_000_000
 _NEVER = np.iinfo(np.int64).max
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINE = "CREATE TEMP TABLE mine (id TEXT, person_id TEXT, PRIMARY KEY (id, person_id))"
+_WHOLE_IDS = "CREATE TEMP TABLE wholes (id TEXT, person_id TEXT, PRIMARY KEY (id, person_id))"
 # The persons asked about, under every id that is theirs by now.
 _IDS = """
     INSERT INTO temp.mine
@@ -280,10 +281,7 @@ class _reading:
         self._connection = sqlite3.connect(self._file, timeout=60)
         self._connection.execute("CREATE TEMP TABLE asked (key TEXT PRIMARY KEY, person_id TEXT)")
         self._connection.executemany("INSERT INTO temp.asked VALUES (?, ?)", self._asked)
-        for name, statement in (("mine", _IDS), ("wholes", _WHOLES)):
-            self._connection.execute(
-                f"CREATE TEMP TABLE {quote(name)} (id TEXT, person_id TEXT, PRIMARY KEY (id, person_id))"
-            )
+        for statement in (_MINE, _IDS, _WHOLE_IDS, _WHOLES):
             self._connection.execute(statement)
         return self._connection
 

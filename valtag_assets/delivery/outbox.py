@@ -23,7 +23,6 @@ from valtag_assets.delivery.message import Kind, Message, Result, State
 from valtag_assets.delivery.schema import COLUMNS, DEFAULTS, IDS, INSTANTS, PLANNED, SCHEMA, VERSION, connect
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.errors import WarehouseError
-from valtag_assets.warehouse.quoting import quote
 from valtag_assets.warehouse.store import Warehouse
 
 FOLDER, FILE = "outbox", "outbox.sqlite"
@@ -78,8 +77,8 @@ class Outbox:
         if known is not None and known[0] == snapshot:
             return
         with self._writing():
-            for name in ("successor", "part", "followed"):
-                self._connection.execute(f"DELETE FROM {quote(name)}")
+            for statement in ("DELETE FROM successor", "DELETE FROM part", "DELETE FROM followed"):
+                self._connection.execute(statement)
             for statement, table in ((sql.SUCCESSOR, successors), (sql.PART, parts)):
                 for batch in table.to_batches(_BATCH):
                     columns = [column.to_pylist() for column in batch.columns]

@@ -8,7 +8,7 @@ its key; at one that doesn't, what may have been sent is parked until somebody d
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -192,7 +192,7 @@ class _Sending:
         elif kinds & {"retry", "uncertain", "unreachable"}:
             self.pace.failed(self.now())
         for parcel, outcome in zip(batch, outcomes, strict=True):
-            self._end(parcel.message, outcome)
+            self._end(parcel.message, replace(outcome, reason=_without_values(parcel, outcome.reason)))
         if len(self.results) >= _FLUSH:
             self._flush()
 
@@ -248,3 +248,12 @@ class _Sending:
     def _flush(self) -> None:
         results, self.results = self.results, []
         self.queue.outbox.settle(results)
+
+
+def _without_values(parcel: Parcel, reason: str) -> str:
+    """The reason without what the parcel says of the person, which a receiver may say back: reasons are counted and
+    shown."""
+    values = [parcel.message.person_id, *(value for value in parcel.fields.values() if isinstance(value, str))]
+    for value in sorted((value for value in values if len(value) > 1), key=len, reverse=True):
+        reason = reason.replace(value, "…")
+    return reason

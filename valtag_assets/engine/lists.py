@@ -4,6 +4,7 @@ import ibis
 
 from valtag_assets.engine.persons import OWNER, PERSON, keyed, persons_table
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.successors import parts, renamed
 from valtag_assets.expression.resolved import ResolvedSource
 
 
@@ -17,10 +18,18 @@ def list_table(code: str) -> ibis.Table:
     return unbound(lists_name(code), {PERSON: "string"})
 
 
-def matched(source: ResolvedSource) -> ibis.Table:
-    """(person_id) of the ids of the list that are persons, sorted."""
-    ids, persons = keyed(source, ()), persons_table()
-    return persons.semi_join(ids, persons[PERSON] == ids[OWNER]).select(PERSON).order_by(PERSON)
+def matched(source: ResolvedSource, *, given: bool = False) -> ibis.Table:
+    """(person_id) of the ids of the list that are persons, sorted.
+
+    ``given``: these are ids that valtag gave (reads identity/successors and identity/history). Who was thought to be
+    one with a person on the list is on it, too: nobody knows who of them was meant.
+    """
+    rows, persons = keyed(source, ()), persons_table()
+    ids = rows.select(_id=rows[OWNER])
+    if given:
+        split = renamed(renamed(parts(), "whole"))
+        ids = ibis.union(ids, split.semi_join(ids, split["whole"] == ids["_id"]).select(_id=PERSON))
+    return persons.semi_join(ids, persons[PERSON] == ids["_id"]).select(PERSON).order_by(PERSON)
 
 
 def unmatched(source: ResolvedSource) -> ibis.Table:

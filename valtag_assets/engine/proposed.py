@@ -47,6 +47,13 @@ def pairs_expression(source: ResolvedSource, name: str) -> ibis.Table:
     return pairs.aggregate(persons=pairs[OWNER].nunique(), pairs=pairs.count())
 
 
+def kinds_expression(source: ResolvedSource, name: str) -> ibis.Table:
+    """The values of a text field, the most frequent first; equally frequent ones in the order of the text."""
+    rows = keyed(source, {name})
+    counted = rows.filter(rows[name].notnull()).group_by(name).aggregate(n=lambda table: table.count())
+    return counted.order_by([ibis.desc("n"), name]).select(name)
+
+
 def served_expression(tables: Mapping[str, Mapping[str, DataType]]) -> ibis.Table:
     """(one column per tag) of the persons, sorted by person. ``tables``: published tags, with their types."""
     found = persons_table()

@@ -5,11 +5,12 @@ by it. So a merged person has the entries of both, and counts, cooldowns and the
 """
 
 import ibis
+import ibis.expr.types as ir
 
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.successors import renamed
-from valtag_assets.engine.trigger_state import ENTERED_AS, MERGED, TEST, Planning
-from valtag_assets.engine.trigger_steps import appended
+from valtag_assets.engine.trigger_state import ENTERED_AS, MERGED, TEST
+from valtag_assets.engine.trigger_steps import appended, is_merged
 
 
 def as_persons_are_now(table: ibis.Table) -> ibis.Table:
@@ -19,25 +20,35 @@ def as_persons_are_now(table: ibis.Table) -> ibis.Table:
     return renamed(table.mutate(**{PERSON: table[ENTERED_AS]})).select(*columns)
 
 
-def one_goes_on(planning: Planning, history: ibis.Table) -> ibis.Table:
+def one_goes_on(history: ibis.Table) -> ibis.Table:
     """``history`` where of the open entries that two ids of one person have, one goes on: one with messages or of the
     control arm before others, then the earliest, then the person's own.
 
-    The others are closed for good with the reason ``merged``: what of them waits to be sent is dropped by the gate,
-    and no later step of them comes.
+    The others are closed with the reason ``merged``: what of them waits to be sent is dropped by the gate, and no
+    later step of them comes. Who turns out to be apart again is still in, as long as the rule holds.
     """
+    everyone = ibis.window(group_by=PERSON)
+    alone = history[ENTERED_AS].min().over(everyone) == history[ENTERED_AS].max().over(everyone)
+    history = history.mutate(_back=alone & is_merged(history.reason))
+    history = history.mutate(
+        is_open=history.is_open | history._back,
+        reason=ibis.ifelse(history._back, history.reason.re_replace(rf"(^|,){MERGED}\z", ""), history.reason),
+    )
+    first = ibis.ifelse(_place(history) == 0, history[ENTERED_AS], ibis.null("string"))
+    history = history.mutate(_first=first)
+    history = history.mutate(_first=history._first.max().over(everyone))
+    ends = history.is_open & (history[ENTERED_AS] != history._first)
+    tells = ends & ~is_merged(history.reason)
+    return history.mutate(
+        is_open=history.is_open & ~ends,
+        reason=ibis.ifelse(tells, appended(history.reason, ibis.literal(MERGED)), history.reason),
+    ).drop("_back", "_first")
+
+
+def _place(history: ibis.Table) -> ir.IntegerValue:
+    """The place of an entry among those of its person, from 0: who is at 0 goes on, if that is open."""
     silent = (~history.decision.isin(("planned", "control", TEST))).cast("int64")
     rehearsed = (history.decision == TEST).cast("int64")
     other = (history[ENTERED_AS] != history[PERSON]).cast("int64")
     order = [history.is_open.cast("int64").desc(), silent, rehearsed, history.entered, other, history[ENTERED_AS]]
-    place = ibis.row_number().over(ibis.window(group_by=PERSON, order_by=[*order, history.entry]))
-    history = history.mutate(_place=place)
-    first = ibis.ifelse(history._place == 0, history[ENTERED_AS], ibis.null("string"))
-    history = history.mutate(_first=first.max().over(ibis.window(group_by=PERSON)))
-    ends = history.is_open & (history[ENTERED_AS] != history._first)
-    told = ("," + history.reason + ",").contains(f",{MERGED},")
-    return history.mutate(
-        is_open=history.is_open & ~ends,
-        exited=ibis.ifelse(ends, ibis.coalesce(history.exited, ibis.literal(planning.as_of)), history.exited),
-        reason=ibis.ifelse(ends & ~told, appended(history.reason, ibis.literal(MERGED)), history.reason),
-    ).drop("_place", "_first")
+    return ibis.row_number().over(ibis.window(group_by=PERSON, order_by=[*order, history.entry]))

@@ -9,7 +9,7 @@ from operator import or_
 import ibis
 import ibis.expr.types as ir
 
-from valtag_assets.engine.trigger_state import COUNTED, MONEY, Planning
+from valtag_assets.engine.trigger_state import COUNTED, ENTERED_AS, MERGED, MONEY, Planning
 from valtag_assets.expression.resolve_trigger import UNLESS, step_rule
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.spec.trigger import Action
@@ -59,7 +59,7 @@ def settle_later(planning: Planning, table: ibis.Table) -> ibis.Table:
         if UNLESS in trigger.rules:
             goal = goal | ((table.version == version) & _said(table, planning.rule(version, UNLESS)))
     today = ibis.literal(planning.as_of)
-    under_way = table.exited.isnull() & table.decision.isin(COUNTED) & (table.entered < today)
+    under_way = _goes_on(table) & table.decision.isin(COUNTED) & (table.entered < today)
     table = table.mutate(exited=ibis.ifelse(under_way & goal, today, table.exited))
     for version, trigger in planning.flying.items():
         for action in trigger.spec.later_steps:
@@ -74,7 +74,7 @@ def _settled(
     assert action.wait is not None
     step, prefix = action.step, planning.rule(version, "")
     done = ("," + table.steps + ",").contains(f",{step},") | ("," + table.reason).contains(f",{step}:")
-    due = (table.version == version) & table.decision.isin(COUNTED) & table.exited.isnull() & ~done
+    due = (table.version == version) & table.decision.isin(COUNTED) & _goes_on(table) & ~done
     due = due & (table.entered <= planning.back(action.wait))
     applies, refusal = _applies(table, trigger, action, prefix), _refusal(table, trigger, action, prefix)
     goes = due & applies & (refusal == "")
@@ -108,6 +108,17 @@ def _refusal(table: ibis.Table, trigger: ResolvedTrigger, action: Action, prefix
             said = _said(table, f"{prefix}{name}")
             gates.append((~said if wanted else said, why))
     return ibis.cases(*gates, else_="")
+
+
+def is_merged(reason: ir.StringValue) -> ir.BooleanValue:
+    """Whether an entry was closed since another one of the same person goes on."""
+    return ("," + reason + ",").contains(f",{MERGED},")
+
+
+def _goes_on(table: ibis.Table) -> ir.BooleanValue:
+    """Whether later steps may still come: the goal was not reached, and no other entry goes on instead."""
+    goes_on: ir.BooleanValue = table.exited.isnull()
+    return goes_on & ~is_merged(table.reason) if ENTERED_AS in table.columns else goes_on
 
 
 def _said(table: ibis.Table, column: str) -> ir.BooleanValue:

@@ -114,7 +114,7 @@ def _history(planning: Planning, prior: ibis.Table, kept: ibis.Table) -> ibis.Ta
     lasts = planning.trigger.event is None
     new = (history.entered == ibis.literal(planning.as_of)) & lasts
     history = history.mutate(is_open=ibis.coalesce(history._was, new)).drop("_was")
-    return one_goes_on(planning, history) if planning.linked else history
+    return one_goes_on(history) if planning.linked else history
 
 
 def _continued(planning: Planning, history: ibis.Table, now: ibis.Table, new: ibis.Table) -> ibis.Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.expression.resolved_identity import ResolvedIdentity, Slot
 from valtag_assets.spec.catalog import Catalog, Entry
-from valtag_assets.spec.identity import Identity
+from valtag_assets.spec.identity import GIVEN, Identity
 from valtag_assets.spec.problem import Problem, did_you_mean
 
 
@@ -23,11 +23,13 @@ def resolve_identity(
         return None
     spec = entry.spec
     ranks = {kind.code: rank for rank, kind in enumerate(spec.kinds)}
-    fields = {code: _in_slots(named, ranks) for code, named in spec.sources.items()}
+    own = {code: {f: kind for f, kind in named.items() if kind != GIVEN} for code, named in spec.sources.items()}
+    fields = {code: _in_slots(named, ranks) for code, named in own.items()}
+    given = {code: f for code, named in spec.sources.items() for f, kind in named.items() if kind == GIVEN}
     kinds = [kind.model_dump(exclude={"title", "access"}) for kind in spec.kinds]
     apart = {code: sorted(rule.unless) for code, rule in sorted(spec.apart.items())}
     pairs = {code: [(field, slot.name) for field, slot in named] for code, named in sorted(fields.items())}
-    return ResolvedIdentity(entry, fields, repr((kinds, pairs, apart, spec.salt)))
+    return ResolvedIdentity(entry, fields, repr((kinds, pairs, apart, spec.salt)), given)
 
 
 def _in_slots(named: Mapping[str, str], ranks: Mapping[str, int]) -> list[tuple[str, Slot]]:
@@ -62,9 +64,11 @@ def _source_faults(entry: Entry[Identity], sources: Mapping[str, ResolvedSource]
             elif columns[field].kind not in ("text", "integer"):
                 message = f"'{field}' is a {columns[field]}: an identifier is text or integer"
                 yield entry.problem(message, "sources", code, field)
-            if kind not in kinds:
+            if kind not in (*kinds, GIVEN):
                 message = f"'{kind}' is no kind of identifier{did_you_mean(kind, kinds)}"
                 yield entry.problem(message, "sources", code, field)
+        if list(named.values()).count(GIVEN) > 1:
+            yield entry.problem(f"'{code}' says twice which {GIVEN} a row is of", "sources", code)
 
 
 def _uncovered(entry: Entry[Identity], sources: Mapping[str, ResolvedSource]) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """identity.yaml resolved: the identifiers of every source, in order of strength."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from valtag_assets.spec.catalog import Entry
@@ -24,11 +24,12 @@ class Slot:
 @dataclass(frozen=True)
 class ResolvedIdentity:
     """``fields``: of each source its identifiers, (field, slot), the strongest first. ``meaning``: all that decides
-    who is one person with whom."""
+    who is one person with whom. ``given``: of sources that have one, the field with ids that valtag gave."""
 
     entry: Entry[Identity]
     fields: Mapping[str, Sequence[tuple[str, Slot]]]
     meaning: str
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kinds(self) -> Sequence[IdentifierKind]:

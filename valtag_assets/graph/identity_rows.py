@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.access import field_levels
+from valtag_assets.engine.access import field_needs
 from valtag_assets.engine.identity.keying import keyed_rows, one_row_each
-from valtag_assets.engine.identity.tables import KEYS, identity_table
+from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS, identity_table
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import OWNER, PERSON, clean_name, keyed_name, rows_table
 from valtag_assets.engine.session import Engine
@@ -57,7 +57,7 @@ def _keyed_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
 
     @dg.asset(
         key=key,
-        deps=[asset_key(clean_name(source.code)), asset_key(KEYS)],
+        deps=[asset_key(clean_name(source.code)), *map(asset_key, _reads(setting, source))],
         group_name=GROUP,
         description=describe(source.spec.title, about),
         owners=[setting.resolved.catalog.owner_of(source.spec)],
@@ -79,13 +79,14 @@ def _keyed_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
 
 def keyed_plan(setting: Setting, source: ResolvedSource) -> Plan:
     """How the keyed rows of ``source`` are made: of a fact, part by part."""
-    gate = ask(setting.warehouse, [Wanted(clean_name(source.code)), Wanted(KEYS)])
+    reads = _reads(setting, source)
+    gate = ask(setting.warehouse, [Wanted(clean_name(source.code)), *map(Wanted, reads)])
     in_parts = source.spec.kind == "fact"
-    hidden = {name for name, level in field_levels(setting.resolved, source).items() if level in HIDDEN_LEVELS}
+    hidden = {name for name, need in field_needs(setting.resolved, source).items() if need.level in HIDDEN_LEVELS}
 
     def write(engine: Engine, into: Path) -> Written:
         with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-            work = Work(engine, Path(folder), {KEYS: gate.snapshots[KEYS].files})
+            work = Work(engine, Path(folder), {name: gate.snapshots[name].files for name in reads})
             return _Keying(setting, source, gate, work, into).write()
 
     return Plan(
@@ -109,6 +110,11 @@ def _schema(source: ResolvedSource) -> dg.TableSchema:
     return dg.TableSchema([*source_schema(source).columns, whose])
 
 
+def _reads(setting: Setting, source: ResolvedSource) -> list[str]:
+    """The tables of identities that its rows are keyed by."""
+    return [KEYS, SUCCESSORS] if source.code in _identity(setting).given else [KEYS]
+
+
 def _identity(setting: Setting) -> ResolvedIdentity:
     identity = setting.resolved.identity
     assert identity is not None
@@ -123,7 +129,8 @@ def _meaning(setting: Setting, source: ResolvedSource) -> str:
     identity = _identity(setting)
     fields = [(field, identity.kinds[slot.rank].model_dump()) for field, slot in identity.fields[source.code]]
     order = source.spec.deduplicate.order if source.spec.deduplicate else ()
-    return meaning_of("keyed", FORM, source.spec.kind, source.spec.time, order, fields)
+    given = identity.given.get(source.code)
+    return meaning_of("keyed", FORM, source.spec.kind, source.spec.time, order, fields, *([given] if given else []))
 
 
 class _Keying:

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from valtag_assets.engine.identity.tables import HISTORY, SUCCESSORS
 from valtag_assets.engine.lists import lists_name, matched, unmatched
 from valtag_assets.engine.persons import PERSON, PERSONS, keyed_name
 from valtag_assets.engine.session import Engine
@@ -39,7 +40,7 @@ def _list_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinition
 
     @dg.asset(
         key=key,
-        deps=[asset_key(PERSONS), asset_key(keyed_name(source))],
+        deps=[asset_key(want.table) for want in _wanted(setting, source)],
         group_name=GROUP,
         description=describe(source.spec.title, about),
         owners=[resolved.catalog.owner_of(source.spec)],
@@ -61,13 +62,24 @@ def _list_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinition
     return persons_of_list
 
 
+def _is_given(setting: Setting, source: ResolvedSource) -> bool:
+    """Whether the list holds ids that valtag gave."""
+    identity = setting.resolved.identity
+    return identity is not None and source.code in identity.given
+
+
+def _wanted(setting: Setting, source: ResolvedSource) -> list[Wanted]:
+    found = [Wanted(PERSONS), Wanted(keyed_name(source))]
+    return [*found, Wanted(SUCCESSORS), Wanted(HISTORY)] if _is_given(setting, source) else found
+
+
 def list_plan(setting: Setting, source: ResolvedSource) -> Plan:
     """How the persons of a list are found."""
-    gate = ask(setting.warehouse, [Wanted(PERSONS), Wanted(keyed_name(source))])
+    gate = ask(setting.warehouse, _wanted(setting, source))
 
     def write(engine: Engine, into: Path) -> Written:
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}
-        engine.write(matched(source), inputs, into / "part-0.parquet")
+        engine.write(matched(source, given=_is_given(setting, source)), inputs, into / "part-0.parquet")
         return Written(engine.fetch(unmatched(source), inputs).to_pylist()[0])
 
     def picture(snapshot: Snapshot) -> Mapping[str, Any]:

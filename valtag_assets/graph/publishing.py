@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import dagster as dg
 import duckdb
 
+from valtag_assets.engine.faults import impersonal, impersonal_trace
 from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.session import Engine, EngineError
 from valtag_assets.expression.resolved import code_version
@@ -40,6 +41,10 @@ from valtag_assets.warehouse.snapshot import Attempt, Outcome, Snapshot, TableRe
 # What a company's tables or its disk can do to us; the message names the fix.
 FAULTS = (SourceError, WarehouseError, EngineError, duckdb.Error, OSError)
 Results = Iterator[dg.MaterializeResult | dg.AssetCheckResult]
+
+
+class TableFault(Exception):
+    """A fault of valtag while it made a table: where, and what, without any value of the table's."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +136,12 @@ def _build(
     try:
         published = _compute(context, setting, engine, plan, started)
     except FAULTS as error:
-        _refuse(context, setting, plan, started, f"{type(error).__name__}: {error}", "failed", ())
+        _refuse(context, setting, plan, started, impersonal(error), "failed", ())
     except BaseException as error:
         # A fault of ours, or somebody ended the run: readers must know that this table was not made.
-        _record(context, setting, plan, f"{type(error).__name__}: {error}", "failed", ())
+        _record(context, setting, plan, impersonal(error), "failed", ())
+        if isinstance(error, Exception):
+            raise TableFault(f"{plan.table}: {impersonal_trace(error)}") from None
         raise
     if isinstance(published, Snapshot):
         setting.listen(_done(plan, "published", started, published.rows))
@@ -152,7 +159,7 @@ def _reword(context: dg.AssetExecutionContext, setting: Setting, plan: Plan, sta
         if setting.warehouse.describe(plan.table, table_comments(setting.resolved, plan.table)):
             setting.warehouse.rebuild_views()
     except FAULTS as error:
-        _refuse(context, setting, plan, started, f"{type(error).__name__}: {error}", "failed", ())
+        _refuse(context, setting, plan, started, impersonal(error), "failed", ())
 
 
 def unchanged(setting: Setting, plan: Plan) -> Snapshot | None:
@@ -305,7 +312,8 @@ def _refuse(
     setting.listen(_done(plan, outcome, started, reason=reason))
     good = setting.warehouse.latest(plan.table)
     kept = f"; {good.id} of {good.as_of or 'all time'} stays served" if good else "; nothing was served before"
-    raise dg.Failure(f"{plan.table} is not published: {reason}{kept}", allow_retries=False)
+    # Not from the error: Dagster would keep what that says, and it may say a value.
+    raise dg.Failure(f"{plan.table} is not published: {reason}{kept}", allow_retries=False) from None
 
 
 def _record(

@@ -63,6 +63,9 @@ CHINESE = _pairs(
     记录=record; 行为表=behavior; 交易=transaction; 用户表=users; 会员表=members; 会员主表=members; 订单表=orders
     商品表=products; 客户表=customers; 总=total; 累计=cumulative; 平均=average; 最近=last; 首次=first; 最大=maximum
     最小=minimum; 实付=paid; 应付=payable
+    访问=visit; 浏览=view; 点击=click; 搜索=search; 收藏=favorite; 加购=add cart; 加购物车=add cart; 分享=share
+    下单=order; 购买=purchase; 退款=refund; 退货=return; 打开=open; 核销=redeem; 领券=claim coupon; 已支付=paid
+    已付款=paid; 已完成=completed; 已取消=cancelled; 已退款=refunded; 已退货=returned
     """
 )
 ENGLISH = _pairs(
@@ -89,6 +92,8 @@ ENGLISH = _pairs(
     owner=负责人; list=标; launched=上市; language=语言; zh=中文; en=英文; customers=客户; users=用户; members=会员
     orders=订单; products=商品; events=事件; campaigns=活动; channels=渠道; responses=响应; response=响应
     actions=行为; trade=交易; history=历史; log=日志; baby=宝宝; transaction=交易; transactions=交易; purchase=购买
-    treatment=处理组; web=网站; legacy=旧系统; crm=CRM; unique=唯一
+    treatment=处理组; web=网站; legacy=旧系统; crm=CRM; unique=唯一; cart=加购; search=搜索; favorite=收藏
+    browse=浏览
+    clicked=点击; opened=打开; sent=发送; redeemed=核销; cancelled=已取消; refunded=已退款; follow=关注; share=分享
     """
 )

@@ -7,6 +7,8 @@ from pydantic import Field, field_validator, model_validator
 
 from valtag_assets.spec.block import Access, Block, Code, Title
 
+# In place of a kind: the field holds ids that valtag gave, of persons there are or were.
+GIVEN = "person"
 # People share names: a name is no identifier.
 _NAMES = re.compile(r"name|\w*_name|nick\w*|姓名")
 Normalise = Literal["text", "upper", "lower", "phone", "email"]
@@ -37,6 +39,8 @@ class IdentifierKind(Block):
     def _no_name(cls, code: str) -> str:
         if _NAMES.fullmatch(code):
             raise ValueError(f"'{code}': names never make two rows one person; leave it out")
+        if code == GIVEN:
+            raise ValueError(f"'{code}' stands for the ids that valtag gives: call the kind otherwise")
         return code
 
     @field_validator("block", mode="before")
@@ -66,7 +70,8 @@ class Apart(Block):
 
 class Identity(Block):
     """identity.yaml. ``kinds``, the strongest first. ``sources``: of each source with persons, which field is an
-    identifier of which kind. ``apart``: kinds whose keys are different persons, by their code.
+    identifier of which kind; ``person`` for ids that valtag gave (receipts, a list that came back): these join
+    nothing, and a former one is whoever it is now. ``apart``: kinds whose keys are different persons, by their code.
 
     ``salt`` goes into every person_id, so that nobody finds an identifier by hashing all there may be; another
     one gives everybody another id.

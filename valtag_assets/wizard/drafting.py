@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.engine.access import field_levels
-from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.origins import source_columns
-from valtag_assets.expression.resolved import Resolved, ResolvedTag, Window
+from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.catalog import checked_catalog
 from valtag_assets.graph.setting import SHIPPED
 from valtag_assets.spec.block import ACCESS_LEVELS, check_code
@@ -24,6 +23,7 @@ from valtag_assets.spec.problem import CatalogError
 from valtag_assets.spec.tag_text import NoPlace, category_text, with_tags, with_windows
 from valtag_assets.warehouse import durable
 from valtag_assets.wizard.making import Proposal, highest
+from valtag_assets.wizard.meanings import Meanings
 from valtag_assets.wizard.words import CATEGORIES
 
 _BOM = b"\xef\xbb\xbf"
@@ -72,23 +72,6 @@ def draft(resolved: Resolved, proposals: Sequence[Proposal]) -> Draft:
 def trial(resolved: Resolved, proposals: Sequence[Proposal]) -> Resolved:
     """The catalog with ``proposals``, to compute them; some may say what another tag says. Raises as ``draft``."""
     return _checked(resolved, _changes(resolved, proposals))
-
-
-def twin_of(resolved: Resolved, column: str) -> str | None:
-    """Another column of the catalog that means exactly the same, if there is one."""
-    own = _meant(resolved.tags[column])
-    return next((code for code, tag in resolved.tags.items() if code != column and _meant(tag) == own), None)
-
-
-def windowless_twin(resolved: Resolved, tag: ResolvedTag) -> str | None:
-    """The code of the block in ``resolved`` that means the same but for the window, if there is one."""
-    if tag.aggregate is None:
-        return None
-    own = repr(replace(tag.aggregate, window=Window("all")))
-    for other in resolved.tags.values():
-        if other.aggregate is not None and repr(replace(other.aggregate, window=Window("all"))) == own:
-            return other.spec.code
-    return None
 
 
 def _changes(resolved: Resolved, proposals: Sequence[Proposal]) -> list[Change]:
@@ -156,8 +139,9 @@ def _checked(resolved: Resolved, changes: Sequence[Change]) -> Resolved:
 
 
 def _said_again(resolved: Resolved, columns: Sequence[str]) -> Iterator[str]:
+    known = Meanings(resolved)
     for column in columns:
-        twin = twin_of(resolved, column)
+        twin = known.twin(column)
         if twin is not None:
             entry = resolved.tags[twin].entry
             at = entry.problem("", "code")
@@ -177,14 +161,6 @@ def _too_open(resolved: Resolved, columns: Sequence[str]) -> Iterator[str]:
             which = sorted(name for name, level in levels.items() if level == needed)
             made_of = f"is made of {', '.join(which)}, which is {needed}"
             yield f"'{column}' is {tag.spec.access} and {made_of}: its access is {needed}"
-
-
-def _meant(tag: ResolvedTag) -> str:
-    """Equal for tags that say the same, whatever they are called and in whichever type."""
-    if tag.aggregate is not None:
-        return repr(tag.aggregate)
-    assert tag.node is not None
-    return repr((tag.master, meaning(tag.node)))
 
 
 def _bytes_of(file: Path) -> bytes | None:

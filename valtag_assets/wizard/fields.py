@@ -15,9 +15,11 @@ Part = Literal[
     "person", "time", "entity", "session", "id", "money", "price", "additive", "rate", "flag", "type", "status",
     "dimension", "birth", "changed", "date", "text",
 ]  # fmt: skip
-# A text with more values than this names things; a dimension has fewer.
-MOST_VALUES = 500
-_TYPE_VALUES = 12
+# A text with more values than this names things, unless each of them stands in so many rows, and they are fewer than
+# half of the persons.
+MOST_VALUES, ROWS_EACH = 500, 10
+# So many kinds of rows there are at most.
+KINDS = 12
 # Persons hardly ever have two values of what is theirs, and does not vary with what they do.
 STEADY = 1.02
 
@@ -25,7 +27,8 @@ STEADY = 1.02
 @dataclass(frozen=True)
 class Figures:
     """What the rows of some persons show of one field: rows with a value, distinct values, the smallest and largest
-    number, the persons who have a value, and (person, value) pairs."""
+    number, the persons who have a value, and (person, value) pairs; of a field that tells kinds of rows its
+    ``values``, the most frequent first."""
 
     rows: int
     distinct: int
@@ -33,6 +36,7 @@ class Figures:
     high: float | None = None
     persons: int = 0
     pairs: int = 0
+    values: tuple[str, ...] = ()
 
     @property
     def steady(self) -> bool:
@@ -54,8 +58,9 @@ class Column:
 
     @property
     def values(self) -> tuple[str, ...] | None:
-        """The closed list of its values, if it has one."""
-        return self.source.values.get(self.name)
+        """The closed list of its values, or the few there are."""
+        seen = self.figures.values if self.figures is not None else ()
+        return self.source.values.get(self.name) or seen or None
 
 
 def columns_of(
@@ -97,14 +102,20 @@ def _part(source: ResolvedSource, name: str, kind: DataType, seen: Figures | Non
     if words.SESSION.search(said):
         return "session"
     values = source.values.get(name)
-    if values is not None and 2 <= len(values) <= _TYPE_VALUES and spec.kind == "fact":
-        if words.STATUS.search(said):
-            return "status"
-        if spec.family != "transaction" and words.is_type(source, name):
-            return "type"
+    if tells_kinds(source, name) and 2 <= len(values or (seen.values if seen is not None else ())) <= KINDS:
+        return "status" if words.STATUS.search(said) else "type"
     if name in spec.key or words.ID.search(name):
         return "id"
     return _number(said, seen) if kind.numeric else _text(values is not None, seen)
+
+
+def tells_kinds(source: ResolvedSource, name: str) -> bool:
+    """Whether the field, a text, is called as one that says which kind of row this is, or what became of it."""
+    if source.spec.kind != "fact" or source.columns[name].kind != "text":
+        return False
+    if words.STATUS.search(words.said(source, name)):
+        return True
+    return source.spec.family != "transaction" and words.is_type(source, name)
 
 
 def _number(said: str, seen: Figures | None) -> Part:
@@ -119,6 +130,6 @@ def _number(said: str, seen: Figures | None) -> Part:
 def _text(closed: bool, seen: Figures | None) -> Part:
     if closed or seen is None:
         return "dimension"
-    if seen.distinct > MOST_VALUES or (seen.rows > 100 and seen.distinct > seen.rows / 2):
+    if seen.rows > 100 and (seen.distinct > seen.rows / 2 or 0 < seen.persons < 2 * seen.distinct):
         return "text"
-    return "dimension"
+    return "dimension" if seen.distinct <= MOST_VALUES or seen.rows >= ROWS_EACH * seen.distinct else "text"

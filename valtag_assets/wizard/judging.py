@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from valtag_assets.engine.likeness import likenesses
 from valtag_assets.expression.resolved import Resolved
+from valtag_assets.quality.column import HIDDEN_LEVELS
 from valtag_assets.wizard.cost import Cost, costs
 from valtag_assets.wizard.distribution import Bar, bars, coverage_of, distinct_of
-from valtag_assets.wizard.drafting import trial, twin_of, windowless_twin
+from valtag_assets.wizard.drafting import trial
 from valtag_assets.wizard.making import Proposal
+from valtag_assets.wizard.meanings import Meanings
 from valtag_assets.wizard.outcome import History, Separation, separations
 from valtag_assets.wizard.sample import Sample
 
@@ -19,6 +23,8 @@ from valtag_assets.wizard.sample import Sample
 FEWEST = 0.01
 # From here on even recency, frequency and money say the same.
 _SAME = 0.999
+# Below such a coverage its fall says nothing.
+_CHECKED = 0.3
 
 
 @dataclass(frozen=True)
@@ -36,16 +42,22 @@ class Judged:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The proposals that are worth a tag, and why the other columns are not."""
+    """The proposals that are worth a tag, why the other columns are not, and the values of all of them."""
 
     kept: Sequence[Proposal]
     dropped: Mapping[str, str]
+    values: Mapping[str, pa.ChunkedArray]
 
 
-def judge(sample: Sample, resolved: Resolved, columns: Sequence[str], past: History | None) -> list[Judged]:
-    """Every one of ``columns`` of ``resolved``, the catalog with the proposals in it."""
-    values = sample.values(resolved, columns)
-    like = _alike(sample, resolved, values)
+def judge(
+    sample: Sample,
+    resolved: Resolved,
+    columns: Sequence[str],
+    past: History | None,
+    values: Mapping[str, pa.ChunkedArray],
+) -> list[Judged]:
+    """Every one of ``columns`` of ``resolved``, the catalog with the proposals in it; ``values`` are theirs."""
+    like = _alike(sample, resolved, {column: values[column] for column in columns})
     told = dict(separations(sample, resolved, list(columns), past)) if past is not None else {}
     spent = costs(sample, resolved, columns)
     found = []
@@ -73,7 +85,7 @@ def choose(sample: Sample, resolved: Resolved, proposals: Sequence[Proposal]) ->
     dropped: dict[str, str] = {}
     new = without_twins(resolved, proposals, dropped)
     made = trial(resolved, new)
-    values = sample.values(made, [column for proposal in new for column in proposal.columns.values()])
+    values = sample.values(made, columns_of_all(new))
     like, redundant = _alike(sample, made, values), resolved.catalog.project.insight.redundant
     standing = set(resolved.tags)
     for proposal in new:
@@ -92,21 +104,21 @@ def choose(sample: Sample, resolved: Resolved, proposals: Sequence[Proposal]) ->
                 # Its other windows would be windows of the tag that is there.
                 dropped |= dict.fromkeys(columns[1:], f"{near[0]} says this; give that one the window")
                 break
-    kept = _without(resolved, new, dropped)
-    return Chosen([_checked(proposal, values) for proposal in kept], dropped)
+    return Chosen([checked(proposal, values) for proposal in _without(resolved, new, dropped)], dropped, values)
 
 
 def without_twins(resolved: Resolved, proposals: Sequence[Proposal], dropped: dict[str, str]) -> list[Proposal]:
     """The proposals without the columns that mean exactly what another does, which are told in ``dropped``."""
     kept = list(proposals)
     made = trial(resolved, kept)
-    new = [column for proposal in kept for column in proposal.columns.values()]
-    for column in new:
-        twin = twin_of(made, column)
-        if twin is not None and (twin not in new or new.index(twin) < new.index(column)):
+    new = {column: place for place, column in enumerate(columns_of_all(kept))}
+    known, before = Meanings(made), Meanings(resolved)
+    for column, place in new.items():
+        twin = known.twin(column)
+        if twin is not None and new.get(twin, -1) < place:
             dropped[column] = f"{twin} says exactly this"
             continue
-        wider = windowless_twin(resolved, made.tags[column])
+        wider = before.wider(made.tags[column])
         if wider is not None:
             dropped[column] = f"{wider} says this over other windows; give that one the window"
     return _without(resolved, kept, dropped)
@@ -152,10 +164,41 @@ def _alike(sample: Sample, resolved: Resolved, values: Mapping[str, pa.ChunkedAr
     return {code: others for code, others in likenesses(table, types).items() if code in values}
 
 
-def _checked(proposal: Proposal, values: Mapping[str, pa.ChunkedArray]) -> Proposal:
-    """With the checks that its data suggest: half of the coverage seen is too little."""
-    column = next(iter(proposal.columns.values()))
-    coverage = coverage_of(values[column])
-    if "empty" in proposal.tag or coverage < 0.3:
-        return proposal
-    return proposal.but(checks=[{"coverage": math.floor(coverage * 10) / 20, "severity": "warn"}])
+def checked(proposal: Proposal, values: Mapping[str, pa.ChunkedArray]) -> Proposal:
+    """With the checks that its data suggest, all of them warnings: half of the coverage seen, half of the mean or
+    twice of it (of money), and another mix of the tiers (of a band)."""
+    proposal = _within_its_data(proposal, values)
+    coverage = coverage_of(values[next(iter(proposal.columns.values()))])
+    checks: list[dict[str, Any]] = []
+    if "empty" not in proposal.tag and coverage >= _CHECKED:
+        checks.append({"coverage": math.floor(coverage * 10) / 20})
+    if proposal.tag.get("access") not in HIDDEN_LEVELS:
+        checks += [{"mean_change": 0.5}] if _is_money(proposal) else []
+        checks += [{"stability": 0.25}] if "band" in proposal.tag else []
+    return proposal.but(checks=[{**check, "severity": "warn"} for check in checks]) if checks else proposal
+
+
+def _is_money(proposal: Proposal) -> bool:
+    value = proposal.tag.get("value")
+    return isinstance(value, Mapping) and value.get("agg") == "sum" and proposal.tag["type"].startswith("decimal")
+
+
+def _within_its_data(proposal: Proposal, values: Mapping[str, pa.ChunkedArray]) -> Proposal:
+    """Without the ends of its domain that data break, as a birth date in the future does: the tag would be held from
+    the first day on. The reason says how many."""
+    domain = dict(proposal.tag.get("domain", {}))
+    known = [values[column].drop_null() for column in proposal.columns.values()]
+    for end, beyond in (("min", pc.less), ("max", pc.greater)):
+        if end in domain:
+            limit = domain[end]
+            broken = sum(int(pc.sum(beyond(column, limit)).as_py() or 0) for column in known)
+            if broken:
+                del domain[end]
+                why = f"{proposal.reason}; no {end} in its domain: {broken} values lie beyond {limit}"
+                proposal = replace(proposal.but(domain=domain or None), reason=why)
+    return proposal
+
+
+def columns_of_all(proposals: Sequence[Proposal]) -> list[str]:
+    """The columns of all proposals, in their order."""
+    return [column for proposal in proposals for column in proposal.columns.values()]

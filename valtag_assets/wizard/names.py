@@ -11,9 +11,10 @@ from valtag_assets.spec.block import Title
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.types import INTEGER, DataType, decimal, list_of
 from valtag_assets.wizard.fields import Column
-from valtag_assets.wizard.words import Noun, capital, noun_of, plural, singular
+from valtag_assets.wizard.words import Noun, capital, noun_of, plural, singular, value_title
 
 MONEY, SHARE, PRECISE = decimal(18, 2), decimal(7, 4), decimal(18, 4)
+_MOST_TITLES = 12
 _END_ZH = re.compile(r"(?:时间|日期|日)$")
 _END_EN = re.compile(r" (?:at|on|date|time)$")
 _WORDS: Mapping[str, tuple[str, str, str]] = {
@@ -158,7 +159,8 @@ def _of_values(reading: Reading, column: Column, title: Title, prefix: str) -> N
     which = reading.which.zh if reading.which else ""
     zh, en = f"{which}{title.zh}", _lower(title.en)
     if agg == "top":
-        return Named(f"top_{prefix}{name}", f"{zh}偏好", f"Favourite {en}", kind, "liking", of=name)
+        domain = _values(column)
+        return Named(f"top_{prefix}{name}", f"{zh}偏好", f"Favourite {en}", kind, "liking", None, domain, of=name)
     if agg == "share":
         one = reading.options.get("equals")
         code, said = (f"top_{prefix}{name}_share", "首选") if one is None else (f"{prefix}{name}_share", str(one))
@@ -174,6 +176,15 @@ def _of_values(reading: Reading, column: Column, title: Title, prefix: str) -> N
         "liking",
         of=name,
     )
+
+
+def _values(column: Column) -> dict[str, Any] | None:
+    """The domain of a code table whose codes are called otherwise than they are written."""
+    values = column.source.values.get(column.name, ())
+    titles = {value: value_title(column.source, column.name, value) for value in values}
+    if not 0 < len(values) <= _MOST_TITLES or all(title.zh == value for value, title in titles.items()):
+        return None
+    return {"values": {value: {"zh": title.zh, "en": capital(title.en)} for value, title in titles.items()}}
 
 
 def _never_negative(column: Column) -> bool:
@@ -198,7 +209,7 @@ def named_of_master(column: Column, how: str | None) -> Named:
     name, title = column.name, column.source.titles[column.name]
     if how is None:
         code = lawful(name, column.type)
-        return Named(code, title.zh, title.en, column.type, "about", of=name)
+        return Named(code, title.zh, title.en, column.type, "about", None, _values(column), of=name)
     elif how == "years_since":
         birth = column.part == "birth"
         code, zh, en = (

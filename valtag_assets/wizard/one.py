@@ -112,7 +112,15 @@ def _of_fact(
     options: dict[str, Any] = {name: value for name, value in (("q", wish.q), ("k", wish.k)) if value is not None}
     money = next((c.name for c in columns_of(resolved, source, figures) if c.part == "money"), None)
     reading = Reading(source, agg, column, where, _windows(wish.windows), noun, which, money, options)
-    return fact_tag(resolved, reading, _asked(wish))
+    made = fact_tag(resolved, reading, _asked(wish))
+    if wish.where is None or which is not None:
+        return made
+    # A longer condition is told in its own words; its fields come first in the code.
+    fields = "_".join(sorted(names_read(parse(wish.where, source.scope))))
+    zh, en = made.tag["title"]["zh"], made.tag["title"]["en"]
+    front = "days_since_" if made.code.startswith("days_since_") else ""
+    code = f"{front}{fields}_{made.code.removeprefix(front)}"
+    return made.but(code=code, title={"zh": f"{zh}（{wish.where}）", "en": f"{en} where {wish.where}"})
 
 
 def _as_wished(made: Proposal, wish: Wish) -> Proposal:
@@ -135,7 +143,7 @@ def _windows(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _which(source: ResolvedSource, where: str | None) -> Noun | None:
-    """What a condition ``field = 'value'`` is called; of a longer one nobody can tell: --code says it."""
+    """What a condition ``field = 'value'`` is called; None for a longer one."""
     if where is None:
         return None
     try:
@@ -147,8 +155,7 @@ def _which(source: ResolvedSource, where: str | None) -> Noun | None:
         if isinstance(name, Name) and isinstance(value, Literal) and isinstance(value.value, str):
             title = value_title(source, name.code, value.value)
             return Noun(code_of(value.value), title.zh, title.en)
-    words = "_".join(sorted(names_read(node)))
-    return Noun(words, f"（{where}）", where)
+    return None
 
 
 def _column(resolved: Resolved, source: ResolvedSource, field: str, figures: Mapping[str, Figures] | None) -> Column:

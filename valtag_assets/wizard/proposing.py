@@ -5,15 +5,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+import pyarrow as pa
+
 from valtag_assets.expression.resolved import Resolved, ResolvedLtv
 from valtag_assets.graph.as_of import choose_as_of
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import refuse_as_of
 from valtag_assets.spec.mistake import Mistake
-from valtag_assets.wizard.drafting import Draft, draft, trial, windowless_twin
+from valtag_assets.wizard.drafting import Draft, draft, trial
 from valtag_assets.wizard.fields import Figures
-from valtag_assets.wizard.judging import Judged, choose, judge, without_twins
+from valtag_assets.wizard.judging import Judged, checked, choose, columns_of_all, judge, without_twins
 from valtag_assets.wizard.making import Proposal
+from valtag_assets.wizard.meanings import Meanings
 from valtag_assets.wizard.one import Wish, propose_one, source_of
 from valtag_assets.wizard.outcome import History, Outcome, history, read_outcome, usual_outcome, why_not
 from valtag_assets.wizard.sample import Sample, open_sample, unseen
@@ -58,7 +61,7 @@ class Answer:
 
     @property
     def columns(self) -> list[str]:
-        return [column for proposal in self.proposals for column in proposal.columns.values()]
+        return columns_of_all(self.proposals)
 
 
 def answer(setting: Setting, question: Question) -> Answer:
@@ -106,8 +109,12 @@ def _blind(resolved: Resolved, question: Question, missing: str) -> Answer:
 
 def _one(sample: Sample, wish: Wish, asked: Outcome | None) -> Answer:
     resolved = sample.setting.resolved
-    proposals = [_single(resolved, wish, _figures(sample, wish))]
-    return _judged(sample, draft(resolved, proposals), proposals, asked)
+    proposal = _single(resolved, wish, _figures(sample, wish))
+    made = draft(resolved, [proposal])
+    values = sample.values(made.resolved, columns_of_all([proposal]))
+    if not proposal.widens and (better := checked(proposal, values)) != proposal:
+        proposal, made = better, draft(resolved, [better])
+    return _judged(sample, made, [proposal], values, asked)
 
 
 def _all(sample: Sample, category: str | None, asked: Outcome | None) -> Answer:
@@ -116,15 +123,21 @@ def _all(sample: Sample, category: str | None, asked: Outcome | None) -> Answer:
         resolved, propose(resolved, Looked(sample.figures, sample.spans, sample.reach, sample.as_of)), category
     )
     chosen = choose(sample, resolved, found)
-    kept = list(chosen.kept)
-    made = trial(resolved, kept)
-    numbers = [p.code for p in kept if p.code in p.columns.values()]
-    kept += [_placed(resolved, tier) for tier in tiers(made, kept, sample.values(made, numbers))]
-    told = _judged(sample, _some(resolved, kept), kept, asked)
+    more = [_placed(resolved, tier) for tier in tiers(resolved, chosen.kept, chosen.values)]
+    kept = [*chosen.kept, *more]
+    made = _some(resolved, kept)
+    values = {**chosen.values, **sample.values(made.resolved, columns_of_all(more))}
+    told = _judged(sample, made, kept, values, asked)
     return replace(told, dropped=chosen.dropped, skipped=left_out(resolved))
 
 
-def _judged(sample: Sample, made: Draft, proposals: Sequence[Proposal], asked: Outcome | None) -> Answer:
+def _judged(
+    sample: Sample,
+    made: Draft,
+    proposals: Sequence[Proposal],
+    values: Mapping[str, pa.ChunkedArray],
+    asked: Outcome | None,
+) -> Answer:
     resolved = sample.setting.resolved
     outcome = asked or usual_outcome(resolved, sample)
     why = "no fact tells what happens" if outcome is None else why_not(sample, outcome)
@@ -133,7 +146,8 @@ def _judged(sample: Sample, made: Draft, proposals: Sequence[Proposal], asked: O
         made, proposals, as_of=sample.as_of, persons=sample.persons, population=sample.population,
         rate=sample.rate, past=past, unjudged=why,
     )  # fmt: skip
-    return replace(told, judged={item.column: item for item in judge(sample, made.resolved, told.columns, past)})
+    judged = judge(sample, made.resolved, told.columns, past, values)
+    return replace(told, judged={item.column: item for item in judged})
 
 
 def _some(resolved: Resolved, proposals: Sequence[Proposal]) -> Draft:
@@ -166,7 +180,7 @@ def _single(resolved: Resolved, wish: Wish, figures: Mapping[str, Figures] | Non
         return made
     looked_at = made.but(code=_UNUSED)
     column = next(iter(looked_at.columns.values()))
-    twin = windowless_twin(resolved, trial(resolved, [looked_at]).tags[column])
+    twin = Meanings(resolved).wider(trial(resolved, [looked_at]).tags[column])
     if twin is None:
         return made
     known = resolved.catalog.tags[twin].spec

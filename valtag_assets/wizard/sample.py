@@ -24,7 +24,7 @@ from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
-from valtag_assets.wizard.fields import Figures
+from valtag_assets.wizard.fields import KINDS, Figures, tells_kinds
 
 PERSONS_LOOKED_AT = 20_000
 
@@ -64,11 +64,17 @@ class Sample:
                 high=row.get(f"{place}_high"),
                 persons=int(pairs.get("persons", 0)),
                 pairs=int(pairs.get("pairs", 0)),
+                values=self._kinds(source, name) if int(row[f"{place}_distinct"]) <= KINDS else (),
             )
         self.figures[source.code] = found
         self.reach[source.code] = row[proposed.PERSONS_SEEN] / max(1, self.persons)
         if row.get(proposed.FIRST) is not None:
             self.spans[source.code] = (row[proposed.FIRST], row[proposed.LAST])
+
+    def _kinds(self, source: ResolvedSource, name: str) -> tuple[str, ...]:
+        if not tells_kinds(source, name) or name in source.values:
+            return ()
+        return tuple(self.engine.fetch(proposed.kinds_expression(source, name), self.files)[name].to_pylist())
 
     def values(
         self, resolved: Resolved, codes: Sequence[str], as_of: date | None = None

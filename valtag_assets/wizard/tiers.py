@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from valtag_assets.engine.likeness import as_numbers
 from valtag_assets.expression.resolved import Resolved
+from valtag_assets.spec.types import parse_type
 from valtag_assets.wizard.distribution import round_step
 from valtag_assets.wizard.making import Proposal, over_tags
 
@@ -29,12 +30,12 @@ _AGES = (
 
 
 def tiers(resolved: Resolved, kept: Sequence[Proposal], values: Mapping[str, pa.ChunkedArray]) -> Iterator[Proposal]:
-    """The first spend of the proposals in tiers, and the recency of the first fact. ``values``: by column, of
-    ``resolved``, the catalog with the proposals in it."""
+    """The first spend of the proposals ``kept`` in tiers, and the recency of the first fact. ``values``: of their
+    columns."""
     taken = set(resolved.tags)
     spend = next((p for p in kept if p.code == "spend" and "spend" in p.columns.values()), None)
     if spend is not None and "spend_tier" not in taken:
-        steps = _money_steps(as_numbers(values["spend"], resolved.tags["spend"].type))
+        steps = _money_steps(as_numbers(values["spend"], parse_type(spend.tag["type"])))
         if len(steps) > 1:
             why = "the upper half, fifth and twentieth of those who spent"
             yield _band(spend, "spend_tier", ("消费档", "Spend tier"), "tier", steps, why)

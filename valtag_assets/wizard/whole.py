@@ -15,15 +15,17 @@ from valtag_assets.spec.naming_law import code_of
 from valtag_assets.wizard import words
 from valtag_assets.wizard.fields import Column, Figures, columns_of
 from valtag_assets.wizard.making import Proposal, fact_tag, master_tag, over_tags
-from valtag_assets.wizard.names import MONEY, Reading
+from valtag_assets.wizard.names import MONEY, Reading, lawful
 from valtag_assets.wizard.tiers import age_band
 from valtag_assets.wizard.words import GROUPS, Noun
 
 WINDOWS = (365, 90, 30)
 # Of one fact: so many fields at most tell what a person likes, so many kinds of rows are counted apart.
 _LIKED, _KINDS = 5, 8
-# A fact that fewer persons have a row of says only how often and when.
-_REACH = 0.1
+# And of so many of them also how faithful and how broad the liking is.
+_BROAD = 2
+# A fact that so many fewer persons have a row of than of the widest one says only how often and when.
+_REACH = 0.15
 # What matters most comes first, and has the plain names.
 _FAMILIES = ("master", "transaction", "behavior", "channel", "other")
 
@@ -73,13 +75,16 @@ class Looked:
 def propose(resolved: Resolved, looked: Looked) -> list[Proposal]:
     """Every proposal of the catalog in the order of the tag tree, no code twice."""
     found: list[Proposal] = []
+    widest = max(
+        (looked.reach.get(code, 0.0) for code, s in resolved.sources.items() if s.spec.kind == "fact"), default=0
+    )
     for code, source in sorted(resolved.sources.items(), key=lambda item: _FAMILIES.index(item[1].spec.family)):
         columns = columns_of(resolved, source, looked.figures.get(code))
         if source.spec.kind == "master":
             found += _of_master(resolved, columns)
         elif source.spec.kind == "fact":
             fact = Fact(resolved, source, columns, looked.days(code))
-            found += _of_fact(fact) if looked.reach.get(code, 1.0) >= _REACH else _of_few(fact)
+            found += _of_few(fact) if looked.reach.get(code, widest) < _REACH * widest else _of_fact(fact)
     order = list(words.CATEGORIES)
     return sorted(_apart(resolved, found), key=lambda proposal: order.index(proposal.category))
 
@@ -335,15 +340,19 @@ def _liked(fact: Fact, where: str | None, money: Column | None) -> Iterator[Prop
     for column in [column for column in chosen if column.figures is not None and column.figures.steady]:
         reading = Reading(fact.source, "last", column)
         latest = fact_tag(fact.resolved, reading, "hardly anybody has two values: it belongs to the person")
-        yield replace(latest, category="attribute").but(group=GROUPS["about"])
+        own = {"zh": column.source.titles[column.name].zh, "en": column.source.titles[column.name].en}
+        code = lawful(column.name, column.type)
+        yield replace(latest, category="attribute").but(code=code, title=own, group=GROUPS["about"])
     varied = [column for column in chosen if column.figures is None or not column.figures.steady]
-    for place, column in enumerate(varied[:_LIKED]):
+    broad = 0
+    for column in varied[:_LIKED]:
         reading = Reading(fact.source, "top", column, where, money=name)
         yield fact_tag(fact.resolved, reading, f"what the person likes: the {column.name} of most rows")
         if words.CHANNEL.search(words.said(fact.source, column.name)):
             first = Reading(fact.source, "first", column, where)
             yield fact_tag(fact.resolved, first, "where the person came from")
-        elif place < 2:
+        elif broad < _BROAD:
+            broad += 1
             yield fact_tag(fact.resolved, replace(reading, agg="share"), "how faithful the person is to it")
             many = replace(reading, agg="count_distinct", money=None)
             yield fact_tag(fact.resolved, many, "how wide the person's interest is")

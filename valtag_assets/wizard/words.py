@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.spec.block import Title
+from valtag_assets.spec.naming_law import title_of
 
 
 def _named(*words: str) -> re.Pattern[str]:
@@ -47,7 +48,9 @@ PAID = _named(
 )  # fmt: skip
 UNDONE = _named("refunded", "refund", "returned", "return", "退款", "已退款", "退货")
 CHANNEL = _named("channel", "store", "platform", "渠道", "门店", "平台", "来源")
-_END_ZH = re.compile(r"(?:明细|流水|记录|信息|数据|主表|日志|表|行|事件)+$")
+# What a table is called beside its rows. Not 明细 or 行: a line of an order is no order.
+_END_ZH = re.compile(r"(?:流水|记录|历史|信息|数据|主表|日志|表|事件)+$")
+_END = re.compile(r"_(?:history|log|record|table|data|info|flow)$")
 _ID_END = re.compile(r"_(?:id|no|number|code)$")
 _ID_END_ZH = re.compile(r"(?:编号|编码|号|ID|id)$")
 
@@ -83,7 +86,7 @@ def plural(word: str) -> str:
 
 def noun_of(source: ResolvedSource) -> Noun:
     """What a row of the source is called."""
-    code = singular(source.code)
+    code = _END.sub("", singular(source.code))
     return Noun(code, _END_ZH.sub("", source.spec.title.zh) or source.spec.title.zh, code.replace("_", " "))
 
 
@@ -107,10 +110,12 @@ def is_type(source: ResolvedSource, field: str) -> bool:
 
 
 def value_title(source: ResolvedSource, field: str, value: str) -> Title:
-    """What a value of a code table is called: its first Chinese spelling, and the code as words."""
+    """What a value of a code table is called: its first Chinese spelling (itself, if it is Chinese), or what the
+    glossary says; and the code as words."""
     spellings: Mapping[str, str] = next((item.values or {} for item in source.spec.fields if item.name == field), {})
-    chinese = (text for text, code in spellings.items() if code == value and re.search(r"[\u4e00-\u9fff]", text))
-    return Title(zh=next(chinese, value), en=value.replace("_", " "))
+    named = (value, *(text for text, code in spellings.items() if code == value))
+    chinese = (text for text in named if re.search(r"[\u4e00-\u9fff]", text))
+    return Title(zh=next(chinese, None) or title_of(value).zh, en=value.replace("_", " "))
 
 
 def capital(text: str) -> str:

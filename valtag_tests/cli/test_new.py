@@ -30,6 +30,7 @@ def test_one_line_writes_one_block_and_nothing_else(valtag: Valtag, ran: Shop) -
         "    unit: CNY\n"
         "    value: {fact: orders, agg: avg, of: amount}\n"
         "    windows: [90d]\n"
+        "    checks: [{coverage: 0.25, severity: warn}]\n"
     )
     assert after == before.replace("# Laws that", f"{block}# Laws that")
     assert valtag("check", *ran.options[:2]).code == 0

@@ -20,6 +20,26 @@ def test_the_tag_tree_knows_what_is_served(valtag: Valtag, served: Shop) -> None
     assert rows["spend_tier"]["sources"] == ["orders.amount", "orders.ordered_at"]
 
 
+def test_the_tag_tree_says_what_a_tag_is_worth_and_why_it_is_not_simply_kept(valtag: Valtag, served: Shop) -> None:
+    rows = {row["code"]: row for row in valtag("tags", *served.options, "--json").json}
+    judged = valtag("insight", *served.options, "--json").json
+    assert {row["tag"]: (row["score"], row["advice"]) for row in judged["tags"]} == {
+        code: (row["usefulness"], row["advice"]) for code, row in rows.items()
+    }
+    assert all((row["advice"] == "keep") == (row["reasons"] == []) for row in judged["tags"])
+    reasons = {row["tag"]: [reason["en"] for reason in row["reasons"]] for row in judged["tags"]}
+    assert "nothing reads it" in reasons["gender"] and "nothing reads it" not in reasons["city"]
+    assert judged["automated"]["report"] == {"on_tags": 1, "all": 2}
+    assert "automated on tags: 80% of 5 (segment 3 of 3, report 1 of 2)" in valtag("insight", *served.options).out
+
+
+def test_what_to_retire_or_merge_is_listed_alone(valtag: Valtag, served: Shop) -> None:
+    judged = valtag("insight", *served.options, "--json").json["tags"]
+    listed = valtag("insight", "--give-up", *served.options, "--json").json
+    assert [row["tag"] for row in listed] == [row["tag"] for row in judged if row["advice"] in ("retire", "merge")]
+    assert f"{len(listed)} of 13 tags" in valtag("insight", "--give-up", *served.options).out
+
+
 def test_tags_are_found_by_text_in_either_language(valtag: Valtag, shop: Shop) -> None:
     def codes(text: str) -> set[str]:
         return {row["code"] for row in valtag("tags", text, *shop.options, "--json").json}

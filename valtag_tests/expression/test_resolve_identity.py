@@ -45,6 +45,11 @@ def test_identifiers_are_in_order_of_strength_and_a_source_needs_no_person(tmp_p
         ({"apart": {"phone": {}}}, "'member' is stronger than 'phone' and would join its keys"),
         ({"kinds": [{**MEMBER, "limit": 3}, PHONE]}, "'member' is the strongest kind"),
         ({"kinds": [MEMBER, PHONE, {**PHONE, "code": "full_name"}]}, "names never make two rows one person"),
+        ({"kinds": [MEMBER, {**PHONE, "code": "person"}]}, "stands for the ids that valtag gives"),
+        (
+            {"sources": {**SOURCES, "members": {"member": "person", "points": "person"}}},
+            "'members' says twice which person a row is of",
+        ),
         ({"kinds": [MEMBER, {**PHONE, "valid_for": "half a year"}]}, "write so many days as 180d"),
         ({"kinds": [MEMBER, {**PHONE, "normalize": "phone"}]}, "unknown key 'normalize'; did you mean 'normalise'?"),
     ],

@@ -9,6 +9,7 @@ import pytest
 
 from valtag_assets.graph.jobs import TRIGGERS
 from valtag_tests.graph.caring import TRIGGERED, with_files
+from valtag_tests.graph.marked import marked_customers, marked_orders, plant_in_home, shop_in, told_receipts
 from valtag_tests.graph.shop import Shop
 
 
@@ -62,3 +63,27 @@ def cared(cared_once: Path, tmp_path: Path) -> Iterator[Shop]:
     shutil.copytree(cared_once, tmp_path, dirs_exist_ok=True)
     with dg.DagsterInstance.ephemeral() as instance:
         yield with_files(Shop(tmp_path, instance), TRIGGERED)
+
+
+@pytest.fixture(scope="session")
+def marked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a marked shop after it ran and sent, and what Dagster kept of that. Not to be changed."""
+    folder = tmp_path_factory.mktemp("marked")
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = shop_in(folder, instance)
+        made.write(marked_customers(), marked_orders())
+        told_receipts(made)
+        made.run()
+        made.run(job=TRIGGERS)
+        events = [str(event) for run in instance.get_runs() for event in instance.all_logs(run.run_id)]
+    (folder / "events.txt").write_text("\n".join(events), encoding="utf-8")
+    plant_in_home(folder / "data/dagster_home/shop")
+    return folder
+
+
+@pytest.fixture
+def marked(marked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    shutil.copytree(marked_once, tmp_path, dirs_exist_ok=True)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield shop_in(tmp_path, instance)

@@ -1,13 +1,17 @@
 """The shop with personal data whose every value can be told again, deliveries, triggers, and rows that go wrong."""
 
 import hashlib
+import re
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
+import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
 
-from valtag_tests.graph.caring import CHANNELS, TRIGGERED, land
+from valtag_tests.graph.caring import CHANNELS, MORNING, TRIGGERED, land
 from valtag_tests.graph.shop import CUSTOMERS, FILES, PROJECT, Shop, customers, orders
 
 ACCESS = """
@@ -136,4 +140,31 @@ def others_rows(root: Path, persons: Iterable[str]) -> dict[str, list[str]]:
         hashes = sorted(hashlib.sha256(repr(row).encode()).hexdigest() for row in kept)
         snapshot = file.parent.name.partition(".")[0]
         found[f"{file.parent.parent.relative_to(root)}/{snapshot}/{file.name}"] = hashes
+    return found
+
+
+def shop_in(folder: Path, instance: dg.DagsterInstance) -> Shop:
+    return Shop(folder, instance, MARKED, clock=lambda: MORNING)
+
+
+def plant_in_home(home: Path) -> None:
+    """What should not have got into Dagster's files, and has to go from there too."""
+    home.mkdir(parents=True)
+    (home / "valtag.log").write_text(f"failed for {phone(PERSON)}, C0070 is fine\n", encoding="utf-8")
+    with closing(sqlite3.connect(home / "runs.db")) as connection:
+        connection.execute("CREATE TABLE event (body TEXT)")
+        connection.executemany("INSERT INTO event VALUES (?)", [(f"of {mark}",) for mark in marks_of(PERSON)])
+        connection.execute("DELETE FROM event WHERE rowid = 1")  # its bytes stay in the file
+        connection.commit()
+
+
+def telling(folder: Path, person: str = PERSON) -> list[Path]:
+    """The files whose bytes tell the person, in plain Python."""
+    found = []
+    for file in folder.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            forms = [mark.encode(code) for mark in marks_of(person) for code in ("utf-8", "utf-16-le")]
+            if re.search(b"(" + b"|".join(forms) + rb")(?!\d)", content):
+                found.append(file)
     return found

@@ -2,90 +2,38 @@
 
 import json
 import re
-import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pandas as pd
 import pytest
 
 from valtag_assets.graph.certificate import certify
 from valtag_assets.graph.erasing import Orderer, carry_out, order_erasure
-from valtag_assets.graph.jobs import INTAKE, TRIGGERS
+from valtag_assets.graph.jobs import INTAKE
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.journal import begun
-from valtag_tests.graph.caring import MORNING, messages
+from valtag_tests.graph.caring import messages
 from valtag_tests.graph.marked import (
-    MARKED,
+    ACCESS,
     PERSON,
-    marked_customers,
-    marked_orders,
     marks_of,
     others_rows,
     phone,
-    told_receipts,
+    telling,
 )
 from valtag_tests.graph.shop import Shop
+from valtag_tests.graph.shop import orders as shop_orders
+from valtag_tests.graph.test_identity_tables import CATALOG as LINKED
+from valtag_tests.graph.test_identity_tables import devices, phones
 
 BY = Orderer("ann", "keeper", "erasure", "asked by letter")
-
-
-@pytest.fixture(scope="module")
-def marked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a marked shop after it ran and sent, with a Dagster that keeps its files."""
-    folder = tmp_path_factory.mktemp("marked")
-    with dg.DagsterInstance.ephemeral() as instance:
-        made = shop_in(folder, instance)
-        made.write(marked_customers(), marked_orders())
-        told_receipts(made)
-        made.run()
-        made.run(job=TRIGGERS)
-    plant_in_home(folder / "data/dagster_home/shop")
-    return folder
-
-
-def plant_in_home(home: Path) -> None:
-    """What should not have got into Dagster's files, and has to go from there too."""
-    home.mkdir(parents=True)
-    (home / "valtag.log").write_text(f"failed for {phone(PERSON)}, C0070 is fine\n", encoding="utf-8")
-    with closing(sqlite3.connect(home / "runs.db")) as connection:
-        connection.execute("CREATE TABLE event (body TEXT)")
-        connection.executemany("INSERT INTO event VALUES (?)", [(f"of {mark}",) for mark in marks_of(PERSON)])
-        connection.execute("DELETE FROM event WHERE rowid = 1")  # its bytes stay in the file
-        connection.commit()
-
-
-def shop_in(folder: Path, instance: dg.DagsterInstance) -> Shop:
-    return Shop(folder, instance, MARKED, clock=lambda: MORNING)
-
-
-@pytest.fixture
-def marked(marked_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    shutil.copytree(marked_once, tmp_path, dirs_exist_ok=True)
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield shop_in(tmp_path, instance)
 
 
 def erase(shop: Shop, *asked: str):
     done = carry_out(shop.setting, order_erasure(shop.setting, asked or [PERSON], BY))
     return done
-
-
-def telling(folder: Path, person: str = PERSON) -> list[Path]:
-    """The files whose bytes tell the person, in plain Python."""
-    found = []
-    for file in folder.rglob("*"):
-        if file.is_file():
-            content = file.read_bytes()
-            forms = [mark.encode(code) for mark in marks_of(person) for code in ("utf-8", "utf-16-le")]
-            if re.search(b"(" + b"|".join(forms) + rb")(?!\d)", content):
-                found.append(file)
-    return found
 
 
 def test_nothing_of_the_person_is_left_and_nobody_else_has_changed(marked: Shop) -> None:
@@ -157,6 +105,24 @@ def test_several_persons_are_found_by_what_tells_them_and_errors_name_nobody(mar
     with pytest.raises(Mistake, match="of several persons") as error:
         order_erasure(marked.setting, ["shared1@example.com"], BY)
     assert "shared1" not in str(error.value)
+
+
+def test_with_linked_identities_every_identifier_of_the_person_goes(shop: Shop) -> None:
+    shop.files = {**LINKED, "access.yaml": ACCESS}
+    shop.write(phones(), devices())
+    assert set(shop.run(job=INTAKE).values()) == {"published"}
+    root = shop.setting.warehouse.root
+    before = len(shop.rows("clean/orders", None))
+    order = order_erasure(shop.setting, ["+86 139-0000-0007"], BY)
+    told = {"C007", "DC007", "13900000007", "+86 139-0000-0007"}
+    assert told <= {*order.persons, *order.identifiers}
+    certify(shop.setting, carry_out(shop.setting, order))
+    keys = shop.rows("identity/keys", None)
+    assert not told & set(keys["key"]) and not set(order.persons) & set(keys["person_id"])
+    assert before - len(shop.rows("clean/orders", None)) == len(shop_orders()[shop_orders()["customer_id"] == "C007"])
+    assert set(shop.run(job=INTAKE).values()) == {"published"}
+    mark = re.compile(rb"(C007|139-?0000-?0007)(?!\d)")
+    assert [file for file in root.rglob("*") if file.is_file() and mark.search(file.read_bytes())] == []
 
 
 def test_a_receiver_that_can_not_be_reached_leaves_the_erasure_open(

@@ -10,6 +10,7 @@ from valtag_assets.cli import main
 from valtag_assets.console.identity import find_graphs, identity_report
 from valtag_assets.console.identity_view import write_picture
 from valtag_assets.graph.jobs import INTAKE
+from valtag_assets.spec.access import UNSAID, Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_tests.graph.shop import FILES, Shop, customers, orders
 
@@ -141,7 +142,7 @@ def _months(shop: Shop) -> dict[str, int]:
 
 def _shows_one_person(shop: Shop, former: str, person: str, picture: Path) -> None:
     """By any identifier, by its id and by its former one; masked, and not searched, where a role may not read."""
-    (seen,) = find_graphs(shop.setting, "+86 13900000001", "service")
+    (seen,) = find_graphs(shop.setting, "+86 13900000001", Asking("service"))
     assert seen.person == person and [key.key for key in seen.keys] == [
         "C001",
         "C002",
@@ -155,7 +156,7 @@ def _shows_one_person(shop: Shop, former: str, person: str, picture: Path) -> No
     ]
     write_picture(shop.setting, seen, picture)
     assert "13900000001" in picture.read_text(encoding="utf-8")
-    (hidden,) = find_graphs(shop.setting, former, None)
+    (hidden,) = find_graphs(shop.setting, former, UNSAID)
     assert hidden.person == person and {key.key for key in hidden.keys} == {"***"}
     with pytest.raises(Mistake, match="may not look for member_no, phone, device"):
-        find_graphs(shop.setting, "C001", None)
+        find_graphs(shop.setting, "C001", UNSAID)

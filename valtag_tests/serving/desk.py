@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from starlette.testclient import TestClient
 
+from valtag_assets.engine.identity.tables import COLUMNS, identity_columns
 from valtag_assets.engine.lookup import column_types
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.app import create_app
@@ -20,6 +21,7 @@ from valtag_assets.serving.keys import read_keys
 from valtag_assets.serving.published import published
 from valtag_assets.serving.service import Place, Service
 from valtag_assets.spec.types import BOOLEAN, TEXT
+from valtag_assets.warehouse.audit import AuditLog
 from valtag_assets.warehouse.derived import Derived
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.store import Warehouse
@@ -139,7 +141,13 @@ class Desk:
     def place(self) -> Place:
         spill = self.root / "spill"
         spill.mkdir(exist_ok=True)
-        return Place(self.resolved, self.warehouse, spill, self.root / "receipts")
+        return Place(
+            self.resolved,
+            self.warehouse,
+            spill,
+            self.root / "receipts",
+            AuditLog(self.warehouse.root, lambda: datetime.now(UTC)),
+        )
 
     def publish(
         self,
@@ -153,6 +161,7 @@ class Desk:
         """Publish the rows of a table; the checks of the ``held`` tags failed."""
         table = TableRef.parse(key)
         types = {"person_id": TEXT, **self._columns(table)} | ({"is_holdout": BOOLEAN} if holdout else {})
+        types = identity_columns(key) if key in COLUMNS else types
         arrays = {name: pa.array([row.get(name) for row in rows], arrow_type(kind)) for name, kind in types.items()}
         self.published += 1
         with self.warehouse.staging(table) as staged:
@@ -168,7 +177,7 @@ class Desk:
                 inputs={},
                 verdicts=[Verdict(f"{code}.domain", code, "error", False, "tag") for code in held],
                 metrics={},
-                key=("person_id",),
+                key=(next(iter(types)),),
             )
 
     def publish_all(self, as_of: date = AS_OF) -> None:

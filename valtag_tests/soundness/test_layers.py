@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "delivery": {"spec", "expression", "engine", "warehouse"},
     "graph": {"spec", "expression", "models", "engine", "quality", "serving", "delivery", "warehouse"},
     "definitions": {"graph"},
-    "wizard": {"spec", "expression", "models", "engine", "warehouse", "graph"},
+    "wizard": {"spec", "expression", "models", "engine", "quality", "warehouse", "graph"},
     "console": {
         *("spec", "expression", "engine", "serving", "delivery", "warehouse", "graph", "definitions", "wizard"),
         "catalogs",  # the generator of starter packs

@@ -140,6 +140,28 @@ def test_a_file_that_is_no_catalog_file_is_one_clear_line(tmp_path: Path, text: 
     assert all("\n" not in line for line in found)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("code: order_count", f"code: {'x' * 1_000_000}"),
+        ("type: integer", f"type: {'x' * 1_000_000}"),
+        ("agg: count", f"agg: {'x' * 1_000_000}"),
+        ("fact: orders", f"fact: {'x' * 1_000_000}"),
+        ("fact: orders", f"fact: orders, where: {'x' * 1_000_000}"),
+        ("fact: orders", f"fact: orders, where: \"amount = '{'x' * 1_000_000}'\""),
+        ("fact: orders", f"fact: orders, where: amount > {'9' * 1_000_000}"),
+        ("fact: orders", f"fact: orders, where: '{'(' * 1_000_000}'"),
+        ("fact: orders", f"fact: orders, where: {' or '.join(['amount > 1'] * 70_000)}"),
+    ],
+    ids=["code", "type", "choice", "name", "field", "literal", "number", "nesting", "chain"],
+)
+def test_a_megabyte_where_a_word_belongs_is_one_readable_line(tmp_path: Path, old: str, new: str) -> None:
+    assert old in TAGS
+    found = in_tags(tmp_path, TAGS.replace(old, new))
+    assert len(found) == 1
+    assert found[0].startswith("tags/t.yaml:") and len(found[0]) < 1500
+
+
 @pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
 def test_a_file_that_is_not_utf8_says_so(tmp_path: Path, encoding: str) -> None:
     (line,) = in_tags(tmp_path, TAGS.encode(encoding))

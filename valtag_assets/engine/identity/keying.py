@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.identity.sightings import moment_of, slot_keys, within
-from valtag_assets.engine.identity.tables import KEYS, identity_table
+from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS, identity_table
 from valtag_assets.engine.persons import OWNER, PERSON, clean_table
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import ResolvedSource
@@ -18,7 +18,10 @@ _PLACE = "_place"
 
 
 def keyed_rows(source: ResolvedSource, identity: ResolvedIdentity) -> ibis.Table:
-    """The clean rows of ``source`` and whose each is, as OWNER; null where it is nobody's. In their order."""
+    """The clean rows of ``source`` and whose each is, as OWNER; null where it is nobody's. In their order.
+
+    Reads KEYS; of a source with ids that valtag gave also SUCCESSORS.
+    """
     clean = clean_table(source)
     table, keys, found = clean, identity_table(KEYS), []
     for slot, key in slot_keys(source, identity, clean).items():
@@ -34,8 +37,21 @@ def keyed_rows(source: ResolvedSource, identity: ResolvedIdentity) -> ibis.Table
             fits.append(within(own[f"{name}_since"].date(), own[f"{name}_until"].date(), table[moment]))
         table = table.left_join(own, fits)
         found.append(f"{name}_person")
+    field = identity.given.get(source.code)
+    if field is not None:
+        now = _present().rename(_given="was", _given_person="now")
+        table = table.left_join(now, table[field].cast("string") == now["_given"])
+        found.append("_given_person")
     owner = ibis.coalesce(*(table[name] for name in found))
     return table.select(*clean.columns, **{OWNER: owner})
+
+
+def _present() -> ibis.Table:
+    """(was, now): every id that is or was a person's, and whose it is now."""
+    known, keys = identity_table(SUCCESSORS), identity_table(KEYS)
+    living = keys.select(was=PERSON).distinct()
+    living = living.mutate(now=living["was"])
+    return ibis.union(known.filter(known["now"].notnull()).select("was", "now"), living)
 
 
 def one_row_each(source: ResolvedSource, rows: ibis.Table) -> ibis.Table:

@@ -12,9 +12,11 @@ from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.spec.identity import IdentifierKind
 
 
-def persons_of(text: str, kinds: list[IdentifierKind]) -> ibis.Table:
-    """(person_id, kind): whose id ``text`` is (kind null), and who has it as a key of one of ``kinds``."""
+def persons_of(text: str, kinds: list[IdentifierKind], *, present: bool = False) -> ibis.Table:
+    """(person_id, kind): whose id ``text`` is (kind null), and who has it as a key of one of ``kinds``; ``present``:
+    not who had it once."""
     keys = identity_table(KEYS)
+    keys = keys.filter(keys["until"].isnull()) if present else keys
     same = [
         (keys["kind"] == kind.code) & (keys["key"] == normalised(ibis.literal(text), kind.normalise)).fill_null(False)
         for kind in kinds
@@ -54,6 +56,7 @@ def borne_by(source: ResolvedSource, identity: ResolvedIdentity, person: str) ->
     mine = table.filter(table[OWNER] == ibis.literal(person))
     found = {slot.name: key for slot, key in slot_keys(source, identity, mine).items()}
     rows = mine.select(_moment=moment_of(source, mine), **found)
-    return rows.group_by(list(found)).aggregate(
+    counted = rows.group_by(list(found)).aggregate(
         rows=rows.count(), first_seen=rows["_moment"].min(), last_seen=rows["_moment"].max()
     )
+    return counted.filter(counted["rows"] > 0)  # of a source without identifiers there is a row anyhow

@@ -36,7 +36,8 @@ def find_nodes(work: Work, resolved: Resolved) -> Nodes:
     """The identifiers of the clean tables, whose files ``work`` has under their names."""
     identity = resolved.identity
     assert identity is not None
-    seen = work.keep("seen", *(sightings(resolved.sources[code], identity) for code in identity.fields))
+    bearing = [resolved.sources[code] for code, named in identity.fields.items() if named]
+    seen = work.keep("seen", *(sightings(source, identity) for source in bearing))
     dated = _in_epochs(work, identity, seen)
     nodes = work.keep("nodes", _numbered(identity, dated))
     return Nodes(nodes, work.keep("patterns", _patterns(identity, dated, nodes)), _refused(identity, seen))

@@ -11,6 +11,7 @@ from valtag_assets.engine.cleaning.numbers import parse_number
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.inventory.counting import Sample
 from valtag_assets.engine.inventory.profile import Column
+from valtag_assets.engine.inventory.suspicion import is_person_key
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.types import FLOAT
 
@@ -43,8 +44,10 @@ def _mark_pairs(engine: DuckDBEngine, sample: Sample, columns: list[Column]) -> 
         counts[f"one{n}"] = one.fill_null("\x1e").nunique()
         counts[f"other{n}"] = other.fill_null("\x1e").nunique()
     found = engine.fetch(table.aggregate(rows=table.count(), **counts), sample.inputs).to_pylist()[0]
-    for n, ((_, first), (j, second)) in enumerate(pairs):
-        if columns[j].reason is not None:
+    for n, ((i, first), (j, second)) in enumerate(pairs):
+        if is_person_key(second.counted) and not is_person_key(first.counted):
+            (i, first), (j, second) = (j, second), (i, first)
+        if columns[i].left_out or columns[j].reason is not None:
             continue
         if found["rows"] >= _LEAST and found[f"same{n}"] == found["rows"]:
             columns[j] = _marked(second, "redundant", _of(first, "与 {} 完全相同", "is a copy of {}"), left_out=True)

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ def draft_project(inventory: Inventory, root: Path, today: date) -> dict[str, An
         "title": {"zh": root.resolve().name, "en": name.replace("_", " ").capitalize()},
         "timezone": "Asia/Shanghai",
         "currency": "CNY",
-        "start": min(map(_day, lows)) if lows else today,
+        # Without a fact there are only persons as they are now.
+        "start": min(map(_day, lows)) if lows else today - timedelta(days=1),
         "owner": "team:data",
         "persons": {"sources": _person_sources(tables, inventory.joins)},
     }

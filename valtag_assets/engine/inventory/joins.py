@@ -47,13 +47,14 @@ def find_joins(engine: DuckDBEngine, tables: Sequence[Table], rows: Mapping[str,
 
 
 def _joins(engine: DuckDBEngine, table: Table, at: int, master: Table, rows: Mapping[str, Rows]) -> list[Join]:
-    if len(master.role.merged) != 1 or master.role.kind == "fact":
+    if len(master.role.merged) != 1:
         return []
     code = master.role.merged[0]
     to = next(i for i, column in enumerate(master.columns) if column.code == code)
     column, key = table.columns[at], master.columns[to]
     named = _named_alike(column, key, master)
-    if not named and (_numeric(column) or _numeric(key) or column.counted.values < _FEW):
+    coincidental = _numeric(column) or _numeric(key) or column.counted.values < _FEW
+    if not named and (coincidental or master.role.kind == "fact"):
         return []
     if key.counted.present and column.type.kind != "text" and not named:
         return []

@@ -14,7 +14,7 @@ from valtag_assets.engine.cleaning.plan import FieldPlan
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.inventory.counting import EXACT
 from valtag_assets.engine.inventory.loading import Loaded
-from valtag_assets.engine.inventory.profile import Guess, Measured
+from valtag_assets.engine.inventory.profile import Counted, Guess, Measured
 from valtag_assets.engine.inventory.words import BIRTH, words
 from valtag_assets.spec.project import Project
 from valtag_assets.spec.source import Field
@@ -26,9 +26,16 @@ TIMES = 1000  # a value more than so many times the median lies beyond the bulk
 
 
 def measure(
-    engine: DuckDBEngine, loaded: Loaded, guesses: Sequence[Guess], project: Project, today: date
+    engine: DuckDBEngine,
+    loaded: Loaded,
+    guesses: Sequence[Guess],
+    counts: Sequence[Counted],
+    project: Project,
+    today: date,
 ) -> list[Measured]:
     """Every column, measured; in two scans, the second only for numbers that reach far."""
+    if loaded.rows > EXACT:
+        guesses = [_as_written(guess, counted) for guess, counted in zip(guesses, counts, strict=True)]
     table = loaded.table
     table = table.select(**{raw_column(guess.field): table[guess.field.source_name] for guess in guesses})
     plans, staged = planned([guess.field for guess in guesses], project, table, {})
@@ -54,6 +61,14 @@ def measure(
         for i in range(len(guesses))
     ]
     return _beyond(engine, loaded, staged, [plans[guess.field.name] for guess in guesses], measured)
+
+
+def _as_written(guess: Guess, counted: Counted) -> Guess:
+    """Of a large table, values are not trimmed again where no value of the sample had to be: that would be half of
+    the time."""
+    if counted.trimmed or counted.widened:
+        return guess
+    return replace(guess, field=guess.field.model_copy(update={"trim": False, "half_width": False}))
 
 
 def _figures(plan: FieldPlan, staged: Table, today: date, *, exact: bool) -> dict[str, Value]:

@@ -19,11 +19,15 @@ from valtag_assets.engine.inventory.profile import Column, Guess, Inventory, Joi
 from valtag_assets.engine.inventory.remarks import concluded
 from valtag_assets.engine.inventory.roles import role_of
 from valtag_assets.engine.inventory.suspicion import is_person_key, suspect
+from valtag_assets.engine.inventory.totals import mark_totals
 from valtag_assets.engine.inventory.units import with_units
+from valtag_assets.engine.inventory.words import PROFILE, words
 from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.naming_law import code_of, title_of, unused
 from valtag_assets.spec.project import Project
+
+_MANY = 10  # columns: a table of codes and their names has fewer
 
 
 def take_inventory(
@@ -59,6 +63,7 @@ def take_inventory(
             rows[code] = of_table
         tables = _one_spelling(_some_master(tables))
         joins = find_joins(engine, tables, rows)
+        tables = mark_totals(engine, tables, joins, rows)
     tables = _without_copies(tables, joins)
     return Inventory(tuple(tables), tuple(joins), tuple(unread), tuple(found.ignored))
 
@@ -98,7 +103,7 @@ def _measured(
     engine: DuckDBEngine, loaded: Loaded, columns: list[Column], project: Project, today: date
 ) -> list[Column]:
     guesses: list[Guess] = [column.guess for column in columns]
-    measured = measure(engine, loaded, guesses, project, today)
+    measured = measure(engine, loaded, guesses, [column.counted for column in columns], project, today)
     columns = [replace(column, measured=item) for column, item in zip(columns, measured, strict=True)]
     return with_units([concluded(column, loaded.rows) for column in columns])
 
@@ -135,11 +140,17 @@ def _without_copies(tables: list[Table], joins: list[Join]) -> list[Table]:
     return kept
 
 
+def _about_persons(table: Table) -> bool:
+    """Whether a table may hold persons though no name says so: by what it knows of them, or by how much."""
+    profile = [column for column in table.columns if words(column.name) & (PROFILE - {"name"})]
+    return len(profile) > 1 or len(table.columns) >= _MANY
+
+
 def _some_master(tables: list[Table]) -> list[Table]:
     """Where no table knows a person, the largest that has one row per key is taken to be the persons' own."""
     if any(table.role.person and table.role.kind for table in tables):
         return tables
-    able = [table for table in tables if table.role.kind == "lookup"]
+    able = [table for table in tables if table.role.kind == "lookup" and _about_persons(table)]
     if not able:
         return tables
     best = max(able, key=lambda table: table.rows)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from valtag_assets.console.draft_text import flow
 from valtag_assets.console.inventory import write_drafts
 from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.inventory.drafting import draft_sources
 from valtag_assets.engine.inventory.profile import Inventory
 from valtag_assets.engine.reading.origin import locate
 from valtag_assets.engine.reading.read import read_source
@@ -69,6 +70,11 @@ def test_a_drafted_fact_refuses_what_it_says_and_merges_what_came_twice(drafted:
     known = frame[(frame["member_no"] != "") & (frame["amount"] != "oops")]
     assert outcome.account.clean == len(known.drop_duplicates(["order_id", "line_no"]))
     assert {row["status"] for row in outcome.rows} == {"paid", "refunded"}
+
+
+def test_a_file_inside_the_catalog_is_named_from_its_folder(found: Inventory, stock: Path) -> None:
+    drafts = draft_sources(found, stock)
+    assert {draft.data["read"]["path"] for draft in drafts} == {"会员表.csv", "orders_*", "products.parquet"}
 
 
 def test_what_is_there_is_never_overwritten(found: Inventory, tmp_path: Path) -> None:

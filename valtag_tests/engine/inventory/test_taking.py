@@ -1,10 +1,15 @@
 """What an inventory says of a company's tables, against the same worked out in pandas."""
 
+import sqlite3
+from pathlib import Path
+
+import duckdb
 import pandas as pd
 import pytest
 
+from valtag_assets.engine.inventory import counting, keys, measuring
 from valtag_assets.engine.inventory.profile import Inventory
-from valtag_tests.engine.inventory.stock import column, lines, members, table
+from valtag_tests.engine.inventory.stock import column, inventory_of, lines, members, table
 
 MISSING = {"", "NULL", "未知"}
 
@@ -122,3 +127,96 @@ def test_joins_have_the_share_that_sets_have(found: Inventory) -> None:
     joins = {(j.table, j.column, j.master): (j.share, j.values) for j in found.joins}
     assert joins[("orders", "member_no", "members")] == (share, len(bought))
     assert joins[("orders", "sku", "products")] == (1.0, 40)
+
+
+def test_the_total_of_lines_is_told_from_the_lines(tmp_path: Path) -> None:
+    lines = pd.DataFrame(
+        {"order_id": [f"T{n // 3:04}" for n in range(180)], "amount": [n % 17 + 0.5 for n in range(180)]}
+    )
+    orders = lines.groupby("order_id", as_index=False)["amount"].sum().rename(columns={"amount": "total_amount"})
+    orders["member_no"] = [f"M{n % 25:03}" for n in range(len(orders))]
+    orders["ordered_at"] = [f"2024-03-{1 + n % 28:02} 10:00:00" for n in range(len(orders))]
+    orders["fee"] = 1.5 + orders.index % 3
+    lines.to_csv(tmp_path / "lines.csv", index=False)
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    found = inventory_of(tmp_path)
+    total, fee = column(found, "orders", "total_amount"), column(found, "orders", "fee")
+    assert total.reason is not None and total.reason.en == "is the total of lines.amount"
+    assert fee.reason is None
+
+
+def write_form(frame: pd.DataFrame, folder: Path, form: str) -> None:
+    """The table ``visits`` in one of the forms a source may have."""
+    texts = frame.astype(str)
+    file = folder / f"visits.{form}"
+    if form == "jsonl":
+        texts.to_json(file, orient="records", lines=True, force_ascii=False)
+    elif form == "xlsx":
+        texts.to_excel(file, index=False)
+    elif form == "parquet":
+        frame.to_parquet(file)
+    elif form == "sqlite":
+        with sqlite3.connect(file) as database:
+            texts.to_sql("visits", database, index=False)
+    elif form == "duckdb":
+        with duckdb.connect(str(file)) as database:
+            database.execute("create table visits as select * from frame")
+    elif form == "tsv":
+        texts.to_csv(file, index=False, sep="\t", encoding="utf-16")
+    else:
+        texts.to_csv(file, index=False, encoding="gb18030")
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet", "xlsx", "sqlite", "duckdb"])
+def test_a_table_is_the_same_in_any_form(tmp_path: Path, form: str) -> None:
+    rows = range(60)
+    frame = pd.DataFrame(
+        {
+            "会员号": [f"M{n % 20:03}" for n in rows],
+            "访问时间": pd.to_datetime([f"2024-05-{1 + n % 28:02} 08:30:{n:02}" for n in rows]),
+            "页面": ["首页", "商品", "购物车"] * 20,
+            "停留时长": [n * 3 for n in rows],
+        }
+    )
+    write_form(frame, tmp_path, form)
+    found = inventory_of(tmp_path)
+    (visits,) = found.tables
+    assert (visits.code, visits.rows, visits.role.kind) == ("visits", 60, "fact")
+    assert (visits.role.person, visits.role.time) == ("member_no", "visited_at")
+    assert [str(item.type) for item in visits.columns] == ["text", "timestamp", "text", "integer"]
+    assert (visits.columns[3].measured.low, visits.columns[3].measured.high) == (0, 177)
+
+
+def test_the_column_that_names_persons_stays_of_two_copies(tmp_path: Path) -> None:
+    rows = [f"{n},{n},{n % 3},2024-01-{1 + n % 28:02} 09:00:00" for n in range(60)]
+    (tmp_path / "visits.csv").write_text("\n".join(["key,user_id,page,visit_time", *rows]))
+    visits = inventory_of(tmp_path).tables[0]
+    assert visits.role.person == "user_id" and visits.column("key").left_out
+
+
+def test_large_tables_are_sampled_and_measured_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (counting, keys, measuring):
+        monkeypatch.setattr(module, "EXACT", 1_000)
+    monkeypatch.setattr(counting, "LOOKED_AT", 400)
+    rows = range(3_000)
+    users = pd.DataFrame({"user_id": [f"u{n:05}" for n in rows], "city": [["上海", "北京"][n % 2] for n in rows]})
+    users["birthday"] = pd.to_datetime([f"19{60 + n % 40}-03-0{1 + n % 9}" for n in rows])
+    orders = pd.DataFrame({"order_id": [f"T{n:06}" for n in rows], "user_id": [f"u{n * 2 % 4000:05}" for n in rows]})
+    orders["amount"] = ["bad" if n % 1000 == 1 else "NULL" if n % 100 == 0 else f"{n % 90}.5" for n in rows]
+    orders["order_time"] = [f"2024-0{1 + n % 9}-11 10:00:00" for n in rows]
+    users.to_parquet(tmp_path / "users.parquet")
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    found = inventory_of(tmp_path)
+    assert all(item.sampled is not None and 250 < item.sampled < 600 for item in found.tables)
+    amount = column(found, "orders", "amount")
+    assert (amount.measured.missing, amount.measured.unread) == (30, 3)
+    assert not amount.counted.exact and amount.counted.distinct == pytest.approx(92, rel=0.15)
+    assert {item.code: (item.role.kind, item.role.person) for item in found.tables} == {
+        "users": ("master", "user_id"),
+        "orders": ("fact", "user_id"),
+    }
+    assert [key.columns for key in table(found, "orders").keys] == [("order_id",)]
+    (join,) = found.joins
+    assert (join.table, join.master) == ("orders", "users")
+    seen = {f"u{n * 2 % 4000:05}" for n in rows}
+    assert join.share == pytest.approx(len(seen & set(users["user_id"])) / len(seen), abs=0.1)

@@ -3,10 +3,13 @@
 import datetime
 import sqlite3
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from valtag_assets.engine.inventory.finding import find_places
+from valtag_assets.engine.reading.database import database_tables
 from valtag_assets.engine.reading.origin import Origin, SourceError
 from valtag_assets.engine.reading.read import column_names, fingerprint
 
@@ -166,6 +169,14 @@ class TestPostgres:
         table = reading(origin, ["i", "s"])
         query = "select count(*), count(*) filter (i <> _row or s <> 'x' || i) from read_parquet($files)"
         assert reading.con.execute(query, {"files": table.files}).fetchone() == (200_000, 0)
+
+    def test_its_tables_are_listed_as_they_are_asked_for(self, reading, postgres):
+        origin = postgres("create table orders as select 1 as i", "create view seen as select * from orders")
+        assert {'s"x.orders', 's"x.seen'} <= set(database_tables(origin))
+        found = find_places(['postgres:SHOP_URL:s"x.orders'], Path("."))
+        assert [(place.name, place.columns, place.pattern) for place in found.places] == [
+            ('s"x.orders', ("i",), None)
+        ]
 
     def test_the_fingerprint_follows_the_content_and_nothing_else(self, postgres, tmp_path):
         origin = postgres("create table orders (i int, s text)", "insert into orders values (1, 'a'), (2, 'b')")
