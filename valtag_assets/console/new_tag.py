@@ -236,6 +236,6 @@ def _cost_text(cost: Cost) -> str:
 
 def _shown(proposal: Proposal, reader: Reader) -> bool:
     """Whether the reader may see how values of the tag, and so of the fields it reads, are spread."""
-    value = proposal.tag["value"]
+    value = proposal.tag.get("value")  # none where a tag that is there gets more windows
     read = [value[key] for key in ("fact", "master") if key in value] if isinstance(value, dict) else []
     return reader.may(Need(proposal.tag.get("access", "internal"), sources=frozenset(read)))
