@@ -22,6 +22,7 @@ from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.segments import changes_expression
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.successors import renamed, renamed_once
+from valtag_assets.engine.tags import category_expression
 from valtag_assets.engine.transitions import count_moves
 from valtag_assets.engine.trigger_effect import arms_expression, funnel_expression, outcomes_table
 from valtag_assets.engine.trigger_state import state_schema
@@ -37,7 +38,7 @@ from valtag_tests.engine.test_trigger_effect import (
     entry,
     resolved,
 )
-from valtag_tests.kit import make_catalog, run, write_persons, write_rows
+from valtag_tests.kit import category, make_catalog, run, tag, write_persons, write_rows
 
 __all__ = ["resolved"]  # a fixture
 MOVES = {"was": TEXT, "now": TEXT}
@@ -187,3 +188,25 @@ def test_a_text_is_the_same_key_with_and_without_an_engine(texts: list[str]) -> 
             asked = ibis.to_sql(column.select(key=normalised(column.text, how)), dialect="duckdb")  # type: ignore[arg-type]
             found = [row[0] for row in connection.execute(asked).fetchall()]
         assert found == [key_of(text, how) for text in texts]  # type: ignore[arg-type]
+
+
+def test_a_kept_value_goes_with_the_person(tmp_path: Path) -> None:
+    kind = {"code": "member", "title": {"zh": "m", "en": "m"}}
+    sources = {"members": {"member": "member"}, "orders": {"member": "member"}}
+    kept = tag("points", "integer", {"master": "members", "of": "points"}, null_policy="keep_last")
+    files = {"identity.yaml": {"kinds": [kind], "sources": sources}, "tags/p.yaml": category("p", kept)}
+    resolved = make_catalog(tmp_path / "catalog", files)
+    columns = dict(resolved.sources["members"].columns) | {"_file": TEXT, "_row": INTEGER, "_person": TEXT}
+    now = [{"_person": "a"}, {"_person": "c", "points": 9}]
+    before = [{PERSON: "a"}, {PERSON: "b", "points": 5}, {PERSON: "c", "points": 1}]
+    inputs = {
+        "keyed/members": [write_rows(tmp_path / "members.parquet", columns, now)],
+        "previous": [write_rows(tmp_path / "previous.parquet", {PERSON: TEXT, "points": INTEGER}, before)],
+        PERSONS: write_persons(tmp_path, ["a", "c"]),
+        **successors(tmp_path, {"b": "a"}),
+    }
+    made = category_expression(resolved, resolved.categories["p"], AS_OF, previous=True)
+    assert run(made, inputs, tmp_path / "out.parquet").to_pylist() == [
+        {PERSON: "a", "points": 5},
+        {PERSON: "c", "points": 9},
+    ]

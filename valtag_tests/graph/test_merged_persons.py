@@ -12,7 +12,9 @@ import pytest
 
 from valtag_assets.console.person import find_person
 from valtag_assets.console.triggers import person_log
+from valtag_assets.engine.reader import reader_of
 from valtag_assets.graph.jobs import DERIVE
+from valtag_assets.spec.access import Asking
 from valtag_tests.graph.caring import MORNING, TRIGGERED, messages, received
 from valtag_tests.graph.shop import AS_OF, Shop
 from valtag_tests.graph.test_deliveries import DESTINATIONS, crm, outcome
@@ -158,13 +160,16 @@ def test_a_destination_loses_the_id_that_is_no_more(two: Path, one: Path) -> Non
 def test_a_person_is_named_by_a_former_id_or_an_identifier_the_role_may_read(two: Path, one: Path) -> None:
     survivor, gone = (persons(looking(two))[name] for name in NAMES)
     setting = looking(one).setting
-    assert find_person(setting, survivor, "desk") == (survivor, None)
-    assert find_person(setting, gone, "office") == (survivor, f"this id was merged into {survivor}")
+    desk, office, outside = (
+        reader_of(setting.resolved, "explain", Asking(role), {}) for role in ("desk", "office", "outside")
+    )
+    assert find_person(setting, desk, survivor) == (survivor, None)
+    assert find_person(setting, office, gone) == (survivor, f"this id was merged into {survivor}")
     for named in (NAMES[1], "0086 139 0000 0005", f"D{NAMES[1]}"):
-        assert find_person(setting, named, "desk")[0] == survivor
-        assert find_person(setting, named, "office") == (named, None)
-    assert find_person(setting, gone, "outside") == (gone, None), "a role that may read of nobody learns nothing"
-    log = person_log(setting, survivor, "desk")
+        assert find_person(setting, desk, named)[0] == survivor
+        assert find_person(setting, office, named) == (named, None)
+    assert find_person(setting, outside, gone) == (gone, None), "who may read of nobody learns nothing"
+    log = person_log(setting, gone, Asking("desk"))
     assert len([row for row in log.entries if row["trigger"] == "care"]) == 2
 
 
