@@ -29,7 +29,7 @@ from valtag_assets.commands import (
     serve,
     trigger,
 )
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, local_date
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Purpose, Role, User, asking, local_date
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.failing import exit_code_of
 from valtag_assets.console.opening import open_setting
@@ -192,6 +192,8 @@ def show(
     where: Annotated[str | None, typer.Option("--where", help="A condition, as in a segment rule.")] = None,
     person: Annotated[str | None, typer.Option("--person", help="Only the rows of this person.")] = None,
     role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     data: Data = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on standard output.")] = False,
@@ -199,7 +201,8 @@ def show(
     """Show rows of a published table, as a role may see them."""
     from valtag_assets.console.rows import Asked, find_rows, print_rows, write_csv
 
-    found = find_rows(open_setting(catalog, data), Asked(table, as_of, limit, where, person, role, known_at))
+    asked = Asked(table, as_of, limit, where, person, asking(role, user, purpose), known_at)
+    found = find_rows(open_setting(catalog, data), asked, "export" if as_json or as_csv else "show")
     if as_json:
         print_json(found.to_json())
     elif as_csv:
@@ -232,9 +235,11 @@ def status(catalog: Catalog = None, data: Data = None, as_json: Json = False) ->
     """Show the health of every table; exit code 2 when something is refused or held."""
     from dataclasses import asdict
 
+    from valtag_assets.console.doors import oversee
     from valtag_assets.console.listings import holds_something, print_health
 
     setting = open_setting(catalog, data)
+    oversee(setting, "status")
     rows = [asdict(row) for row in _quiet("graph.health").table_health(setting)]
     if as_json:
         print_json(rows)
@@ -314,20 +319,23 @@ def generate(
 def ui(
     catalog: Catalog = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 3000,
+    read_only: Annotated[bool, typer.Option("--read-only", help="For looking: nothing can be started.")] = False,
     data: Data = None,
 ) -> None:
     """Serve the Dagster UI on this machine; Ctrl-C ends it."""
+    from valtag_assets.console.doors import oversee
     from valtag_assets.console.webserver import HOST, serve
     from valtag_assets.graph.home import dagster_home
 
     setting = open_setting(catalog, data)
+    oversee(setting, "the Dagster UI")
     home = dagster_home(setting)
     environment = os.environ | {
         "VALTAG_CATALOG": str(setting.resolved.catalog.root),
         "VALTAG_DATA": str(setting.data),
     }
     screen().print(f"http://{HOST}:{port}  runs are kept in {home}", markup=False, soft_wrap=True)
-    raise typer.Exit(Exit.FAULT if serve(port, environment) else Exit.DONE)
+    raise typer.Exit(Exit.FAULT if serve(port, environment, read_only=read_only) else Exit.DONE)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Purpose, Role, User, asking
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
@@ -24,6 +24,9 @@ def deliver(
     afresh: Annotated[
         bool, typer.Option("--afresh", help="The destination has lost what it held: send everything again.")
     ] = False,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -31,8 +34,9 @@ def deliver(
     from valtag_assets.console import deliveries
 
     setting, out = replace(open_setting(catalog, data), confirmed=confirm, afresh=afresh), screen()
+    by = asking(role, user, purpose)
     if dry_run:
-        found = deliveries.forecast(setting, code, as_of)
+        found = deliveries.forecast(setting, code, as_of, by)
         if as_json:
             print_json(found.to_json())
         else:
@@ -40,7 +44,7 @@ def deliver(
         raise typer.Exit(found.exit)
     delivery = deliveries.find_delivery(setting, code)
     day = as_of or deliveries.newest(setting, delivery)
-    ended = deliveries.run_delivery(setting, delivery, day)
+    ended = deliveries.run_delivery(setting, delivery, day, by)
     if as_json:
         print_json(deliveries.delivered_json(setting, delivery, day))
     else:
@@ -57,6 +61,9 @@ def outbox(
         str | None, typer.Option("--close", metavar="KEY", help="Leave this unknown message as it is.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many unknown messages.")] = 20,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +71,7 @@ def outbox(
     from valtag_assets.console import deliveries
 
     setting = open_setting(catalog, data)
-    with deliveries.outbox_of(setting) as ledger:
+    with deliveries.deciding(setting, asking(role, user, purpose)), deliveries.outbox_of(setting) as ledger:
         if requeue is not None:
             ledger.resolve(requeue, "requeue", setting.clock())
         if close is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import Catalog, Data, Json, Role, whole_text
+from valtag_assets.commands.options import Catalog, Data, Json, Purpose, Role, User, asking, whole_text
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
 
@@ -20,6 +20,8 @@ def show(
     text: _Id,
     catalog: Catalog = None,
     role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Also write the graph to an .svg or .png.")
     ] = None,
@@ -31,7 +33,7 @@ def show(
     from valtag_assets.console.identity_view import print_graph, write_picture
 
     setting = open_setting(catalog, data)
-    found = find_graphs(setting, text, role)
+    found = find_graphs(setting, text, asking(role, user, purpose))
     if picture is not None:
         write_picture(setting, found[0], picture)
     if as_json:

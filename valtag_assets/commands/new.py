@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Role, whole_text
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Purpose, Role, User, asking, whole_text
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
 from valtag_assets.spec.mistake import Mistake
@@ -61,6 +61,8 @@ def tag(
     catalog: Catalog = None,
     as_of: AsOf = None,
     role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -78,13 +80,14 @@ def tag(
         wish = new_tag.ask_wish(setting, wish, lambda question, default: str(typer.prompt(question, default)))
     if not every and not wish.field:
         raise Mistake("name a field (valtag new tag orders.amount), or ask for a whole catalog with --all")
+    reader = new_tag.tries(setting, asking(role, user, purpose))
     found = answer(setting, Question(None if every else wish, category if every else None, as_of, outcome))
     if not as_json:
-        new_tag.print_found(screen(), setting, found, role, every=every)
-    asked = terminal and not yes and not dry_run and bool(found.proposals)
-    agreed = not dry_run and (yes or (asked and typer.confirm("write it?", default=True)))
+        new_tag.print_found(screen(), setting, found, reader, every=every)
+    asks = terminal and not yes and not dry_run and bool(found.proposals)
+    agreed = not dry_run and (yes or (asks and typer.confirm("write it?", default=True)))
     written = found.draft.write() if agreed else []
     if as_json:
-        print_json(new_tag.to_data(setting, found, role, written))
+        print_json(new_tag.to_data(found, reader, written))
     else:
         new_tag.print_written(screen(), written, dry_run=dry_run)

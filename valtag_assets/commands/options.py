@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from valtag_assets.graph.setting import DEFAULT_CATALOG
+from valtag_assets.spec.access import Asking
 
 
 def local_date(text: str) -> date:
@@ -52,3 +53,16 @@ AsOf = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
 Role = Annotated[str | None, typer.Option("--role", help="A role of access.yaml; what it may not read is masked.")]
+User = Annotated[
+    str | None,
+    typer.Option("--user", envvar="VALTAG_USER", help="Who asks (default: your name on this machine)."),
+]
+Purpose = Annotated[
+    str | None,
+    typer.Option("--purpose", envvar="VALTAG_PURPOSE", help="What for: a purpose of access.yaml."),
+]
+
+
+def asking(role: str | None = None, user: str | None = None, purpose: str | None = None) -> Asking:
+    """Who asks, as the options say."""
+    return Asking(role, user or "", purpose)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Person, Role
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Person, Purpose, Role, User, asking
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
 
@@ -18,6 +18,8 @@ def preview(
     catalog: Catalog = None,
     as_of: AsOf = None,
     role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -25,7 +27,7 @@ def preview(
     from valtag_assets.console.preview import preview_rule, print_preview
 
     setting = open_setting(catalog, data)
-    found = preview_rule(setting, rule, as_of, role)
+    found = preview_rule(setting, rule, as_of, asking(role, user, purpose))
     if as_json:
         print_json(found.to_json())
     else:
@@ -55,15 +57,15 @@ def why(
     catalog: Catalog = None,
     as_of: AsOf = None,
     role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Say why a person is in an audience or not: each condition, the value seen, the nearest change."""
-    from valtag_assets.console.person import whom
     from valtag_assets.console.why import find_why, print_why
 
-    setting = open_setting(catalog, data)
-    found = find_why(setting, whom(setting, person, role), segment, as_of, role)
+    found = find_why(open_setting(catalog, data), person, segment, as_of, asking(role, user, purpose))
     if as_json:
         print_json(found.to_json())
     else:
@@ -80,6 +82,8 @@ def portrait(
         Path | None, typer.Option("--into", help="Write an HTML page and its pictures into this folder.")
     ] = None,
     role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many differences.")] = 30,
     data: Data = None,
     as_json: Json = False,
@@ -94,7 +98,7 @@ def portrait(
         from valtag_assets.site.portrait_page import PANELS, write_page
 
         drawn = PANELS
-    found = picture(setting, segment, as_of, against, role, histograms=drawn)
+    found = picture(setting, segment, as_of, against, asking(role, user, purpose), histograms=drawn)
     written = write_page(found, into) if into is not None else []
     if as_json:
         print_json(found.to_json())

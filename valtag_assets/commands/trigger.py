@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Person, Role
+from valtag_assets.commands.options import AsOf, Catalog, Data, Json, Person, Purpose, Role, User, asking
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
@@ -56,13 +56,19 @@ def dry_run(
 
 
 @trigger_app.command()
-def log(person: Person, catalog: Catalog = None, role: Role = None, data: Data = None, as_json: Json = False) -> None:
+def log(
+    person: Person,
+    catalog: Catalog = None,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
     """The decision log of a person: every entry with decision and reason, every message with what became of it."""
-    from valtag_assets.console.person import whom
     from valtag_assets.console.triggers import person_log, print_log
 
-    setting = open_setting(catalog, data)
-    found = person_log(setting, whom(setting, person, role), role)
+    found = person_log(open_setting(catalog, data), person, asking(role, user, purpose))
     if as_json:
         print_json(found.to_json())
     else:
@@ -70,12 +76,19 @@ def log(person: Person, catalog: Catalog = None, role: Role = None, data: Data =
 
 
 @trigger_app.command()
-def send(catalog: Catalog = None, data: Data = None, as_json: Json = False) -> None:
+def send(
+    catalog: Catalog = None,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
     """Take in receipts, plan what triggers decided, send what is due; exit code 2 when not everything could be."""
     from valtag_assets.console.sending import print_sent, send_now
 
     setting = open_setting(catalog, data)
-    done = send_now(setting)
+    done = send_now(setting, asking(role, user, purpose))
     faults = done.faults(setting)
     if as_json:
         print_json({"sent": done.sent.states, "planned": done.planned, "faults": faults})

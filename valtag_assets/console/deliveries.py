@@ -1,6 +1,7 @@
 """``valtag deliver`` and ``valtag outbox``: what would be sent, what was, and what waits for a decision."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import Visit, sending
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.screen import count, state, table
 from valtag_assets.delivery.delivering import Delivered, ledger_file
@@ -16,6 +18,7 @@ from valtag_assets.expression.resolved_delivery import ResolvedDelivery
 from valtag_assets.graph.deliveries import deliveries_name, delivering, expected, is_past
 from valtag_assets.graph.gates import Gate
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.masking import mask_key
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
@@ -64,9 +67,14 @@ def find_delivery(setting: Setting, code: str) -> ResolvedDelivery:
     return known[code]
 
 
-def forecast(setting: Setting, code: str, as_of: date | None) -> Forecast:
+def forecast(setting: Setting, code: str, as_of: date | None, by: Asking) -> Forecast:
     """What the delivery would do; nothing is sent. Without ``as_of``: the newest of its audience."""
     delivery = find_delivery(setting, code)
+    with sending(setting, [delivery.destination], deliveries_name(code), by):
+        return _forecast(setting, delivery, as_of)
+
+
+def _forecast(setting: Setting, delivery: ResolvedDelivery, as_of: date | None) -> Forecast:
     day = as_of or newest(setting, delivery)
     if is_past(setting, day):
         raise Mistake(f"{day} is past: there are newer data, and a past as-of is never sent")
@@ -150,6 +158,11 @@ def delivered_json(setting: Setting, delivery: ResolvedDelivery, as_of: date) ->
     return {**found, "outcome": "published", "cost": snapshot.metrics.get("cost", 0), "messages": told(snapshot)}
 
 
+def deciding(setting: Setting, by: Asking) -> AbstractContextManager[Visit]:
+    """Lets through who may look into the ledger, and decide about messages of every destination."""
+    return sending(setting, setting.resolved.destinations.values(), "the outbox", by)
+
+
 def outbox_of(setting: Setting) -> Outbox:
     """The ledger. Mistake where nothing was ever planned."""
     file = ledger_file(setting.warehouse)
@@ -192,7 +205,7 @@ def _state(word: str) -> Text:
     return Text(word, style=state(known.get(word, "stale")).style)
 
 
-def run_delivery(setting: Setting, delivery: ResolvedDelivery, as_of: date) -> Exit:
+def run_delivery(setting: Setting, delivery: ResolvedDelivery, as_of: date, by: Asking) -> Exit:
     """Make the delivery as a run of its asset. Raises Mistake for what a run refuses to begin with."""
     from valtag_assets.console import running
     from valtag_assets.console.summary import summarize
@@ -200,6 +213,8 @@ def run_delivery(setting: Setting, delivery: ResolvedDelivery, as_of: date) -> E
     if is_past(setting, as_of):
         raise Mistake(f"{as_of} is past: there are newer data, and a past as-of is never sent")
     told_nobody = running.Progress(lambda _: None, lambda _: None)
+    with sending(setting, [delivery.destination], deliveries_name(delivery.code), by):
+        pass  # who sends is on record before anything is sent
     try:
         (ran,) = running.run(setting, [as_of], [deliveries_name(delivery.code)], told_nobody)
     except running.REFUSALS as error:

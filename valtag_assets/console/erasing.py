@@ -6,38 +6,41 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import oversee
 from valtag_assets.console.screen import count, table
-from valtag_assets.engine.access import may_read, role_level
+from valtag_assets.engine.access import Need
+from valtag_assets.engine.reader import Reader
 from valtag_assets.graph.certificate import certify
 from valtag_assets.graph.erasing import Erased, Orderer, carry_out, order_erasure
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.journal import Order, begun
 
 
-def find_order(setting: Setting, asked: list[str], listed: Path | None, by: Orderer) -> Order:
+def find_order(
+    setting: Setting, asked: list[str], listed: Path | None, by: Asking, reason: str | None = None
+) -> Order:
     """The order for these persons and those of the file ``listed``, one a line. Mistake where there is none."""
-    require_role(setting, by.role)
+    reader = eraser(setting, by)
     wanted = [*asked, *(lines_of(listed) if listed is not None else [])]
     if not wanted:
         raise Mistake("nobody is named: valtag erase PERSON…, or --list with a file of one person a line")
-    return order_erasure(setting, wanted, by)
+    return order_erasure(setting, wanted, Orderer(reader.user, reader.role, reader.purpose or by.purpose, reason))
 
 
-def open_order(setting: Setting, role: str | None) -> Order:
+def open_order(setting: Setting, by: Asking) -> Order:
     """The order that was begun and not finished. Mistake where there is none."""
-    require_role(setting, role)
+    eraser(setting, by)
     found = begun(setting.warehouse.root)
     if found is None:
         raise Mistake("no erasure is open: there is nothing to go on with")
     return found
 
 
-def require_role(setting: Setting, role: str | None) -> None:
-    """Mistake unless the role may read personal data: it will see whom it erases."""
-    if not may_read(role_level(setting.resolved, role), "pii"):
-        name = role or setting.resolved.catalog.access.default_role
-        raise Mistake(f"role {name} may not read personal data, so it may not erase: --role with one that may")
+def eraser(setting: Setting, by: Asking) -> Reader:
+    """Who erases. Denied unless he may read personal data, of all brands: he will see whom he erases."""
+    return oversee(setting, "personal data, and so erase", "erase", by, Need("pii"))
 
 
 def lines_of(file: Path) -> list[str]:

@@ -12,29 +12,33 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from valtag_assets.console.doors import require_visible, through
 from valtag_assets.console.explain_ltv import ltv_proof, ltv_words
 from valtag_assets.console.explain_rows import Looking, Tables, row_of_master, rows_of_fact
+from valtag_assets.console.explain_words import band_words, definition_of, score_words
 from valtag_assets.console.explanation import Check, Explanation, Proof
 from valtag_assets.console.history import find_snapshot
+from valtag_assets.console.person import whom
 from valtag_assets.engine import explain as rests
-from valtag_assets.engine.access import MASK, column_levels, may_read, role_level
+from valtag_assets.engine.access import Need, served_need
+from valtag_assets.engine.brands import brand_field
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, keyed_name, keyed_names, persons_table
-from valtag_assets.engine.rfm import LETTERS, cut_expression, rfm_expression
+from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.rfm import cut_expression, rfm_expression
 from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Inputs
 from valtag_assets.engine.tags import category_table, tags_name
-from valtag_assets.expression.lineage import meaning
-from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedScore, ResolvedTag, code_version
+from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedTag, code_version
 from valtag_assets.expression.value_titles import column_title, value_titles
 from valtag_assets.graph.gates import in_words
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.successors import kept_inputs
-from valtag_assets.spec.block import Access
+from valtag_assets.spec.access import UNSAID, Asking
 from valtag_assets.spec.catalog import Entry
+from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
-from valtag_assets.spec.score import MEASURES
 from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -48,31 +52,37 @@ class Asked:
     person: str
     tag: str
     as_of: date | None = None
-    role: str | None = None
+    by: Asking = UNSAID
     limit: int = 20
     deep: int = 3
 
 
 def explain(setting: Setting, asked: Asked) -> Explanation:
     """Raises Mistake for whoever or whatever does not exist, was never published, or may not be read."""
-    resolved = setting.resolved
-    level = role_level(resolved, asked.role)
+    with through(setting, "explain", asked.by, asked.tag, person=asked.person) as visit:
+        visit.person = whom(setting, visit.reader, asked.person)
+        found = explained(setting, visit.reader, replace(asked, person=visit.person))
+        visit.rows, visit.tags = 1, [asked.tag]
+    return found
+
+
+def explained(setting: Setting, reader: Reader, asked: Asked) -> Explanation:
+    """``explain`` for a reader who has come in already."""
     ref = _table_of(setting, asked.tag)
-    if not may_read(level, resolved.catalog.project.persons.access):
-        raise Mistake(f"this role may not read {PERSON}, and so no single person")
-    if not may_read(level, _level(setting, ref, asked.tag)):
-        raise Mistake(f"this role may not read {asked.tag}")
+    reader.require_persons()
+    reader.require(served_need(setting.resolved, asked.tag), asked.tag)
+    require_visible(setting, reader, asked.person)
     if ref not in setting.warehouse.tables():
         raise Mistake(f"{asked.tag} was never published: {ref} has no snapshot; valtag run computes it")
     snapshot = find_snapshot(setting, ref.key, asked.as_of)
-    with _looking(setting, asked, level) as looking:
+    with _looking(setting, reader, asked) as looking:
         return _Explaining(setting, looking).found(asked.tag, snapshot, asked.deep)
 
 
 @contextmanager
-def _looking(setting: Setting, asked: Asked, level: Access) -> Iterator[Looking]:
+def _looking(setting: Setting, reader: Reader, asked: Asked) -> Iterator[Looking]:
     with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        yield Looking(setting.resolved, engine, Path(folder), asked.person, level, asked.limit)
+        yield Looking(setting.resolved, engine, Path(folder), asked.person, reader, asked.limit)
 
 
 def _table_of(setting: Setting, code: str) -> TableRef:
@@ -86,10 +96,6 @@ def _table_of(setting: Setting, code: str) -> TableRef:
     return TableRef("scores", score)
 
 
-def _level(setting: Setting, ref: TableRef, code: str) -> Access:
-    return column_levels(setting.resolved, ref, [code])[code]
-
-
 @dataclass
 class _Explaining:
     """Explains tags one below the other; each only once."""
@@ -101,10 +107,9 @@ class _Explaining:
     def found(self, code: str, snapshot: Snapshot, deep: int) -> Explanation:
         """What ``code`` in ``snapshot`` rests on, with ``deep`` levels of tags below it."""
         ref = snapshot.table
-        if not may_read(self.looking.level, _level(self.setting, ref, code)):
-            return replace(
-                self._bare(code, snapshot, MASK, Proof(None, why="this role may not read it")), masked=True
-            )
+        need = served_need(self.setting.resolved, code)
+        if not self.looking.reader.may(need):
+            return self._masked(code, snapshot, need)
         value = self._served(code, snapshot)
         if (code, snapshot.id) in self.seen:
             return self._bare(code, snapshot, value, Proof(None, why="explained above"))
@@ -117,6 +122,12 @@ class _Explaining:
         return (
             self._rows(tag, snapshot, value, deep) if tag.kind == "value" else self._tags(tag, snapshot, value, deep)
         )
+
+    def _masked(self, code: str, snapshot: Snapshot, need: Need) -> Explanation:
+        reader = self.looking.reader
+        left = reader.masked(code, need, self._served(code, snapshot)) if reader.mask(code, need) != "stars" else MASK
+        bare = self._bare(code, snapshot, left, Proof(None, why="this role may not read it"))
+        return replace(bare, masked=True)
 
     # One record
 
@@ -138,7 +149,7 @@ class _Explaining:
             kind="score" if tag is None else tag.kind,
             type=str(kind),
             unit=tag.spec.unit if tag is not None else None,
-            definition=_definition(tag, score),
+            definition=definition_of(tag, score),
             defined_at=f"{place.file.relative_to(resolved.catalog.root).as_posix()}:{place.line}",
             value=value,
             value_title=str(named[str(value)]) if str(value) in named else None,
@@ -246,6 +257,8 @@ class _Explaining:
         elif not found.clean.counted and tag.spec.empty_value is not None:
             how.append(f"so it has the value of nothing, {tag.spec.empty_value} (empty)")
         proof = Proof(found.again == value, found.again)
+        if brand_field(self.looking.reader, source) is not None:
+            proof = Proof(None, why="rows of brands that are not yours count, too, and are not shown")
         record = self._bare(tag.code, snapshot, value, proof)
         return replace(record, how=how, clean=found.clean, tags=below)
 
@@ -271,7 +284,7 @@ class _Explaining:
         found = looking.engine.fetch(again, {rests.READ: [read]})["again"][0].as_py()
         below = self._below()
         tags = [below.found(item.code, served[item.category], deep - 1) for item in reads] if deep > 0 else []
-        words = [] if tag.kind == "computed" else _band_words(tag)
+        words = [] if tag.kind == "computed" else band_words(tag)
         return replace(self._bare(tag.code, snapshot, value, Proof(found == value, found)), how=words, tags=tags)
 
     def _category(self, snapshot: Snapshot, category: str) -> Snapshot:
@@ -322,63 +335,6 @@ class _Explaining:
             if served is not None and all(served.inputs.get(key, id) == id for key, id in snapshot.inputs.items()):
                 tags.append(below.found(name, served, deep - 1))
         return replace(self._bare(code, snapshot, value, proof), how=how, tags=tags)
-
-
-def definition(tag: ResolvedTag) -> str:
-    """The tag's canonical text."""
-    if tag.aggregate is None:
-        assert tag.node is not None
-        return f"{tag.master}: {meaning(tag.node)}" if tag.master is not None else meaning(tag.node)
-    aggregate = tag.aggregate
-    of = "" if aggregate.of is None else meaning(aggregate.of)
-    words = [f"{aggregate.agg}({of}) of {aggregate.fact}"]
-    if aggregate.where is not None:
-        words.append(f"where {meaning(aggregate.where)}")
-    if aggregate.window.title is not None:
-        words.append(aggregate.window.title.en)
-    if aggregate.equals is not None:
-        words.append(f"equals {aggregate.equals!r}")
-    return ", ".join(words)
-
-
-def _definition(tag: ResolvedTag | None, score: ResolvedScore | None) -> str:
-    if tag is not None:
-        return definition(tag)
-    assert score is not None
-    if isinstance(score, ResolvedLtv):
-        ltv = score.spec
-        back = f" less {ltv.refunds}" if ltv.refunds else ""
-        return f"value of future orders ({ltv.orders}, {ltv.spend}{back}); candidates {', '.join(ltv.models)}"
-    assert isinstance(score, ResolvedRfm)
-    rfm = score.spec
-    where = "" if score.where is None else f", where {meaning(score.where)}"
-    ways = [f"{rfm.bins} bins", *(["nested"] if rfm.scoring == "nested" else [])]
-    ways += ["one order apart"] if rfm.one_order == "apart" else []
-    return f"RFM of {rfm.recency}, {rfm.frequency}, {rfm.monetary}{where}; {', '.join(ways)}"
-
-
-def score_words(score: ResolvedRfm, limits: dict[str, Any]) -> list[str]:
-    """The edges and thresholds the person's scores used, computed from the tags they were made of."""
-    rfm, found = score.spec, []
-    for number, name in enumerate(MEASURES):
-        edges = [limits[f"{name}_{place}"] for place in range(1, rfm.bins)]
-        letter, tag = LETTERS[name].upper(), getattr(rfm, name)
-        shown = ", ".join(str(-edge if name == "recency" else edge) for edge in edges)
-        side, word = ("below", "near up to") if name == "recency" else ("above", "high from")
-        above = [f"{above.upper()} {limits[above]}" for above in list(LETTERS.values())[:number]]
-        nested = rfm.scoring == "nested" and name not in rfm.cuts and above
-        among = f", among those with {' and '.join(above)}" if nested else ""
-        line = f"{letter} of {tag}{among}: 1, and one more for each of {shown} it is {side}"
-        found.append(f"{line}; {word} {limits[f'{name}_high']:.12g}")
-    return found
-
-
-def _band_words(tag: ResolvedTag) -> list[str]:
-    assert tag.spec.band is not None
-    steps = [
-        step.code + (f" from {step.lowest:g}" if step.lowest is not None else "") for step in tag.spec.band.steps
-    ]
-    return [f"the step of {tag.spec.band.of}: {', '.join(steps)}"]
 
 
 def _checks(snapshot: Snapshot, code: str) -> list[Check]:

@@ -10,14 +10,16 @@ from typing import Any
 
 from valtag_assets.console.explanation import Clean, Place, Refused, Row
 from valtag_assets.engine import explain as rests
-from valtag_assets.engine.access import MASK, field_levels, may_read
+from valtag_assets.engine.access import field_needs
 from valtag_assets.engine.answers import VALUE
+from valtag_assets.engine.brands import brand_field, of_own_brands
 from valtag_assets.engine.persons import PERSONS, keyed_name, owner_column
+from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.session import Engine, Inputs
 from valtag_assets.engine.tags import PREVIOUS, tag_expression
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.resolved import Aggregate, Resolved, ResolvedSource, ResolvedTag
-from valtag_assets.spec.block import Access
+from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import Snapshot
 
@@ -34,7 +36,7 @@ class Looking:
     engine: Engine
     work: Path
     person: str
-    level: Access
+    reader: Reader
     limit: int
 
 
@@ -177,14 +179,16 @@ def _own(looking: Looking, source: ResolvedSource, fields: Sequence[str], tables
             " since; valtag run computes it anew"
         )
     into = looking.work / f"{source.code}.{len(list(looking.work.iterdir()))}.parquet"
-    expression = rests.own_rows(source, looking.person, fields)
+    brand = brand_field(looking.reader, source.code)
+    expression = rests.own_rows(source, looking.person, fields if brand is None else [*fields, brand])
+    expression = of_own_brands(looking.reader, source.code, expression)
     looking.engine.write(expression, {keyed_name(source): tables.clean.files}, into)
     return into
 
 
 def _hidden(looking: Looking, source: ResolvedSource, fields: Sequence[str]) -> set[str]:
-    levels = field_levels(looking.resolved, source)
-    return {name for name in fields if not may_read(looking.level, levels[name])}
+    needs = field_needs(looking.resolved, source)
+    return {name for name in fields if not looking.reader.may(needs[name])}
 
 
 def _shown(counted: list[dict[str, Any]], limit: int, decides: tuple[str, int] | None) -> list[dict[str, Any]]:
@@ -241,7 +245,8 @@ def _refused(looking: Looking, source: ResolvedSource, snapshot: Snapshot | None
     """Refused rows whose raw key is the person's, spaces and the field's own ``case`` aside; None if none is known
     to the source. Other spellings of the key can't be told."""
     key = next((field for field in source.spec.fields if field.name == source.spec.person), None)
-    if snapshot is None or key is None:
+    if snapshot is None or key is None or brand_field(looking.reader, source.code) is not None:
+        # Of which brand a refused row is can't be told.
         return None
     spelling = json.dumps(looking.person, ensure_ascii=False)[1:-1]
     inputs = {f"{rests.QUARANTINE}/{source.code}": snapshot.files}

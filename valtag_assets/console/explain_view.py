@@ -10,6 +10,7 @@ from rich.text import Text
 from valtag_assets.console.explanation import Clean, Explanation, Place, Row
 from valtag_assets.console.history import local
 from valtag_assets.console.screen import count, table
+from valtag_assets.engine.persons import keyed_name
 from valtag_assets.graph.setting import Setting
 
 _STEP = 4
@@ -23,7 +24,7 @@ def print_explanation(console: Console, setting: Setting, found: Explanation, de
     for words in found.how:
         console.print(Padding(Text(f"how: {words}"), (0, 0, 0, inset + 2), expand=False))
     if found.clean is not None:
-        _print_clean(console, found.clean, inset + 2, origins=depth == 0)
+        _print_clean(console, setting, found.clean, inset + 2, origins=depth == 0)
     console.print(Padding(_proof(found), (0, 0, 0, inset + 2), expand=False))
     for tag in found.tags:
         print_explanation(console, setting, tag, depth + 1)
@@ -50,12 +51,13 @@ def _heading(setting: Setting, found: Explanation) -> Iterator[Text]:
         yield Text(f"  {note}", style="yellow")
 
 
-def _print_clean(console: Console, clean: Clean, inset: int, *, origins: bool) -> None:
+def _print_clean(console: Console, setting: Setting, clean: Clean, inset: int, *, origins: bool) -> None:
     def say(text: str, style: str = "") -> None:
         console.print(Padding(Text(text, style=style), (0, 0, 0, inset), expand=False))
 
     span = "" if clean.last is None else f", local dates {clean.first or 'from the start'} to {clean.last}"
-    say(f"rows: {count(clean.counted)} of clean/{clean.source} (snapshot {clean.snapshot}) count{span}")
+    table_read = keyed_name(setting.resolved.sources[clean.source])
+    say(f"rows: {count(clean.counted)} of {table_read} (snapshot {clean.snapshot}) count{span}")
     if clean.rows:
         console.print(Padding(table("", *_lines(clean)), (0, 0, 0, inset), expand=False))
     if len(clean.rows) < clean.counted:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import oversee
 from valtag_assets.console.screen import count, table
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.mistake import Mistake
@@ -54,6 +55,7 @@ def find_table(setting: Setting, name: str) -> TableRef:
 
 def versions(setting: Setting, name: str, as_of: date | None) -> list[Version]:
     """The history of a table (of one as-of, if given), by as-of, then known-at."""
+    oversee(setting, name)
     found: list[Version] = []
     for snapshot in setting.warehouse.snapshots(find_table(setting, name)):
         before = found[-1].snapshot if found and found[-1].snapshot.as_of == snapshot.as_of else None

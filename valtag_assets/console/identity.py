@@ -7,16 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from valtag_assets.console.doors import counting, is_visible, through
 from valtag_assets.console.insight import served
-from valtag_assets.engine.access import may_read, role_level
+from valtag_assets.engine.access import Need
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.identity.person import borne_by, identifiers_of, persons_of, successor_of
 from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, SUCCESSORS, identity_table
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import clean_name, keyed_name
+from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.graph.setting import Setting
-from valtag_assets.spec.block import Access
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import TableRef
@@ -73,25 +75,33 @@ class Graph:
         return asdict(self)
 
 
-def find_graphs(setting: Setting, text: str, role: str | None) -> list[Graph]:
+def find_graphs(setting: Setting, text: str, by: Asking) -> list[Graph]:
     """Everybody whose id or identifier ``text`` is. Raises Mistake for nobody, and without identity.yaml.
 
     A role is not told whose identifier it is, of a kind it may not read; the keys it may not read are masked.
     """
+    with through(setting, "explain", by, "the identifiers of a person", person=text) as visit:
+        visit.reader.require_persons()
+        found = _graphs(setting, text, visit.reader)
+        visit.rows = len(found)
+        visit.person = found[0].person
+    return found
+
+
+def _graphs(setting: Setting, text: str, reader: Reader) -> list[Graph]:
     identity = _identity(setting)
-    level = role_level(setting.resolved, role)
-    if not may_read(level, setting.resolved.catalog.project.persons.access):
-        raise Mistake("this role may not know of single persons")
-    kinds = [kind for kind in identity.kinds if may_read(level, kind.access)]
+    kinds = [kind for kind in identity.kinds if reader.may(Need(kind.access))]
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
         work = Work(engine, Path(folder), _files(setting))
         found = work.rows(persons_of(text, kinds))
+        found = [row for row in found if is_visible(setting, reader, row["person_id"])]
         if found:
-            return [_graph(setting, work, row["person_id"], row["kind"], level) for row in found]
+            return [_graph(setting, work, row["person_id"], row["kind"], reader) for row in found]
         for row in work.rows(successor_of(text)):
-            if row["now"] is not None:
-                return [replace(_graph(setting, work, row["now"], None, level), was=text)]
-            raise Mistake("nobody has this id any more: all its identifiers are gone; see valtag identity report")
+            if row["now"] is not None and is_visible(setting, reader, row["now"]):
+                return [replace(_graph(setting, work, row["now"], None, reader), was=text)]
+            if row["now"] is None and reader.brands is None:
+                raise Mistake("nobody has this id any more: all its identifiers are gone; see valtag identity report")
     hidden = [kind.code for kind in identity.kinds if kind not in kinds]
     hint = f"; this role may not look for {', '.join(hidden)}" if hidden else ""
     raise Mistake(f"'{text}' is no person's id, and no usable identifier{hint}")
@@ -113,9 +123,9 @@ def _files(setting: Setting) -> dict[str, Sequence[Path]]:
     return {name: served(setting, TableRef.parse(name), None).files for name in names}
 
 
-def _graph(setting: Setting, work: Work, person: str, asked: str | None, level: Access) -> Graph:
+def _graph(setting: Setting, work: Work, person: str, asked: str | None, reader: Reader) -> Graph:
     identity = _identity(setting)
-    shown = {kind.code: may_read(level, kind.access) for kind in identity.kinds}
+    shown = {kind.code: reader.may(Need(kind.access)) for kind in identity.kinds}
     rows = work.rows(identifiers_of(person))
     rows.sort(key=lambda row: (identity.ranks[row["kind"]], row["key"], row["since"] or datetime.min))
     names, keys = dict[tuple[str, str], str](), list[Key]()
@@ -186,6 +196,11 @@ class Report:
 
 def identity_report(setting: Setting) -> Report:
     """What is served now. Raises Mistake without identity.yaml, or before the first run."""
+    with counting(setting, "report", "identity/report"):
+        return _report(setting)
+
+
+def _report(setting: Setting) -> Report:
     identity = _identity(setting)
     keys, seen, told = (served(setting, TableRef.parse(name), None) for name in (KEYS, IDENTIFIERS, HISTORY))
     matched = []

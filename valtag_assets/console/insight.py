@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import counting
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine.usefulness import MERGE, RETIRE, reasons
 from valtag_assets.expression.resolved import Resolved
@@ -35,7 +36,8 @@ def served(setting: Setting, ref: TableRef, as_of: date | None) -> Snapshot:
 
 def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict[str, Any]:
     """The newest table as JSON; of one ``tag`` alone also everything that reads it. Mistake for an unknown one."""
-    snapshot = served(setting, INSIGHT, as_of)
+    with counting(setting, "report", INSIGHT.key):
+        snapshot = served(setting, INSIGHT, as_of)
     insight = setting.resolved.catalog.project.insight
     lines = [{**line, "trend": trend(line), "reasons": _reasons(insight, line)} for line in snapshot.metrics["lines"]]
     found = {"as_of": str(snapshot.as_of), "weights": snapshot.metrics["weights"], "tags": lines}
@@ -120,19 +122,25 @@ def _named(things: Sequence[Thing]) -> list[str]:
 
 def effects_of(setting: Setting, code: str | None, as_of: date | None) -> list[dict[str, Any]]:
     """The table of effects of one trigger, or of all judged ones that have any, as JSON. Mistake for another."""
+    with counting(setting, "report", "effects" if code is None else f"effects/{code}"):
+        return _effects(setting, code, as_of)
+
+
+def _effects(setting: Setting, code: str | None, as_of: date | None) -> list[dict[str, Any]]:
     judged = [trigger.code for trigger in judged_triggers(setting)]
     if code is not None and code not in judged:
         said = "has no effect: in its file" if code in setting.resolved.triggers else "is no trigger"
         raise Mistake(f"'{code}' {said}{did_you_mean(code, judged)}")
     if not judged:
         raise Mistake("no trigger says what it is judged by: effect: in its file, or in project.yaml")
-    found = []
-    for name in judged if code is None else [code]:
-        snapshot = served(setting, TableRef("effects", name), as_of)
-        title = setting.resolved.triggers[name].spec.title
-        lines = snapshot.metrics["lines"]
-        found.append({"trigger": name, "title": str(title), "as_of": str(snapshot.as_of), "lines": lines})
-    return found
+    return [_effect(setting, name, as_of) for name in (judged if code is None else [code])]
+
+
+def _effect(setting: Setting, name: str, as_of: date | None) -> dict[str, Any]:
+    snapshot = served(setting, TableRef("effects", name), as_of)
+    title = setting.resolved.triggers[name].spec.title
+    lines = snapshot.metrics["lines"]
+    return {"trigger": name, "title": str(title), "as_of": str(snapshot.as_of), "lines": lines}
 
 
 def print_effects(console: Console, found: Sequence[Mapping[str, Any]]) -> None:

@@ -69,7 +69,9 @@ def printable(text: str) -> str:
 
 
 def examples(column: Column) -> list[str]:
-    """The most frequent values, masked where they may be a person's."""
+    """The most frequent values, masked where they may be a person's; of a person's dates none."""
+    if column.masked and column.type.temporal:
+        return []
     shown = [value if len(value) <= 40 else f"{value[:40]}…" for value, _ in column.counted.top[:EXAMPLES]]
     shown = [printable(value) for value in shown]
     return sorted({mask_key(value) for value in shown}) if column.masked else shown

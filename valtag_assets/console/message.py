@@ -6,14 +6,16 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from valtag_assets.console.explain import Asked, explain
+from valtag_assets.console.doors import require_visible, through
+from valtag_assets.console.explain import Asked, explained
 from valtag_assets.console.explanation import Explanation
-from valtag_assets.console.why import Seen, conditions_of, hidden_columns, inputs_of
+from valtag_assets.console.why import Seen, conditions_of, hidden_seen, inputs_of
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.receipts import Receipts
-from valtag_assets.engine.access import column_levels, may_read, role_level, served_levels
+from valtag_assets.engine.access import Need, column_needs, served_needs
 from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import PERSON, one_person
+from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rules import leaf_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, STATE, entry_key
@@ -23,7 +25,7 @@ from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.expression.rule import columns_read, leaves
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.triggers import VERSIONS, readable_versions, version_of
-from valtag_assets.spec.masking import MASK
+from valtag_assets.spec.access import UNSAID, Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -78,18 +80,24 @@ class Looking:
     """Which message, for whose eyes, how far down."""
 
     key: str
-    role: str | None = None
+    by: Asking = UNSAID
     limit: int = 3
     deep: int = 1
 
 
 def explain_message(setting: Setting, looking: Looking) -> MessageStory:
     """Raises Mistake for an unknown key, and for a role that may not read of single persons."""
+    with through(setting, "explain", looking.by, "a message") as visit:
+        visit.reader.require_persons()
+        message = _find(setting, looking.key)
+        require_visible(setting, visit.reader, message["person_id"])
+        found = _story(setting, looking, visit.reader, message)
+        visit.rows, visit.tags = 1, [*found.values, *(tag.code for tag in found.tags)]
+    return found
+
+
+def _story(setting: Setting, looking: Looking, reader: Reader, message: Mapping[str, Any]) -> MessageStory:
     resolved = setting.resolved
-    level = role_level(resolved, looking.role)
-    if not may_read(level, resolved.catalog.project.persons.access):
-        raise Mistake(f"this role may not read {PERSON}, and so no single message")
-    message = _find(setting, looking.key)
     trigger = resolved.triggers.get(message["origin"])
     if trigger is None:
         raise Mistake(f"{message['origin']} is no trigger of this catalog any more")
@@ -104,7 +112,7 @@ def explain_message(setting: Setting, looking: Looking) -> MessageStory:
     elif WHEN in acted.rules:
         try:
             person = str(row.get(PERSON, message["person_id"]))
-            conditions = _conditions(setting, acted, served, person, looking.role)
+            conditions = _conditions(setting, acted, served, person, reader)
         except Mistake as error:
             notes.append(str(error))
     return MessageStory(
@@ -123,12 +131,12 @@ def explain_message(setting: Setting, looking: Looking) -> MessageStory:
         run=message["run"],
         state=message["state"],
         reason=message["reason"],
-        values=_shown(setting, trigger, message, looking.role),
-        decided=_masked(setting, served, row, looking.role),
+        values=_shown(reader, trigger, message),
+        decided=_masked(reader, served, row),
         conditions=conditions,
         events=list(_events(setting, message)),
         notes=notes,
-        tags=list(_tags(setting, acted, message, looking)) if acted is not None else [],
+        tags=list(_tags(setting, reader, acted, message, looking)) if acted is not None else [],
     )
 
 
@@ -182,7 +190,7 @@ def _definition(
 
 
 def _conditions(
-    setting: Setting, acted: ResolvedTrigger, served: Snapshot, person: str, role: str | None
+    setting: Setting, acted: ResolvedTrigger, served: Snapshot, person: str, reader: Reader
 ) -> list[Seen]:
     """The rule line by line over the very snapshots that were read."""
     assert served.as_of is not None
@@ -193,36 +201,41 @@ def _conditions(
     if not rows:
         raise Mistake("the person is no longer among the persons")
     row = rows[0] | {f"_seen{number}": rows[0].get(f"_seen{number}") for number, _ in enumerate(leaves(rule))}
-    return list(conditions_of(rule, row, hidden_columns(setting.resolved, rule, role)))
+    return list(conditions_of(rule, row, hidden_seen(reader, rule)))
 
 
-def _masked(setting: Setting, served: Snapshot | None, row: Mapping[str, Any], role: str | None) -> dict[str, Any]:
-    """The row of the state as the role may see it."""
+def _masked(reader: Reader, served: Snapshot | None, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of the state as the reader may see it."""
     if served is None:
         return {}
-    level = role_level(setting.resolved, role)
-    levels = column_levels(setting.resolved, served.table, row)
+    needs = column_needs(reader.resolved, served.table, row)
     order = [name for name in (*STATE, ENTERED_AS, *(n for n in row if n.startswith(SEEN))) if name in row]
-    return {name: row[name] if may_read(level, levels[name]) else MASK for name in order}
+    return _readable(reader, {name: (needs[name], row[name]) for name in order})
 
 
-def _shown(
-    setting: Setting, trigger: ResolvedTrigger, message: Mapping[str, Any], role: str | None
-) -> dict[str, Any]:
-    """What travelled, as the role may see it."""
-    level, levels = role_level(setting.resolved, role), served_levels(setting.resolved)
-    to = setting.resolved.destinations.get(message["destination"])
+def _readable(reader: Reader, cells: Mapping[str, tuple[Need, Any]]) -> dict[str, Any]:
+    """Values with what each takes, as the reader may see them."""
+    return {
+        name: value if reader.may(need) else reader.masked(name, need, value)
+        for name, (need, value) in cells.items()
+        if reader.may(need) or reader.mask(name, need) != "drop"
+    }
+
+
+def _shown(reader: Reader, trigger: ResolvedTrigger, message: Mapping[str, Any]) -> dict[str, Any]:
+    """What travelled, as the reader may see it."""
+    needs = served_needs(reader.resolved)
+    to = reader.resolved.destinations.get(message["destination"])
     sources = {field.name: field.source for field in to.fields} if to is not None else {}
     texts = set[str]()
     for action in trigger.spec.actions:
         if action.step == message["step"]:
             sources |= action.fields
             texts |= action.texts.keys()
-    found = {}
+    unknown, cells = Need("pii"), {}
     for name, value in json.loads(message["values"]).items():
-        known = levels.get(sources.get(name, ""), "public" if name in texts else "pii")
-        found[name] = value if may_read(level, known) else MASK
-    return found
+        cells[name] = (needs.get(sources.get(name, ""), Need("public") if name in texts else unknown), value)
+    return _readable(reader, cells)
 
 
 def _events(setting: Setting, message: Mapping[str, Any]) -> Iterator[Event]:
@@ -241,16 +254,16 @@ def _events(setting: Setting, message: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _tags(
-    setting: Setting, acted: ResolvedTrigger, message: Mapping[str, Any], looking: Looking
+    setting: Setting, reader: Reader, acted: ResolvedTrigger, message: Mapping[str, Any], looking: Looking
 ) -> Iterator[Explanation]:
     """Every tag of the rule that the role may read, as it was at the message's as-of."""
     resolved = setting.resolved
-    level, levels = role_level(resolved, looking.role), served_levels(resolved)
+    needs = served_needs(resolved)
     read = columns_read(acted.rules[WHEN]) if WHEN in acted.rules else frozenset[str]()
-    for code in sorted(read & levels.keys()):
-        if may_read(level, levels[code]):
-            asked = Asked(message["person_id"], code, message["as_of"], looking.role, looking.limit, looking.deep)
+    for code in sorted(read & needs.keys()):
+        if reader.may(needs[code]):
+            asked = Asked(message["person_id"], code, message["as_of"], looking.by, looking.limit, looking.deep)
             try:
-                yield explain(setting, asked)
+                yield explained(setting, reader, asked)
             except Mistake:
                 continue  # its snapshot has left history; the values kept on entering are shown

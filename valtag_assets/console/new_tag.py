@@ -8,11 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import counting
 from valtag_assets.console.screen import count, share, table
-from valtag_assets.engine.access import may_read, role_level
+from valtag_assets.engine.access import Need
+from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.setting import Setting
-from valtag_assets.spec.block import Access
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.tag_text import tag_text
 from valtag_assets.wizard.judging import Cost, Judged
@@ -24,6 +26,12 @@ from valtag_assets.wizard.proposing import Answer
 Ask = Callable[[str, str], str]  # (question, default) → what was answered
 _WIDTH = 32
 _REASONS = 12
+
+
+def tries(setting: Setting, by: Asking) -> Reader:
+    """Who tries a tag on everybody. Denied for who may not preview, or reads some brands alone."""
+    with counting(setting, "preview", "a new tag", by) as visit:
+        return visit.reader
 
 
 def ask_wish(setting: Setting, wish: Wish, ask: Ask) -> Wish:
@@ -63,9 +71,8 @@ def _first_field(resolved: Resolved) -> str:
     raise Mistake("the catalog has no fact; name a field of a master")
 
 
-def to_data(setting: Setting, found: Answer, role: str | None, written: Sequence[Path]) -> dict[str, Any]:
+def to_data(found: Answer, reader: Reader, written: Sequence[Path]) -> dict[str, Any]:
     """Plain data for programs."""
-    level = role_level(setting.resolved, role)
     return {
         "as_of": found.as_of,
         "persons": found.persons,
@@ -73,7 +80,7 @@ def to_data(setting: Setting, found: Answer, role: str | None, written: Sequence
         "unseen": found.unseen,
         "outcome": None if found.past is None else {"text": found.past.outcome.text, "as_of": found.past.at},
         "unjudged": found.unjudged,
-        "tags": [_tag_data(found, proposal, level) for proposal in found.proposals],
+        "tags": [_tag_data(found, proposal, reader) for proposal in found.proposals],
         "dropped": dict(found.dropped),
         "skipped": dict(found.skipped),
         "files": [str(change.file) for change in found.draft.changes],
@@ -81,14 +88,14 @@ def to_data(setting: Setting, found: Answer, role: str | None, written: Sequence
     }
 
 
-def _tag_data(found: Answer, proposal: Proposal, level: Access) -> dict[str, Any]:
+def _tag_data(found: Answer, proposal: Proposal, reader: Reader) -> dict[str, Any]:
     columns = {}
     for column in proposal.columns.values():
         judged = found.judged.get(column)
         columns[column] = {} if judged is None else {
             "coverage": judged.coverage,
             "distinct": judged.distinct,
-            "distribution": [vars(bar) for bar in judged.bars] if _shown(proposal, level) else None,
+            "distribution": [vars(bar) for bar in judged.bars] if _shown(proposal, reader) else None,
             "nearest": judged.nearest,
             "separation": to_json(judged.separation),
             "cost": vars(judged.cost),
@@ -96,12 +103,12 @@ def _tag_data(found: Answer, proposal: Proposal, level: Access) -> dict[str, Any
     return {"category": proposal.category, "reason": proposal.reason, "tag": dict(proposal.tag), "columns": columns}
 
 
-def print_found(console: Console, setting: Setting, found: Answer, role: str | None, *, every: bool) -> None:
+def print_found(console: Console, setting: Setting, found: Answer, reader: Reader, *, every: bool) -> None:
     """What would be written and what is known of it: of one tag everything, of a whole catalog a line each."""
     if every:
         _print_all(console, found)
     else:
-        _print_one(console, setting, found, role)
+        _print_one(console, setting, found, reader)
 
 
 def print_written(console: Console, written: Sequence[Path], *, dry_run: bool) -> None:
@@ -112,7 +119,7 @@ def print_written(console: Console, written: Sequence[Path], *, dry_run: bool) -
         console.print("nothing is written" + ("" if dry_run else ": add --yes"), markup=False)
 
 
-def _print_one(console: Console, setting: Setting, found: Answer, role: str | None) -> None:
+def _print_one(console: Console, setting: Setting, found: Answer, reader: Reader) -> None:
     """The block as it would stand, where, and everything known of each column."""
     (proposal,) = found.proposals
     (change,) = found.draft.changes
@@ -123,12 +130,11 @@ def _print_one(console: Console, setting: Setting, found: Answer, role: str | No
     else:
         console.print(Text(tag_text(proposal.tag, 2).rstrip()), soft_wrap=True)
         console.print(Text(proposal.reason, style="dim"), soft_wrap=True)
-    level = role_level(setting.resolved, role)
     for column in proposal.columns.values():
         judged = found.judged.get(column)
         if judged is not None:
             console.print()
-            _print_column(console, setting, found, proposal, judged, _shown(proposal, level))
+            _print_column(console, setting, found, proposal, judged, _shown(proposal, reader))
     _print_basis(console, found)
 
 
@@ -228,5 +234,8 @@ def _cost_text(cost: Cost) -> str:
     )
 
 
-def _shown(proposal: Proposal, level: Access) -> bool:
-    return may_read(level, proposal.tag.get("access", "internal"))
+def _shown(proposal: Proposal, reader: Reader) -> bool:
+    """Whether the reader may see how values of the tag, and so of the fields it reads, are spread."""
+    value = proposal.tag["value"]
+    read = [value[key] for key in ("fact", "master") if key in value] if isinstance(value, dict) else []
+    return reader.may(Need(proposal.tag.get("access", "internal"), sources=frozenset(read)))

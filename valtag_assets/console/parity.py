@@ -12,12 +12,17 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import through
 from valtag_assets.console.progress import table_lines
 from valtag_assets.console.running import REFUSALS, Progress, run
 from valtag_assets.console.screen import count, table
-from valtag_assets.engine.access import MASK, QUARANTINE, column_levels, hides_quarantine, may_read, role_level
+from valtag_assets.engine.access import QUARANTINE
+from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.refused import hides_refused
 from valtag_assets.graph.home import VARIABLE
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
+from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.comparison import Comparison, compare
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -45,6 +50,8 @@ class TableParity:
 def watched_parity(setting: Setting, as_of: date | None, console: Console) -> list[TableParity]:
     """``compute_both`` with a line on ``console`` for each table. Raises Mistake for an as-of that can't be."""
     with ExitStack() as stack:
+        visit = stack.enter_context(through(setting, "show", Asking(), "differences between engines"))
+        visit.reader.require_every_brand("parity")
 
         def watched(engine: str) -> Progress:
             console.print(engine)
@@ -52,12 +59,14 @@ def watched_parity(setting: Setting, as_of: date | None, console: Console) -> li
             return Progress(lines.planned, lines.done)
 
         try:
-            return compute_both(setting, as_of, watched)
+            return compute_both(setting, as_of, watched, visit.reader)
         except REFUSALS as error:
             raise Mistake(str(error)) from error
 
 
-def compute_both(setting: Setting, as_of: date | None, planned: Callable[[str], Progress]) -> list[TableParity]:
+def compute_both(
+    setting: Setting, as_of: date | None, planned: Callable[[str], Progress], reader: Reader
+) -> list[TableParity]:
     """Run the catalog on both engines and compare what they published, quarantine included.
 
     Nothing of it stays, and the catalog's own warehouse is not looked at. ``planned`` gives the listener of
@@ -74,7 +83,7 @@ def compute_both(setting: Setting, as_of: date | None, planned: Callable[[str], 
             reasons |= {broken: f"{engine}: {trace.splitlines()[-1]}" for broken, trace in ran.faults.items()}
             sides.append(side)
         tables = {ref.key: ref for side in sides for ref in side.warehouse.tables()}
-        return [_compared(setting, sides, ref, as_of, reasons) for _, ref in sorted(tables.items())]
+        return [_compared(reader, sides, ref, as_of, reasons) for _, ref in sorted(tables.items())]
 
 
 def _on(setting: Setting, engine: str, apart: Path) -> Setting:
@@ -96,25 +105,23 @@ def _home(folder: Path) -> Iterator[None]:
 
 
 def _compared(
-    setting: Setting, sides: list[Setting], ref: TableRef, as_of: date | None, reasons: dict[str, str]
+    reader: Reader, sides: list[Setting], ref: TableRef, as_of: date | None, reasons: dict[str, str]
 ) -> TableParity:
     one, other = (_served(side, ref, as_of) for side in sides)
     if one is None or other is None:
         return TableParity(ref.key, None, reasons.get(ref.key, "published on one engine only"))
-    return TableParity(ref.key, _masked(setting, ref, compare(one, other), one))
+    return TableParity(ref.key, _masked(reader, ref, compare(one, other), one))
 
 
 def _served(side: Setting, ref: TableRef, as_of: date | None) -> Snapshot | None:
     return side.warehouse.current(ref, as_of) or side.warehouse.current(ref)
 
 
-def _masked(setting: Setting, ref: TableRef, found: Comparison, snapshot: Snapshot) -> Comparison:
-    """The sample without what the default role may not read."""
-    level = role_level(setting.resolved, None)
-    levels = column_levels(setting.resolved, ref, [name for name, _ in snapshot.columns])
-    hidden = {name for name, access in levels.items() if not may_read(level, access)}
-    source = setting.resolved.sources.get(ref.name)
-    if ref.stage == QUARANTINE and (source is None or hides_quarantine(setting.resolved, source, level)):
+def _masked(reader: Reader, ref: TableRef, found: Comparison, snapshot: Snapshot) -> Comparison:
+    """The sample without what the reader may not read."""
+    hidden = set(reader.hidden(ref, [name for name, _ in snapshot.columns]))
+    source = reader.resolved.sources.get(ref.name)
+    if ref.stage == QUARANTINE and (source is None or hides_refused(reader, source)):
         hidden |= {"value", "record"}
     sample = [replace(item, one=MASK, other=MASK) if item.column in hidden else item for item in found.sample]
     return replace(found, sample=sample)

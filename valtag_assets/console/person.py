@@ -2,35 +2,38 @@
 
 import sys
 
-from valtag_assets.engine.access import may_read, role_level
+from valtag_assets.console.doors import is_visible
+from valtag_assets.engine.access import Need, person_need
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.identity.person import persons_of, successor_of
 from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS
+from valtag_assets.engine.reader import Reader
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import TableRef
 
 
-def find_person(setting: Setting, said: str, role: str | None) -> tuple[str, str | None]:
+def find_person(setting: Setting, reader: Reader, said: str) -> tuple[str, str | None]:
     """The id of the person whom ``said`` names now, and how it does so where it is not the id itself.
 
-    Identifiers count whose kind the role may read. ``said`` itself where nobody is known by it, or where the role may
-    read of nobody: the caller says what that means. Mistake where it names several persons.
+    Identifiers count whose kind the reader may read. ``said`` itself where nobody he may know of is known by it: the
+    caller says what that means. Mistake where it names several persons.
     """
-    resolved, level = setting.resolved, role_level(setting.resolved, role)
-    if resolved.identity is None or not may_read(level, resolved.catalog.project.persons.access):
+    resolved = setting.resolved
+    if resolved.identity is None or not reader.may(person_need(resolved)):
         return said, None
     served = {name: setting.warehouse.current(TableRef.parse(name)) for name in (SUCCESSORS, KEYS)}
     files = {name: snapshot.files for name, snapshot in served.items() if snapshot is not None}
     if len(files) < len(served):
         return said, None
-    kinds = [kind for kind in resolved.identity.kinds if may_read(level, kind.access)]
+    kinds = [kind for kind in resolved.identity.kinds if reader.may(Need(kind.access))]
     with open_duckdb(setting.spill) as engine:
         rows = engine.fetch(persons_of(said, kinds, present=True), files).to_pylist()
         former = engine.fetch(successor_of(said), files)["now"].to_pylist()
+    rows = [row for row in rows if is_visible(setting, reader, row["person_id"])]
     if any(row["kind"] is None for row in rows):
         return said, None
-    if former and former[0] is not None:
+    if former and former[0] is not None and is_visible(setting, reader, former[0]):
         return former[0], f"this id was merged into {former[0]}"
     titles = {kind.code: kind.title for kind in kinds}
     named = [f"{titles[row['kind']]} of {row['person_id']}" for row in rows]
@@ -40,9 +43,9 @@ def find_person(setting: Setting, said: str, role: str | None) -> tuple[str, str
     return (persons[0], named[0]) if persons else (said, None)
 
 
-def whom(setting: Setting, said: str, role: str | None) -> str:
+def whom(setting: Setting, reader: Reader, said: str) -> str:
     """``find_person``, told on standard error where it says how."""
-    person, how = find_person(setting, said, role)
+    person, how = find_person(setting, reader, said)
     if how is not None:
         print(how, file=sys.stderr)
     return person

@@ -8,12 +8,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from valtag_assets.console.doors import Visit, through, visible_persons
 from valtag_assets.console.history import find_snapshot
-from valtag_assets.engine.access import column_levels, may_read, role_level
+from valtag_assets.engine.access import segment_need, served_needs
+from valtag_assets.engine.brands import of_visible
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.portrait import Column, Comparison, Difference, Histogram, Portrait, compare, portrait
 from valtag_assets.engine.portrait import histogram as spread
+from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.session import unbound
@@ -21,6 +24,7 @@ from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.value_titles import column_title, value_titles
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
@@ -86,7 +90,7 @@ def picture(
     segment: str,
     as_of: date | None,
     against: str | None,
-    role: str | None,
+    by: Asking,
     *,
     histograms: int = 0,
 ) -> Pictured:
@@ -94,17 +98,30 @@ def picture(
 
     Raises Mistake for an audience that does not exist or was never published, and for tables it needs.
     """
-    resolved, level = setting.resolved, role_level(setting.resolved, role)
+    with through(setting, "select", by, f"segments/{segment}") as visit:
+        found = _picture(setting, segment, as_of, against, visit, histograms)
+        compared = {item.code for item in found.portrait.differences}
+        visit.rows, visit.tags = len(compared), [segment, *sorted(compared)]
+    return found
+
+
+def _picture(
+    setting: Setting, segment: str, as_of: date | None, against: str | None, visit: Visit, histograms: int
+) -> Pictured:
+    resolved, reader = setting.resolved, visit.reader
+    for code in (segment, against):
+        if code in resolved.segments:
+            reader.require_asked(segment_need(resolved, str(code)), f"who is in {code}")
     members = _members(setting, segment, as_of)
     day = members.as_of
     assert day is not None
-    inputs = {MEMBERS: members.files, PERSONS: _population(setting, members).files}
+    inputs: dict[str, Sequence[Path]] = {MEMBERS: members.files, PERSONS: _population(setting, members).files}
     if against is not None:
         inputs[AGAINST] = _members(setting, against, day).files
     tables = _tables(setting, day)
     inputs |= {key: snapshot.files for key, snapshot in tables.items()}
-    columns, skipped = _columns(setting, tables, lambda access: may_read(level, access))
-    with _comparing(setting, inputs, day, against=against is not None) as comparison:
+    columns, skipped = _columns(reader, tables)
+    with _comparing(setting, reader, inputs, day, against=against is not None) as comparison:
         found = portrait(comparison, columns)
         drawn = _spreads(comparison, columns, found, histograms)
     codes = dict.fromkeys(item.code for item in found.differences)
@@ -127,12 +144,18 @@ def picture(
 
 @contextmanager
 def _comparing(
-    setting: Setting, inputs: Mapping[str, Sequence[Path]], as_of: date, *, against: bool
+    setting: Setting, reader: Reader, inputs: dict[str, Sequence[Path]], as_of: date, *, against: bool
 ) -> Iterator[Comparison]:
     persons = {PERSON: "string"}
     other = unbound(AGAINST, persons) if against else None
-    with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        yield compare(engine, inputs, as_of, unbound(MEMBERS, persons), other, Path(folder))
+    with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as space:
+        folder = Path(space)
+        if visible := visible_persons(setting, reader, engine, folder):
+            for name in (MEMBERS, AGAINST, PERSONS) if against else (MEMBERS, PERSONS):
+                own = folder / f"{name.replace('/', '.')}.parquet"
+                engine.write(of_visible(unbound(name, persons)), {name: inputs[name], **visible}, own)
+                inputs[name] = [own]
+        yield compare(engine, inputs, as_of, unbound(MEMBERS, persons), other, folder)
 
 
 def _members(setting: Setting, segment: str, as_of: date | None) -> Snapshot:
@@ -182,14 +205,14 @@ def _tables(setting: Setting, as_of: date) -> dict[str, Snapshot]:
     return {key: _sound(snapshot) for key, snapshot in found.items() if snapshot is not None}
 
 
-def _columns(setting: Setting, tables: Mapping[str, Snapshot], readable: Any) -> tuple[list[Column], dict[str, str]]:
+def _columns(reader: Reader, tables: Mapping[str, Snapshot]) -> tuple[list[Column], dict[str, str]]:
     """The columns to compare, and why others are not."""
     columns, skipped = [], {}
-    for table, code, kind, closed in _every_column(setting.resolved):
+    needs = served_needs(reader.resolved)
+    for table, code, kind, closed in _every_column(reader.resolved):
         snapshot = tables.get(table)
-        level = column_levels(setting.resolved, TableRef.parse(table), [code])[code]
-        if not readable(level):
-            skipped[code] = f"this role may not read it ({level})"
+        if not reader.may(needs[code]):
+            skipped[code] = f"this role may not read it ({needs[code].level})"
         elif snapshot is None or code not in dict(snapshot.columns):
             skipped[code] = "not published for this as-of"
         elif code in snapshot.held:

@@ -11,26 +11,31 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import Visit, through, visible_persons
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine import preview
-from valtag_assets.engine.access import column_levels, may_read, role_level
-from valtag_assets.engine.duckdb import open_duckdb, told
-from valtag_assets.engine.persons import PERSON, PERSONS
-from valtag_assets.engine.rules import column_inputs, rule_inputs
-from valtag_assets.engine.session import EngineError
+from valtag_assets.engine.access import Need, person_need, rule_need, segment_need, served_need
+from valtag_assets.engine.brands import brand_field, of_own_brands, of_visible
+from valtag_assets.engine.duckdb import DuckDBEngine, data_type, open_duckdb, told
+from valtag_assets.engine.persons import PERSON, PERSONS, persons_table
+from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.rules import rule_inputs
+from valtag_assets.engine.session import EngineError, unbound
+from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolve_segment import refusals
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.rule import ResolvedRule, columns_read
 from valtag_assets.expression.rule_text import read_rule, rule_data, spelt_out, write_rule
-from valtag_assets.graph.gates import ask
+from valtag_assets.graph.gates import Gate, ask
 from valtag_assets.graph.matches import all_memberships, wanted_by
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import refuse_as_of
-from valtag_assets.spec.masking import MASK, mask_key
+from valtag_assets.spec.access import Asking
+from valtag_assets.spec.masking import mask_key
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.segment import Rule
-from valtag_assets.warehouse.snapshot import TableRef
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 EXAMPLES = 5
 
@@ -89,12 +94,19 @@ def newest_as_of(setting: Setting) -> date:
     return max(days)
 
 
-def preview_rule(setting: Setting, text: str, as_of: date | None, role: str | None) -> Preview:
+def preview_rule(setting: Setting, text: str, as_of: date | None, by: Asking) -> Preview:
     """Evaluate ``text`` over what is published for ``as_of``. Raises Mistake, also when an input is held
     or a run for that date would be refused (one that is not over has not all of its rows)."""
-    resolved = setting.resolved
+    with through(setting, "preview", by, "a rule") as visit:
+        found = _preview(setting, text, as_of, visit)
+        visit.rows = len(found.examples)
+    return found
+
+
+def _preview(setting: Setting, text: str, as_of: date | None, visit: Visit) -> Preview:
+    resolved, reader = setting.resolved, visit.reader
     written, rule = rule_of(resolved, text)
-    level = role_level(resolved, role)
+    reader.require_asked(rule_need(resolved, rule), "all that the rule reads")
     as_of = as_of or newest_as_of(setting)
     if refused := refuse_as_of(setting, as_of):
         raise Mistake(f"this rule can't be answered: {refused}")
@@ -103,59 +115,97 @@ def preview_rule(setting: Setting, text: str, as_of: date | None, role: str | No
     gate = ask(setting.warehouse, wanted_by(setting, rule_inputs(resolved, rules), as_of))
     if not gate.open:
         raise Mistake("this rule can't be answered: " + "; ".join(gate.faults))
-    inputs = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
     started = time.monotonic()
     try:
-        counted, shown, rows = _answers(setting, rule, as_of, inputs)
+        answers = _answers(setting, reader, rule, as_of, gate)
     except EngineError as error:
         raise Mistake(f"this rule can't be computed: {error}") from error
-    levels = _levels(resolved, rule)
-    masked = sorted(name for name, own in levels.items() if not may_read(level, own))
+    needs = _needs(resolved, rule)
+    visit.tags = sorted(needs.keys() - {PERSON})
+    masked = sorted(name for name, need in needs.items() if not reader.may(need))
     return Preview(
         as_of=as_of,
         text=write_rule(written),
         yaml=rule_data(written),
-        size=counted["size"],
-        population=gate.snapshots[PERSONS].rows,
-        reached=preview.reached(resolved, counted),
-        overlaps=sorted((Overlap(**row) for row in rows), key=lambda item: (-item.both, item.segment)),
-        examples=[{name: _seen(name, value, masked) for name, value in row.items()} for row in shown],
+        size=answers.counted["size"],
+        population=answers.population,
+        reached=preview.reached(resolved, answers.counted),
+        overlaps=sorted(answers.overlaps, key=lambda item: (-item.both, item.segment)),
+        examples=[_seen(reader, row, needs) for row in answers.examples],
         masked=masked,
         milliseconds=round(1000 * (time.monotonic() - started)),
     )
 
 
-def _answers(
-    setting: Setting, rule: ResolvedRule, as_of: date, inputs: Mapping[str, Sequence[Path]]
-) -> tuple[dict[str, int], list[dict[str, Any]], list[dict[str, Any]]]:
-    """The row of ``counts``, those of ``examples`` and of ``overlaps``. EngineError where the engine has none."""
+@dataclass(frozen=True)
+class _Answers:
+    """The row of ``preview.counts``, those of ``preview.examples`` and of ``preview.overlaps``, and how many persons
+    there are for the reader."""
+
+    counted: dict[str, int]
+    examples: list[dict[str, Any]]
+    overlaps: list[Overlap]
+    population: int
+
+
+def _answers(setting: Setting, reader: Reader, rule: ResolvedRule, as_of: date, gate: Gate) -> _Answers:
+    """EngineError where the engine has none."""
     resolved = setting.resolved
-    with told(), open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-        file = Path(folder) / "found.parquet"
-        engine.write(preview.found_expression(resolved, rule, as_of), inputs, file)
+    inputs: dict[str, Sequence[Path]] = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
+    with told(), open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as space:
+        folder, population = Path(space), gate.snapshots[PERSONS].rows
+        visible = visible_persons(setting, reader, engine, folder)
+        expression = preview.found_expression(resolved, rule, as_of)
+        if visible:
+            inputs |= {**visible, **_own_rows(reader, engine, gate.snapshots, folder)}
+            expression = of_visible(expression)
+            own = of_visible(persons_table())
+            population = engine.fetch(own.aggregate(n=own.count()), inputs)["n"][0].as_py()
+        file = folder / "found.parquet"
+        engine.write(expression, inputs, file)
         found = {**inputs, preview.FOUND: [file]}
         counted = engine.fetch(preview.counts(resolved), found).to_pylist()[0]
         shown = engine.fetch(preview.examples(resolved, rule, EXAMPLES), found).to_pylist()
         saved = all_memberships(setting, engine, as_of)
         overlap = {**found, preview.MEMBERSHIPS: [saved]} if saved is not None else None
-        rows = engine.fetch(preview.overlaps(resolved), overlap).to_pylist() if overlap is not None else []
-    return counted, shown, rows
+        expression = preview.overlaps(resolved, only_visible=bool(visible))
+        rows = engine.fetch(expression, overlap).to_pylist() if overlap is not None else []
+    known = [Overlap(**row) for row in rows]
+    return _Answers(counted, shown, [item for item in known if _may_count(reader, item.segment)], population)
 
 
-def _levels(resolved: Resolved, rule: ResolvedRule) -> dict[str, Any]:
-    found: dict[str, Any] = {PERSON: resolved.catalog.project.persons.access}
-    for name, columns in column_inputs(resolved, columns_read(rule)).items():
-        found |= column_levels(resolved, TableRef.parse(name), columns)
+def _own_rows(
+    reader: Reader, engine: DuckDBEngine, snapshots: Mapping[str, Snapshot], folder: Path
+) -> dict[str, list[Path]]:
+    """The facts among the inputs that say of which brand a row is, without the rows of other brands."""
+    found = {}
+    for name, snapshot in snapshots.items():
+        stage, code = name.split("/")
+        if stage in ("clean", "keyed") and brand_field(reader, code) is not None:
+            table = unbound(name, {column: to_ibis_type(data_type(kind)) for column, kind in snapshot.columns})
+            file = folder / f"{code}.own.parquet"
+            engine.write(of_own_brands(reader, code, table), {name: snapshot.files}, file)
+            found[name] = [file]
     return found
 
 
-def _seen(name: str, value: Any, masked: Sequence[str]) -> Any:
-    """A cell of an example. An id is never shown whole: an example is nobody in particular."""
-    if name in masked:
-        return MASK
-    if name == PERSON:
-        return mask_key(str(value))
-    return value
+def _may_count(reader: Reader, segment: str) -> bool:
+    return reader.counts_hidden or reader.may(segment_need(reader.resolved, segment))
+
+
+def _needs(resolved: Resolved, rule: ResolvedRule) -> dict[str, Need]:
+    return {PERSON: person_need(resolved)} | {name: served_need(resolved, name) for name in columns_read(rule)}
+
+
+def _seen(reader: Reader, row: Mapping[str, Any], needs: Mapping[str, Need]) -> dict[str, Any]:
+    """An example as the reader may see it. An id is never shown whole: an example is nobody in particular."""
+    shown = {}
+    for name, value in row.items():
+        if reader.may(needs[name]):
+            shown[name] = mask_key(str(value)) if name == PERSON else value
+        elif reader.mask(name, needs[name]) != "drop":
+            shown[name] = reader.masked(name, needs[name], value)
+    return shown
 
 
 def print_preview(console: Console, resolved: Resolved, found: Preview) -> None:

@@ -2,28 +2,28 @@
 
 import csv
 import sys
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import Visit, through, visible_persons
 from valtag_assets.console.history import find_snapshot
 from valtag_assets.console.person import find_person
 from valtag_assets.console.screen import table
-from valtag_assets.engine.access import (
-    MASK,
-    QUARANTINE,
-    column_levels,
-    hide_quarantine,
-    hides_quarantine,
-    may_read,
-    role_level,
-)
+from valtag_assets.engine.access import QUARANTINE, joined
+from valtag_assets.engine.brands import rows_for
 from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import OWNER, PERSON
+from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.refused import hide_refused, hides_refused
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.errors import ExpressionError
@@ -32,6 +32,7 @@ from valtag_assets.expression.parse import parse
 from valtag_assets.expression.resolve_tag import tag_symbol
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import UNSAID, Asking, Door
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.types import BOOLEAN, DataType
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -77,36 +78,55 @@ class Asked:
     limit: int = 20
     where: str | None = None
     person: str | None = None
-    role: str | None = None
+    by: Asking = UNSAID
     known_at: str | None = None
 
 
-def find_rows(setting: Setting, asked: Asked) -> Rows:
+def find_rows(setting: Setting, asked: Asked, door: Door = "show") -> Rows:
     """The rows, in the order of the snapshot. Raises Mistake for whatever does not exist or may not be read."""
+    with through(setting, door, asked.by, asked.table, person=asked.person) as visit:
+        found = _rows_for(setting, asked, visit)
+        visit.rows, visit.tags = len(found.rows), [name for name in found.columns if name not in found.masked]
+    return found
+
+
+def _rows_for(setting: Setting, asked: Asked, visit: Visit) -> Rows:
+    reader = visit.reader
     snapshot = find_snapshot(setting, asked.table, asked.as_of, asked.known_at)
-    level = role_level(setting.resolved, asked.role)
     types = {name: data_type(text) for name, text in snapshot.columns}
-    levels = column_levels(setting.resolved, snapshot.table, types)
-    readable = {name: kind for name, kind in types.items() if may_read(level, levels[name])}
+    hidden = reader.hidden(snapshot.table, types)
+    readable = {name: kind for name, kind in types.items() if name not in hidden}
+    if not readable:
+        reader.require_asked(joined(reader.needs(snapshot.table, types).values()), asked.table)
     source = setting.resolved.sources.get(snapshot.table.name) if snapshot.table.stage == QUARANTINE else None
     asked_of = dict(readable)
-    if source is not None and hides_quarantine(setting.resolved, source, level):
+    if source is not None and hides_refused(reader, source):
         asked_of = {name: kind for name, kind in readable.items() if name not in ("value", "record")}
     rows = unbound("shown", {name: to_ibis_type(kind) for name, kind in types.items()})
+    rows = rows_for(reader, snapshot.table, rows)
     if asked.where is not None:
         rows = rows.filter(_condition(setting, snapshot, asked.where, rows, asked_of, types))
     if asked.person is not None:
-        rows = rows.filter(_of_person(setting, snapshot, asked, rows, readable))
-    inputs = {"shown": snapshot.files}
-    # What may not be read never leaves the engine.
-    cells = {name: rows[name] if name in readable else ibis.literal(MASK) for name in types}
-    with open_duckdb() as engine:
+        rows = rows.filter(_of_person(setting, reader, snapshot, asked.person, rows, readable))
+    cells = _cells(reader, snapshot.table, rows, types)
+    with open_duckdb(setting.spill) as engine, tempfile.TemporaryDirectory(dir=setting.spill) as folder:
+        inputs = {"shown": snapshot.files} | visible_persons(setting, reader, engine, Path(folder))
         total = engine.fetch(rows.aggregate(n=rows.count()), inputs).to_pylist()[0]["n"]
-        found = engine.fetch(rows.select(**cells).limit(asked.limit), inputs).to_pylist()
+        found = engine.fetch(rows.select(**cells).limit(asked.limit), inputs).to_pylist() if cells else []
     if source is not None:
-        found = [hide_quarantine(setting.resolved, source, level, row) for row in found]
-    masked = tuple(name for name in types if name not in readable)
-    return Rows(snapshot, tuple(types), masked, total, found)
+        found = [hide_refused(reader, source, row) for row in found]
+    return Rows(snapshot, tuple(cells), tuple(name for name in types if name in hidden), total, found)
+
+
+def _cells(reader: Reader, ref: TableRef, rows: ibis.Table, types: Iterable[str]) -> dict[str, ir.Value]:
+    """What is shown of each column. What may not be read never leaves the engine; a mask says what is left of it."""
+    cells: dict[str, ir.Value] = {}
+    for name, need in reader.needs(ref, types).items():
+        if reader.may(need):
+            cells[name] = rows[name]
+        elif reader.mask(name, need) != "drop":
+            cells[name] = reader.masked_column(name, need, rows[name])
+    return cells
 
 
 def print_rows(console: Console, found: Rows) -> None:
@@ -144,7 +164,7 @@ def _condition(
     rows: ibis.Table,
     readable: dict[str, DataType],
     types: dict[str, DataType],
-) -> ibis.expr.types.BooleanValue:
+) -> ir.BooleanValue:
     """``text`` over the columns the role may read: a condition on a masked one would tell its values."""
     scope = Scope(_symbols(setting, snapshot.table, readable), f"column of {snapshot.table}")
     try:
@@ -170,20 +190,19 @@ def _symbols(setting: Setting, ref: TableRef, readable: dict[str, DataType]) -> 
 
 
 def _of_person(
-    setting: Setting, snapshot: Snapshot, asked: Asked, rows: ibis.Table, readable: dict[str, DataType]
-) -> ibis.expr.types.BooleanValue:
-    assert asked.person is not None
+    setting: Setting, reader: Reader, snapshot: Snapshot, person: str, rows: ibis.Table, readable: dict[str, DataType]
+) -> ir.BooleanValue:
     of_source = snapshot.table.stage in ("clean", "merged")
-    source = setting.resolved.sources.get(snapshot.table.name) if of_source else None
+    source = reader.resolved.sources.get(snapshot.table.name) if of_source else None
     column = source.spec.person if source is not None else PERSON
     column = OWNER if snapshot.table.stage == "keyed" else column
     if column is None or column not in rows.columns:
         raise Mistake(f"--person: {snapshot.table} has no column of persons")
     if column not in readable:
-        raise Mistake(f"--person: this role may not read {column}")
+        raise reader.denied(reader.needs(snapshot.table, [column])[column], column)
     # An earlier snapshot may have the person under the id of then.
-    now = find_person(setting, asked.person, asked.role)[0] if column in (PERSON, OWNER) else asked.person
-    return rows[column].cast("string").isin([asked.person, now])
+    now = find_person(setting, reader, person)[0] if column in (PERSON, OWNER) else person
+    return rows[column].cast("string").isin([person, now])
 
 
 def _csv_cell(value: object) -> object:

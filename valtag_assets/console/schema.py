@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from valtag_assets.spec.access import AccessRules
 from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.delivery import DeliveryFile
 from valtag_assets.spec.destination import Destination
 from valtag_assets.spec.identity import Identity
 from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement
-from valtag_assets.spec.project import AccessRules, Project
+from valtag_assets.spec.project import Project
 from valtag_assets.spec.report import ReportFile
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import SegmentFile

@@ -3,15 +3,20 @@
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import sending
 from valtag_assets.console.screen import count, table
 from valtag_assets.graph.messages import Done, send_due
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
 
 RUN = "valtag trigger send"
 
 
-def send_now(setting: Setting) -> Done:
-    """Plan, take in receipts, send."""
+def send_now(setting: Setting, by: Asking) -> Done:
+    """Plan, take in receipts, send. Who sends is on record before anything is sent."""
+    to = {action.to for trigger in setting.resolved.triggers.values() for action in trigger.spec.actions}
+    with sending(setting, [setting.resolved.destinations[code] for code in sorted(to)], "the messages due", by):
+        pass
     return send_due(setting, RUN)
 
 

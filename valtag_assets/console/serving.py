@@ -46,7 +46,7 @@ def serve(setting: Setting, out: Console, *, host: str, port: int, is_open: bool
         raise Mistake(f"--open serves without keys, so on this machine only: leave out --host {host}, or name keys")
     refuse_taken(port, host)
     made = made_store(setting, out)
-    place = Place(setting.resolved, setting.warehouse, setting.spill, receipts_folder(setting))
+    place = Place(setting.resolved, setting.warehouse, setting.spill, receipts_folder(setting), setting.audit)
     build = [sys.executable, "-c", _COMMAND, "serve", "--build"]
     build += ["--catalog", str(setting.resolved.catalog.root), "--data", str(setting.data)]
     app = create_app(Service(place, made, build), keys)

@@ -1,6 +1,6 @@
 """``valtag trigger``: which triggers there are, what one decided, what it would decide, sending, stopping."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -8,13 +8,16 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import counting, require_visible, through
+from valtag_assets.console.person import whom
 from valtag_assets.console.screen import count, table
 from valtag_assets.delivery.gateway import stops_of
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.stops import EVERYTHING
-from valtag_assets.engine.access import may_read, role_level
+from valtag_assets.engine.access import segment_need, trigger_need
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.triggers import decided_expression, state_table, trigger_expression, triggers_name
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
 from valtag_assets.graph.setting import Setting
@@ -25,6 +28,7 @@ from valtag_assets.graph.triggers import (
     trigger_lines,
     version_of,
 )
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -71,11 +75,17 @@ def find_trigger(setting: Setting, code: str) -> ResolvedTrigger:
 
 def summaries(setting: Setting) -> list[Summary]:
     """Every trigger of the catalog."""
-    return [summary(setting, trigger) for trigger in setting.resolved.triggers.values()]
+    with counting(setting, "report", "the list of triggers"):
+        return [_summary(setting, trigger) for trigger in setting.resolved.triggers.values()]
 
 
 def summary(setting: Setting, trigger: ResolvedTrigger) -> Summary:
     """One trigger as it stands."""
+    with counting(setting, "report", f"triggers/{trigger.code}"):
+        return _summary(setting, trigger)
+
+
+def _summary(setting: Setting, trigger: ResolvedTrigger) -> Summary:
     ref = TableRef("triggers", trigger.code)
     served, attempt = setting.warehouse.latest(ref), setting.warehouse.newest_attempt(ref)
     stopped = stops_of(setting.warehouse).now() & {"all", f"trigger.{trigger.code}"}
@@ -118,7 +128,7 @@ def forecast(setting: Setting, code: str, as_of: date) -> Forecast:
     if not gate.open:
         raise Mistake(f"{code} decides nothing at {as_of}: {'; '.join(gate.faults)}")
     expression = decided_expression(planning, trigger_expression(planning))
-    with open_duckdb(setting.spill) as engine:
+    with counting(setting, "preview", f"triggers/{code}"), open_duckdb(setting.spill) as engine:
         rows = engine.fetch(expression, state_inputs(gate, past.prior, past.kept)).to_pylist()
     return Forecast(code, as_of, rows)
 
@@ -186,14 +196,23 @@ _ENTRY = ("entry", "since", "entered", "decision", "reason", "arm", "steps", "ve
 _MESSAGE = ("key", "kind", "origin", "step", "destination", "state", "reason", "as_of", "created_at", "sent_at")
 
 
-def person_log(setting: Setting, person: str, role: str | None) -> PersonLog:
-    """The decision log of one person. Mistake for a role that may not read of single persons."""
+def person_log(setting: Setting, person: str, by: Asking) -> PersonLog:
+    """The decision log of one person. Denied for a role that may not read of single persons."""
+    with through(setting, "explain", by, "the decisions of triggers", person=person) as visit:
+        visit.reader.require_persons()
+        visit.person = whom(setting, visit.reader, person)
+        require_visible(setting, visit.reader, visit.person)
+        found = _log_of(setting, visit.reader, visit.person)
+        visit.rows = len(found.entries) + len(found.messages)
+    return found
+
+
+def _log_of(setting: Setting, reader: Reader, person: str) -> PersonLog:
     resolved = setting.resolved
-    if not may_read(role_level(resolved, role), resolved.catalog.project.persons.access):
-        raise Mistake(f"this role may not read {PERSON}, and so no single person")
+    known = [code for code in resolved.triggers if reader.counts_hidden or reader.may(trigger_need(resolved, code))]
     entries: list[dict[str, Any]] = []
     with open_duckdb(setting.spill) as engine:
-        for code in resolved.triggers:
+        for code in known:
             served = setting.warehouse.latest(TableRef("triggers", code))
             if served is not None:
                 state = state_table(triggers_name(code), {})
@@ -203,8 +222,17 @@ def person_log(setting: Setting, person: str, role: str | None) -> PersonLog:
     file, messages = ledger_file(setting.warehouse), list[dict[str, Any]]()
     if file.exists():
         with Outbox.open(file) as outbox:
-            messages = [{name: row[name] for name in _MESSAGE} for row in outbox.read(person=person).to_pylist()]
+            rows = outbox.read(person=person).to_pylist()
+            messages = [{name: row[name] for name in _MESSAGE} for row in rows if _may_know(reader, row, known)]
     return PersonLog(person, entries, messages)
+
+
+def _may_know(reader: Reader, message: Mapping[str, Any], triggers: Collection[str]) -> bool:
+    """Whether the reader may know why the message was sent: by a trigger, or as one of an audience."""
+    delivery = reader.resolved.deliveries.get(message["origin"])
+    if reader.counts_hidden or message["origin"] in triggers:
+        return True
+    return delivery is not None and reader.may(segment_need(reader.resolved, delivery.spec.segment))
 
 
 def find_stop(setting: Setting, name: str) -> str:

@@ -18,11 +18,15 @@ _GRACE = 15.0
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def serve(port: int, environment: Mapping[str, str]) -> int:
-    """Run ``dagster dev`` until it ends or we are told to; its exit code. Raises Mistake for a taken port."""
+def serve(port: int, environment: Mapping[str, str], *, read_only: bool = False) -> int:
+    """Run ``dagster dev`` until it ends or we are told to; its exit code. Raises Mistake for a taken port.
+
+    ``read_only``: the web server alone, for people who look: it starts, stops and deletes nothing.
+    """
     refuse_taken(port)
     workspace = resources.files("valtag_assets.graph") / "workspace.yaml"
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", HOST, "-p", str(port)]
+    server = ["dagster_webserver", "--read-only"] if read_only else ["dagster", "dev"]
+    command = [sys.executable, "-m", *server, "-w", str(workspace), "-h", HOST, "-p", str(port)]
     # A session of its own: the web server, the daemon and the code server are ended together, by us alone.
     child = subprocess.Popen(command, env=dict(environment), start_new_session=True)
     before = {number: signal.signal(number, _stop) for number in _ENDINGS}

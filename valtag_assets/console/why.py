@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,33 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import Visit, require_visible, through
+from valtag_assets.console.person import whom
 from valtag_assets.console.screen import table
-from valtag_assets.engine.access import column_levels, may_read, role_level
+from valtag_assets.engine.access import segment_need, served_need
+from valtag_assets.engine.brands import brand_field
 from valtag_assets.engine.duckdb import DuckDBEngine, open_duckdb
 from valtag_assets.engine.persons import PERSON, PERSONS, one_person
-from valtag_assets.engine.rules import HOLDOUT, column_inputs, leaf_table, segment_table
+from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.rules import HOLDOUT, leaf_table, segment_table
 from valtag_assets.engine.segments import barriers, stages_expression
 from valtag_assets.expression.flip import answer, joined, nearest_change
 from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.never import comparisons
 from valtag_assets.expression.resolved import Resolved, ResolvedSegment
-from valtag_assets.expression.rule import Condition, Did, Joined, ResolvedRule, columns_read, leaves, rule_meaning
+from valtag_assets.expression.rule import (
+    Condition,
+    Did,
+    Joined,
+    ResolvedRule,
+    columns_read,
+    facts_read,
+    leaves,
+    rule_meaning,
+)
 from valtag_assets.graph.publishing import meaning_of
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
@@ -64,15 +79,25 @@ class Why:
         return asdict(self)
 
 
-def find_why(setting: Setting, person: str, code: str, as_of: date | None, role: str | None) -> Why:
+def find_why(setting: Setting, person: str, code: str, as_of: date | None, by: Asking) -> Why:
     """Evaluate the audience's rule for one person over the very snapshots its membership was made from.
 
     Raises Mistake for an unknown person or audience, and where those snapshots have left history.
     """
-    resolved = setting.resolved
+    with through(setting, "select", by, f"segments/{code}", person=person) as visit:
+        visit.person = whom(setting, visit.reader, person)
+        found = _why(setting, visit.person, code, as_of, visit)
+        visit.rows, visit.tags = 1, [code]
+    return found
+
+
+def _why(setting: Setting, person: str, code: str, as_of: date | None, visit: Visit) -> Why:
+    resolved, reader = setting.resolved, visit.reader
     if code not in resolved.segments:
         raise Mistake(f"'{code}' is no segment{did_you_mean(code, list(resolved.segments))}")
     segment, ref = resolved.segments[code], TableRef("segments", code)
+    reader.require_asked(segment_need(resolved, code), f"who is in {code}")
+    require_visible(setting, reader, person)
     served = setting.warehouse.latest(ref) if as_of is None else setting.warehouse.current(ref, as_of)
     if served is None:
         blocked = setting.warehouse.blocked(ref, as_of) if as_of is not None else None
@@ -86,7 +111,7 @@ def find_why(setting: Setting, person: str, code: str, as_of: date | None, role:
     inputs = inputs_of(setting, served)
     with open_duckdb(setting.spill) as engine:
         row = _row(engine, resolved, segment, served.as_of, person, inputs)
-    hidden = hidden_columns(resolved, segment.rule, role)
+    hidden = hidden_seen(reader, segment.rule)
     numbered = list(leaves(segment.rule))
     holds = [row[f"_leaf{number}"] for number in range(len(numbered))]
     costs = [_distance(leaf, row, number) for number, leaf in enumerate(numbered)]
@@ -153,16 +178,17 @@ def _row(
     }
 
 
-def hidden_columns(resolved: Resolved, rule: ResolvedRule, role: str | None) -> frozenset[str]:
-    """The columns of the rule that the role may not read."""
-    level, found = role_level(resolved, role), set()
-    for name, columns in column_inputs(resolved, columns_read(rule)).items():
-        levels = column_levels(resolved, TableRef.parse(name), columns)
-        found |= {column for column, own in levels.items() if not may_read(level, own)}
-    return frozenset(found)
+def hidden_seen(reader: Reader, rule: ResolvedRule) -> dict[str, Any]:
+    """What may not be shown of what the rule saw, and how a value of it is masked: columns that are not for the
+    reader, and facts with rows of brands that are not his."""
+    needs = {name: served_need(reader.resolved, name) for name in columns_read(rule)}
+    masks: dict[str, Any] = {
+        name: partial(reader.masked, name, need) for name, need in needs.items() if not reader.may(need)
+    }
+    return masks | {fact: lambda _: MASK for fact in facts_read(rule) if brand_field(reader, fact) is not None}
 
 
-def conditions_of(rule: ResolvedRule, row: Mapping[str, Any], hidden: frozenset[str]) -> Iterator[Seen]:
+def conditions_of(rule: ResolvedRule, row: Mapping[str, Any], hidden: Mapping[str, Any]) -> Iterator[Seen]:
     """The rule line by line, branches before what they join."""
     numbers = count()
 
@@ -179,17 +205,18 @@ def conditions_of(rule: ResolvedRule, row: Mapping[str, Any], hidden: frozenset[
     yield from lines(rule, 0)[1]
 
 
-def _seen(leaf: ResolvedRule, number: int, row: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
+def _seen(leaf: ResolvedRule, number: int, row: Mapping[str, Any], hidden: Mapping[str, Any]) -> dict[str, Any]:
     """The values a condition looked at."""
     if isinstance(leaf, Condition):
         names = sorted(names_read(leaf.node))
-        return {name: MASK if name in hidden else row[name] for name in names}
+        return {name: hidden[name](row[name]) if name in hidden else row[name] for name in names}
     if isinstance(leaf, Did):
-        return {f"{leaf.event.measure} of {leaf.event.fact}": row[f"_seen{number}"]}
+        fact, seen = leaf.event.fact, row[f"_seen{number}"]
+        return {f"{leaf.event.measure} of {fact}": hidden[fact](seen) if fact in hidden else seen}
     return {}
 
 
-def _now(leaf: ResolvedRule, number: int, row: Mapping[str, Any], hidden: frozenset[str]) -> str:
+def _now(leaf: ResolvedRule, number: int, row: Mapping[str, Any], hidden: Mapping[str, Any]) -> str:
     seen = _seen(leaf, number, row, hidden)
     return f"; now {', '.join(f'{name} = {_plain(value)}' for name, value in seen.items())}" if seen else ""
 

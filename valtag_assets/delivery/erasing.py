@@ -45,6 +45,13 @@ _RECEIPTS = """
 _KEYS = "SELECT key FROM message WHERE person_id IN (SELECT person_id FROM temp.asked)"
 _MESSAGES = "DELETE FROM message WHERE person_id IN (SELECT person_id FROM temp.asked)"
 _ACKNOWLEDGED = "DELETE FROM acknowledged WHERE person_id IN (SELECT person_id FROM temp.asked)"
+# What became of their ids. Told of no more, since the messages of former ids are gone with those of the present one.
+_IDS = (
+    "DELETE FROM successor WHERE was IN (SELECT person_id FROM temp.asked)"
+    " OR now IN (SELECT person_id FROM temp.asked)",
+    "DELETE FROM part WHERE whole IN (SELECT person_id FROM temp.asked)"
+    " OR person_id IN (SELECT person_id FROM temp.asked)",
+)
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,8 @@ def purge(ledger: Path, persons: Collection[str]) -> dict[str, int]:
         statements |= {"messages": _MESSAGES, "acknowledged": _ACKNOWLEDGED}
         connection.execute("BEGIN IMMEDIATE")
         done = {name: connection.execute(statement).rowcount for name, statement in statements.items()}
+        for statement in _IDS if "successor" in tables else ():
+            connection.execute(statement)
         connection.execute("COMMIT")
         compact(connection)
     return done

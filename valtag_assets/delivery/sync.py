@@ -15,10 +15,11 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from valtag_assets.delivery.access import is_contact
+from valtag_assets.delivery.access import is_contact, receiver
 from valtag_assets.delivery.columns import json_object, with_fields
 from valtag_assets.delivery.keys import key_column
 from valtag_assets.delivery.outbox import Outbox
+from valtag_assets.engine.brands import persons_of_brands
 from valtag_assets.engine.lists import list_table
 from valtag_assets.engine.persons import PERSON, beside
 from valtag_assets.engine.rules import HOLDOUT, segment_table
@@ -139,9 +140,13 @@ class Sync:
         return dict(files)
 
     def _members(self) -> ibis.Table:
-        """(person_id) of the members who may be contacted."""
+        """(person_id) of the members who may be contacted, and who are of the brands of the destination's role."""
         members = segment_table(self._segment.code)
-        return members.filter(~members[HOLDOUT].fill_null(False)).select(PERSON)
+        members = members.filter(~members[HOLDOUT].fill_null(False)).select(PERSON)
+        brands = receiver(self._resolved, self._delivery.destination).brands
+        if brands is None:
+            return members
+        return members.semi_join(persons_of_brands(self._resolved, brands), PERSON)
 
     def _facts(self) -> ibis.Table:
         """One row: ``desired``, how many have each field (``n0``, …), how many each exclusion names (``x0``, …)."""

@@ -1,20 +1,20 @@
-"""Who may see which column of a published table (access.yaml)."""
+"""What it takes to see a column, an audience, a score: a level, and rights to what it is made of.
 
-import json
+``engine.reader`` says who has it.
+"""
+
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
 from valtag_assets.engine.identity.tables import COLUMNS as IDENTITY_COLUMNS
 from valtag_assets.engine.persons import OWNER, PERSON, STRANGER_COLUMNS, STRANGERS
 from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, STATE
+from valtag_assets.expression.resolve_trigger import WHEN
 from valtag_assets.expression.resolved import Resolved, ResolvedAllocation, ResolvedReport, ResolvedSource
-from valtag_assets.expression.rule import fields_read
+from valtag_assets.expression.rule import ResolvedRule, columns_read, facts_read, fields_read, members_read
 from valtag_assets.spec.allocation import COLUMN_TITLES
 from valtag_assets.spec.block import ACCESS_LEVELS, Access
-from valtag_assets.spec.masking import MASK
-from valtag_assets.spec.mistake import Mistake
-from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.spec.report import ROW, TOTAL
 from valtag_assets.warehouse.snapshot import TableRef
 
@@ -23,83 +23,125 @@ QUARANTINE = "quarantine"
 _IDS = (PERSON, "piece", "was", "now")
 
 
-def role_level(resolved: Resolved, role: str | None) -> Access:
-    """The highest level ``role`` (None: the default role) may read. Raises Mistake for an unknown role."""
-    access = resolved.catalog.access
-    name = role or access.default_role
-    if name not in access.roles:
-        raise Mistake(f"'{name}' is no role of access.yaml{did_you_mean(name, sorted(access.roles))}")
-    return access.roles[name]
-
-
 def may_read(level: Access, column: Access) -> bool:
+    """Whether who reads up to ``level`` reads what has the level ``column``."""
     return ACCESS_LEVELS.index(column) <= ACCESS_LEVELS.index(level)
 
 
-def column_levels(resolved: Resolved, table: TableRef, columns: Iterable[str]) -> dict[str, Access]:
-    """The level of each column; one the catalog does not know any more is taken for the highest."""
-    known: dict[str, Access] = {PERSON: resolved.catalog.project.persons.access}
+@dataclass(frozen=True)
+class Need:
+    """What it takes to read a thing: a level, and rights to these tags and sources."""
+
+    level: Access
+    tags: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+
+
+def joined(needs: Iterable[Need]) -> Need:
+    """What it takes to read all of them; the least there is for nothing."""
+    every = list(needs)
+    return Need(
+        max((need.level for need in every), key=ACCESS_LEVELS.index, default="public"),
+        frozenset[str]().union(*(need.tags for need in every)),
+        frozenset[str]().union(*(need.sources for need in every)),
+    )
+
+
+_INTERNAL = Need("internal")
+
+
+def column_needs(resolved: Resolved, table: TableRef, columns: Iterable[str]) -> dict[str, Need]:
+    """What each column takes; one the catalog does not know any more takes the highest level, and every tag."""
+    known: dict[str, Need] = {PERSON: person_need(resolved)}
     if table.stage == "tags":
-        known |= {code: tag.spec.access for code, tag in resolved.tags.items() if tag.category == table.name}
-    elif table.stage in ("clean", "keyed", "merged") and table.name in resolved.sources:
-        known[OWNER] = known[PERSON]
-        known |= field_levels(resolved, resolved.sources[table.name])
-        known |= dict.fromkeys(("_file", "_row", "_into_file", "_into_row"), "internal")
+        known |= {code: tag_need(resolved, code) for code, tag in resolved.tags.items() if tag.category == table.name}
+    elif table.stage in ("clean", "merged", "keyed") and table.name in resolved.sources:
+        known |= {OWNER: person_need(resolved)} | field_needs(resolved, resolved.sources[table.name])
+        about = ("_file", "_row", "_into_file", "_into_row")
+        known |= dict.fromkeys(about, Need("internal", sources=frozenset({table.name})))
     elif table.stage == "segments" and table.name in resolved.segments:
-        known[HOLDOUT] = "internal"
+        member = joined([person_need(resolved), segment_need(resolved, table.name)])
+        known |= {PERSON: member, HOLDOUT: joined([_INTERNAL, segment_need(resolved, table.name)])}
     elif table.stage == "triggers":
-        known |= trigger_levels(resolved, columns)
+        known |= trigger_needs(resolved, columns)
+        if table.name in resolved.triggers:
+            known[PERSON] = joined([known[PERSON], trigger_need(resolved, table.name)])
     elif table.key == STRANGERS:
         # How many rows and keys each fact has of nobody: numbers, no keys.
-        known |= dict.fromkeys(STRANGER_COLUMNS, "internal")
+        known |= dict.fromkeys(STRANGER_COLUMNS, _INTERNAL)
     elif table.key in IDENTITY_COLUMNS:
         # Keys are personal whatever their kind; an id says no more than that of a person does.
-        known |= {name: known[PERSON] if name in _IDS else "internal" for name in IDENTITY_COLUMNS[table.key]}
-        known["key"] = "pii"
+        known |= {name: known[PERSON] if name in _IDS else _INTERNAL for name in IDENTITY_COLUMNS[table.key]}
+        known["key"] = Need("pii")
     elif table.stage == "spread":
-        known |= dict.fromkeys(("file", "field", "rows"), "internal")
+        known |= dict.fromkeys(("file", "field", "rows"), _INTERNAL)
     elif table.stage == "scores" and table.name in resolved.scores:
-        known |= dict.fromkeys(resolved.scores[table.name].columns, score_level(resolved, table.name))
+        known |= dict.fromkeys(resolved.scores[table.name].columns, score_need(resolved, table.name))
     elif table.stage == "allocations" and table.name in resolved.allocations:
-        known |= allocation_levels(resolved, resolved.allocations[table.name])
+        known |= allocation_needs(resolved, resolved.allocations[table.name])
     elif table.stage == "reports" and table.name in resolved.reports:
-        known |= report_levels(resolved, resolved.reports[table.name])
+        known |= report_needs(resolved, resolved.reports[table.name])
     elif table.stage in ("deliveries", "effects", "insight"):
         # Counts of messages, persons and tags; who they are is not in them.
-        known |= dict.fromkeys(columns, "internal")
+        known |= dict.fromkeys(columns, _INTERNAL)
     elif table.stage == QUARANTINE:
         # value and record are judged row by row: see hide_quarantine.
-        known |= {column: "internal" for column in columns if column not in known}
-    return {column: known.get(column, "pii") for column in columns}
+        about_rows = Need("internal", sources=frozenset({table.name}))
+        known |= {column: about_rows for column in columns if column not in known}
+    return {column: known.get(column, Need("pii", tags=frozenset({column}))) for column in columns}
 
 
-def trigger_levels(resolved: Resolved, columns: Iterable[str]) -> dict[str, Access]:
-    """The level of every column: values kept have that of their tag; the event's key that of a person."""
-    found: dict[str, Access] = {name: "internal" for name in STATE if name not in (PERSON, "event")}
-    found |= dict.fromkeys((ENTERED_AS, "event"), resolved.catalog.project.persons.access)
-    levels = served_levels(resolved)
+def person_need(resolved: Resolved) -> Need:
+    """What it takes to know of single persons at all."""
+    return Need(resolved.catalog.project.persons.access)
+
+
+def tag_need(resolved: Resolved, code: str) -> Need:
+    return Need(resolved.tags[code].spec.access, frozenset({code}))
+
+
+def trigger_need(resolved: Resolved, code: str) -> Need:
+    """What it takes to know that a trigger has seen somebody: all that its condition reads."""
+    trigger = resolved.triggers[code]
+    event = Need("public", sources=frozenset({trigger.event} if trigger.event is not None else ()))
+    return joined([event, *(rule_need(resolved, rule) for name, rule in trigger.rules.items() if name == WHEN)])
+
+
+def trigger_needs(resolved: Resolved, columns: Iterable[str]) -> dict[str, Need]:
+    """What every column takes: values kept take what their tag does; the event's key what a person does."""
+    found: dict[str, Need] = {name: _INTERNAL for name in STATE if name not in (PERSON, "event")}
+    found |= dict.fromkeys((ENTERED_AS, "event"), person_need(resolved))
+    needs = served_needs(resolved)
     kept = {name: name.removeprefix(SEEN) for name in columns if name.startswith(SEEN)}
-    return found | {name: levels.get(code, "pii") for name, code in kept.items()}
+    return found | {name: needs.get(code, Need("pii", frozenset({code}))) for name, code in kept.items()}
 
 
-def report_levels(resolved: Resolved, report: ResolvedReport) -> dict[str, Access]:
-    """The level of every column: a dimension's is that of what it shows; measures count, and name nobody."""
-    found: dict[str, Access] = dict.fromkeys((ROW, TOTAL, *report.measures), "internal")
+def report_needs(resolved: Resolved, report: ResolvedReport) -> dict[str, Need]:
+    """What every column takes: a dimension what it shows does; measures count, and name nobody."""
+    found: dict[str, Need] = dict.fromkeys((ROW, TOTAL, *report.measures), _INTERNAL)
     for item in report.dimensions:
         if item.kind == "tag":
-            found[item.name] = served_levels(resolved)[item.source]
+            found[item.name] = served_need(resolved, item.source)
         elif item.kind == "field":
             assert report.spec.fact is not None
-            found[item.name] = field_levels(resolved, resolved.sources[report.spec.fact])[item.source]
+            found[item.name] = field_needs(resolved, resolved.sources[report.spec.fact])[item.source]
         else:
-            found[item.name] = "internal"
+            found[item.name] = _INTERNAL
     return found
 
 
-def allocation_levels(resolved: Resolved, allocation: ResolvedAllocation) -> dict[str, Access]:
-    """The level of every column: what names a tier has that of the column it is a value of; the rest names nobody."""
-    found: dict[str, Access] = dict.fromkeys(COLUMN_TITLES, "internal")
-    return found | dict.fromkeys(("tier", "title_zh", "title_en"), served_levels(resolved)[allocation.spec.of])
+def allocation_needs(resolved: Resolved, allocation: ResolvedAllocation) -> dict[str, Need]:
+    """What every column takes: what names a tier takes what the column does of which it is a value; the rest names
+    nobody."""
+    found: dict[str, Need] = dict.fromkeys(COLUMN_TITLES, _INTERNAL)
+    return found | dict.fromkeys(("tier", "title_zh", "title_en"), served_need(resolved, allocation.spec.of))
+
+
+def field_needs(resolved: Resolved, source: ResolvedSource) -> dict[str, Need]:
+    """What every clean column takes: the rows of its source, and its own level or that of the lookup it is from."""
+    return {
+        name: Need(level, sources=frozenset({source.code})) for name, level in field_levels(resolved, source).items()
+    }
 
 
 def field_levels(resolved: Resolved, source: ResolvedSource) -> dict[str, Access]:
@@ -113,85 +155,62 @@ def field_levels(resolved: Resolved, source: ResolvedSource) -> dict[str, Access
     return found
 
 
-def hides_quarantine(resolved: Resolved, source: ResolvedSource, level: Access) -> bool:
-    """Whether refused rows of ``source`` may hold values above ``level``."""
-    return not all(may_read(level, access) for access in field_levels(resolved, source).values())
+def score_need(resolved: Resolved, code: str) -> Need:
+    """What a score takes that is said of a person: at least internal, and all of the tags it is made of."""
+    return joined([_INTERNAL, *(tag_need(resolved, tag) for tag in resolved.scores[code].tags)])
 
 
-def hide_quarantine(resolved: Resolved, source: ResolvedSource, level: Access, row: dict[str, Any]) -> dict[str, Any]:
-    """A refused row without the values above ``level``, in ``value`` and inside ``record``."""
-    if not hides_quarantine(resolved, source, level):
-        return row
-    levels = field_levels(resolved, source)
-    fields = source.spec.fields
-    hidden = {field.source_name for field in fields if not may_read(level, field.access)}
-    readable = {field.source_name for field in fields} - hidden
-    about = row.get("field")
-    shown = about in levels and may_read(level, levels[str(about)])
-    return {**row, "value": row.get("value") if shown else MASK, "record": _only(row.get("record"), readable)}
-
-
-def _only(record: object, readable: set[str]) -> object:
-    """The record's JSON object with only these values; a text that is no object is hidden whole."""
-    try:
-        values = json.loads(str(record))
-    except ValueError:
-        return MASK
-    if not isinstance(values, dict):
-        return MASK
-    shown = {key: value if key in readable or value is None else MASK for key, value in values.items()}
-    return json.dumps(shown, ensure_ascii=False)
-
-
-def score_level(resolved: Resolved, code: str) -> Access:
-    """The level of what a score says of a person: internal, or the highest of the tags it is made of."""
-    return _highest(["internal", *(resolved.tags[tag].spec.access for tag in resolved.scores[code].tags)])
-
-
-def segment_level(resolved: Resolved, code: str) -> Access:
-    """The level of being in an audience: the highest of all that decides it, other audiences included.
+def segment_need(resolved: Resolved, code: str) -> Need:
+    """What being in an audience takes: all that decides it, other audiences included.
 
     That somebody was put on an uploaded list is known to whoever may know of single persons.
     """
-    waiting, seen, found = [code], set[str](), list[Access]()
+    waiting, seen, found = [code], set[str](), list[Need]()
     while waiting:
         segment = resolved.segments[waiting.pop()]
         if segment.code not in seen:
             seen.add(segment.code)
             waiting += segment.segments
-            found += _read_levels(resolved, segment.tags, segment.scores)
-            found += [
-                field_levels(resolved, resolved.sources[fact])[name] for fact, name in fields_read(segment.rule)
-            ]
-            found += [resolved.catalog.project.persons.access] if segment.lists else []
-    return _highest(found)
+            found += _columns_and_facts(resolved, segment.rule, {*segment.tags, *segment.scores})
+            found += [person_need(resolved)] if segment.lists else []
+    return joined(found)
 
 
-def placement_level(resolved: Resolved, code: str) -> Access:
-    """The level of a person's variant: as declared, or the highest of what the rules read."""
+def rule_need(resolved: Resolved, rule: ResolvedRule) -> Need:
+    """What the answer of a rule takes: its tags, scores, facts and their fields, the audiences and lists it names."""
+    found = _columns_and_facts(resolved, rule, columns_read(rule))
+    found += [segment_need(resolved, code) for code in members_read(rule, "segment")]
+    found += [person_need(resolved)] if members_read(rule, "list") else []
+    return joined(found)
+
+
+def _columns_and_facts(resolved: Resolved, rule: ResolvedRule, columns: Iterable[str]) -> list[Need]:
+    found = [served_need(resolved, name) for name in columns]
+    found += [field_needs(resolved, resolved.sources[fact])[name] for fact, name in fields_read(rule)]
+    return [*found, Need("public", sources=facts_read(rule))]
+
+
+def placement_need(resolved: Resolved, code: str) -> Need:
+    """What a person's variant takes: the level that is declared, or all that the rules read."""
+    declared = resolved.placements[code].spec.access
+    return rules_need(resolved, code) if declared is None else Need(declared)
+
+
+def rules_need(resolved: Resolved, code: str) -> Need:
+    """What it takes to know which rule of a placement decided."""
     placement = resolved.placements[code]
-    return placement.spec.access or rules_level(resolved, code)
+    inside = [segment_need(resolved, name) for name in placement.segments]
+    return joined([*(served_need(resolved, name) for name in (*placement.tags, *placement.scores)), *inside])
 
 
-def rules_level(resolved: Resolved, code: str) -> Access:
-    """The highest level of what the rules of a placement read."""
-    placement = resolved.placements[code]
-    inside = [segment_level(resolved, name) for name in placement.segments]
-    return _highest([*_read_levels(resolved, placement.tags, placement.scores), *inside])
+def served_need(resolved: Resolved, name: str) -> Need:
+    """What a tag or a column of a score takes."""
+    return tag_need(resolved, name) if name in resolved.tags else score_need(resolved, str(resolved.score_of(name)))
 
 
-def served_levels(resolved: Resolved) -> dict[str, Access]:
-    """The level of every tag and score column."""
-    found: dict[str, Access] = {code: tag.spec.access for code, tag in resolved.tags.items()}
+def served_needs(resolved: Resolved) -> dict[str, Need]:
+    """What every tag and score column takes."""
+    found = {code: tag_need(resolved, code) for code in resolved.tags}
     for code, score in resolved.scores.items():
-        found |= column_levels(resolved, TableRef("scores", code), score.columns)
+        found |= dict.fromkeys(score.columns, score_need(resolved, code))
     return found
-
-
-def _read_levels(resolved: Resolved, tags: Iterable[str], scores: Iterable[str]) -> list[Access]:
-    levels = served_levels(resolved)
-    return [levels[name] for name in (*tags, *scores)]
-
-
-def _highest(levels: Iterable[Access]) -> Access:
-    return max(levels, key=ACCESS_LEVELS.index, default="public")

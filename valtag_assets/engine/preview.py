@@ -5,6 +5,7 @@ from datetime import date
 
 import ibis
 
+from valtag_assets.engine.brands import of_visible
 from valtag_assets.engine.persons import PERSON, beside
 from valtag_assets.engine.rules import rule_table, segment_table, with_columns
 from valtag_assets.engine.segments import drawn_first, without
@@ -49,11 +50,12 @@ def memberships_expression(segments: Sequence[str]) -> ibis.Table:
     return ibis.union(*rows) if len(rows) > 1 else rows[0]
 
 
-def overlaps(resolved: Resolved) -> ibis.Table:
+def overlaps(resolved: Resolved, *, only_visible: bool = False) -> ibis.Table:
     """(segment, members, both): how large each audience of the table ``MEMBERSHIPS``, as ``memberships_expression``
-    wrote it, is, and how many of its members were found."""
+    wrote it, is, and how many of its members were found; ``only_visible``: of persons in ``brands.VISIBLE``."""
     found = found_table(resolved).select(PERSON)
     every = unbound(MEMBERSHIPS, {PERSON: "string", "segment": "string"})
+    every = of_visible(every) if only_visible else every
     joined = beside(every, found.mutate(_found=ibis.literal(1, "int64")))
     return joined.group_by("segment").aggregate(
         members=joined.count(), both=joined["_found"].sum().fill_null(0).cast("int64")

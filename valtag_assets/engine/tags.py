@@ -72,10 +72,21 @@ def category_expression(
         before = renamed_once(before) if linked(resolved) else before
         table = beside(table, before.rename({f"_{code}": code for code in kept}))
     table = table.mutate(*[_final(table[tag.code], tag, table) for tag in category.tags if tag.kind == "value"])
+    for step in _steps(category):
+        table = table.mutate(*[over_tags(tag, table, as_of) for tag in step])
+    return table.select(PERSON, *[tag.code for tag in category.tags]).order_by(PERSON)
+
+
+def _steps(category: ResolvedCategory) -> list[list[ResolvedTag]]:
+    """The tags over tags, each in a step after those of the category that it reads. A step is one SELECT: one for
+    every tag would soon be nested deeper than SQL can be written or read."""
+    depth: dict[str, int] = {}
+    steps: dict[int, list[ResolvedTag]] = {}
     for tag in category.tags:
         if tag.kind != "value":
-            table = table.mutate(over_tags(tag, table, as_of))
-    return table.select(PERSON, *[tag.code for tag in category.tags]).order_by(PERSON)
+            depth[tag.code] = 1 + max((depth[name] for name in tag.tags if name in depth), default=0)
+            steps.setdefault(depth[tag.code], []).append(tag)
+    return [steps[number] for number in sorted(steps)]
 
 
 def tag_expression(

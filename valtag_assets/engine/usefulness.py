@@ -78,7 +78,7 @@ def usefulness(resolved: Resolved, known: Known) -> list[dict[str, Any]]:
         twin, likeness = known.twins.get(code, (None, None))
         close = twin in rows and likeness is not None and likeness >= insight.redundant
         row["twin"], row["likeness"] = (twin, likeness) if close else (None, None)
-    advised = [{**row, "advice": advice(insight, row, rows)} for row in rows.values()]
+    advised = [{**row, "advice": advice(insight, row, rows, uses[code])} for code, row in rows.items()]
     return sorted(advised, key=lambda row: (-row["score"], row["tag"]))
 
 
@@ -104,11 +104,12 @@ def weighed(insight: Insight, parts: Mapping[str, float | None]) -> float:
     return round(sum(weights[name] * value for name, value in known.items()) / whole, _DIGITS) if whole else 0.0
 
 
-def advice(insight: Insight, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """What to do with the tag of a row: the less useful of two that say the same is to be merged into the other; one
-    that nothing reads is given up when its score is low or it says nothing."""
+def advice(insight: Insight, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], uses: Uses) -> str:
+    """What to do with the tag of a row: the less useful of two that say the same is to be merged into the other,
+    unless the other is made from it; one that nothing reads is given up when its score is low or it says nothing."""
     twin = rows.get(row["twin"] or "")
-    if twin is not None and (row["score"], twin["tag"]) < (twin["score"], row["tag"]):
+    made_from_it = twin is not None and ("tag", twin["tag"]) in (*uses.direct, *uses.indirect)
+    if twin is not None and not made_from_it and (row["score"], twin["tag"]) < (twin["score"], row["tag"]):
         return MERGE
     mute = is_constant(row) or is_nearly_empty(insight, row)
     if not row["direct"]:

@@ -219,7 +219,8 @@ def _kept_from(catalog: Catalog, to: Destination, tag: ResolvedTag) -> str | Non
     if level == "pii":
         return f"'{tag.code}' is personal: name it among the fields of {to.destination}, which are joined on sending"
     role = to.access or access.default_role
-    if ACCESS_LEVELS.index(level) > ACCESS_LEVELS.index(access.roles.get(role, "public")):
+    reads = access.roles[role].level if role in access.roles else "public"
+    if ACCESS_LEVELS.index(level) > ACCESS_LEVELS.index(reads):
         return f"'{tag.code}' is {level}, and {to.destination} has the role {role}"
     return None
 

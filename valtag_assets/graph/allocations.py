@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.access import allocation_levels
+from valtag_assets.engine.access import allocation_needs
 from valtag_assets.engine.allocation import (
     TIER,
     allocation_columns,
@@ -100,8 +100,8 @@ def allocation_plan(setting: Setting, allocation: ResolvedAllocation, as_of: dat
     resolved = setting.resolved
     gate = ask(setting.warehouse, _wanted(setting, allocation, as_of))
     columns = allocation_columns(allocation)
-    levels = allocation_levels(resolved, allocation)
-    private = frozenset(name for name in columns if levels[name] in HIDDEN_LEVELS)
+    needs = allocation_needs(resolved, allocation)
+    private = frozenset(name for name in columns if needs[name].level in HIDDEN_LEVELS)
 
     def write(engine: Engine, into: Path) -> Written:
         expression = sizes_expression(resolved, allocation)

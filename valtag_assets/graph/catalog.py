@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from valtag_assets.delivery.access import access_mistakes
+from valtag_assets.engine.access_rules import access_rule_mistakes
 from valtag_assets.engine.cleaning.mistakes import cleaning_mistakes
 from valtag_assets.engine.portability import engine_mistakes
 from valtag_assets.expression.resolve import resolve_catalog
@@ -19,7 +20,7 @@ def checked_catalog(root: Path, engine: str | None = None) -> Resolved:
     resolved = resolve_catalog(root)
     engines = resolved.catalog.project.engine.instead(engine)
     problems = [*cleaning_mistakes(resolved), *misplaced_checks(resolved), *engine_mistakes(resolved, engines)]
-    problems += access_mistakes(resolved)
+    problems += [*access_rule_mistakes(resolved), *access_mistakes(resolved)]
     if problems:
         raise CatalogError(problems)
     return resolved

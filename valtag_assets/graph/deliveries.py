@@ -1,7 +1,7 @@
 """Stage *deliveries*: one asset per audience at a destination. The table of each says what came of its messages."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from valtag_assets.delivery.access import receiver
 from valtag_assets.delivery.breaker import NOTHING, after_sending, before_sending
 from valtag_assets.delivery.columns import field_tables
 from valtag_assets.delivery.delivering import Delivered, Terms, deliver, forecast, ledger_file, ledger_salt
@@ -17,9 +18,10 @@ from valtag_assets.delivery.gateway import Gateway
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.delivery.route import Place
 from valtag_assets.delivery.sync import Occasion, delivery_version
+from valtag_assets.engine.brands import brand_inputs
 from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.session import Engine
-from valtag_assets.expression.resolved_delivery import ResolvedDelivery
+from valtag_assets.expression.resolved_delivery import ResolvedDelivery, ResolvedDestination
 from valtag_assets.graph.as_of import choose_as_of
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.comments import OUTCOMES
@@ -69,7 +71,7 @@ def _delivery_asset(setting: Setting, delivery: ResolvedDelivery) -> dg.AssetsDe
         description=describe(spec.title, spec.meaning, f"{spec.segment} → {to.spec.title}"),
         owners=[resolved.catalog.owner_of(spec)],
         kinds={to.spec.kind if to.spec.kind != "database" else "table"},
-        code_version=_meaning(delivery),
+        code_version=_meaning(setting, delivery),
         partitions_def=as_of_partitions(setting),
         freshness_policy=freshness(setting, refresh),
         automation_condition=automation(refresh),
@@ -95,6 +97,9 @@ def delivery_tables(setting: Setting, delivery: ResolvedDelivery) -> dict[str, f
     found: dict[str, frozenset[str]] = {segments_name(segment.code): frozenset()}
     found |= field_tables(setting.resolved, delivery.fields)
     found |= {f"{item.kind}s/{item.code}": frozenset[str]() for item in segment.excluded}
+    if receiver(setting.resolved, delivery.destination).brands is not None:
+        for table, columns in brand_inputs(setting.resolved).items():
+            found[table] = found.get(table, frozenset()) | columns
     return dict(sorted(found.items()))
 
 
@@ -108,6 +113,9 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
         rows: list[Mapping[str, Any]] = []
         metrics: dict[str, Any] = {"past": is_past(setting, as_of)}
         if not metrics["past"]:
+            members = gate.snapshots[segments_name(delivery.spec.segment)].rows
+            fields = [field.source for field in delivery.fields if field.kind != "text"]
+            record_sending(setting, run_id, deliveries_name(delivery.code), delivery.destination, fields, members)
             done = deliver(*_terms(setting, delivery, as_of, gate, run_id), setting.clock)
             judged.extend(done.verdicts)
             rows = list(done.rows)
@@ -118,7 +126,7 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
     return Plan(
         table=TableRef("deliveries", delivery.code),
         as_of=as_of,
-        meaning=_meaning(delivery),
+        meaning=_meaning(setting, delivery),
         gate=gate,
         key=("operation", "state", "reason"),
         columns=COLUMNS,
@@ -129,6 +137,21 @@ def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run
         fingerprint=_left_to_do(setting, delivery) if sends else "",
         picture=_picture,
     )
+
+
+def record_sending(
+    setting: Setting,
+    run: str,
+    what: str,
+    to: ResolvedDestination,
+    fields: Collection[str] = (),
+    members: int | None = None,
+) -> None:
+    """Put on record, before anything is sent, what goes out by a run in the name of a destination's role: to at
+    most ``members`` persons. AuditError where that can't be written: then nothing is sent."""
+    reader, tags = receiver(setting.resolved, to), tuple(sorted(set(fields)))
+    who: dict[str, Any] = {"actor": f"run {run}", "role": reader.role, "purpose": reader.purpose}
+    setting.audit.record(reader.door, what=what, rows=members, tags=tags, details={"to": to.code}, **who)
 
 
 def expected(setting: Setting, delivery: ResolvedDelivery, as_of: date) -> tuple[Gate, Delivered | None]:
@@ -169,8 +192,10 @@ def _terms(
     return place, delivery, occasion, terms
 
 
-def _meaning(delivery: ResolvedDelivery) -> str:
-    return meaning_of("delivery", delivery_version(delivery), delivery.spec.segment)
+def _meaning(setting: Setting, delivery: ResolvedDelivery) -> str:
+    brands = receiver(setting.resolved, delivery.destination).brands
+    own = [] if brands is None else [sorted(brands)]
+    return meaning_of("delivery", delivery_version(delivery), delivery.spec.segment, *own)
 
 
 def _left_to_do(setting: Setting, delivery: ResolvedDelivery) -> str:

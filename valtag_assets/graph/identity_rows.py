@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.access import field_levels
+from valtag_assets.engine.access import field_needs
 from valtag_assets.engine.identity.keying import keyed_rows, one_row_each
 from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS, identity_table
 from valtag_assets.engine.identity.work import Work
@@ -82,7 +82,7 @@ def keyed_plan(setting: Setting, source: ResolvedSource) -> Plan:
     reads = _reads(setting, source)
     gate = ask(setting.warehouse, [Wanted(clean_name(source.code)), *map(Wanted, reads)])
     in_parts = source.spec.kind == "fact"
-    hidden = {name for name, level in field_levels(setting.resolved, source).items() if level in HIDDEN_LEVELS}
+    hidden = {name for name, need in field_needs(setting.resolved, source).items() if need.level in HIDDEN_LEVELS}
 
     def write(engine: Engine, into: Path) -> Written:
         with tempfile.TemporaryDirectory(dir=setting.spill) as folder:

@@ -14,7 +14,7 @@ from valtag_assets.delivery.messaging import SentMessages, send_messages
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.receipts import TakenIn
 from valtag_assets.engine.triggers import triggers_name
-from valtag_assets.graph.deliveries import GROUP, sending_place
+from valtag_assets.graph.deliveries import GROUP, record_sending, sending_place
 from valtag_assets.graph.receipts import take_in_receipts
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.graph.stages import asset_key
@@ -80,6 +80,11 @@ class Done:
 def send_due(setting: Setting, run: str) -> Done:
     """Plan what triggers decided, take in receipts, send what is due."""
     place = sending_place(setting)
+    for trigger in setting.resolved.triggers.values():
+        for action in trigger.spec.actions:
+            to = setting.resolved.destinations[action.to]
+            sources = [*action.fields.values(), *(field.source for field in to.fields)]
+            record_sending(setting, run, triggers_name(trigger.code), to, sources)
     with Outbox.open(ledger_file(setting.warehouse)) as outbox:
         planned = {
             code: plan_messages(setting, trigger, outbox, run) for code, trigger in setting.resolved.triggers.items()

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.access import report_levels
+from valtag_assets.engine.access import report_needs
 from valtag_assets.engine.reports import (
     report_columns,
     report_expression,
@@ -106,8 +106,8 @@ def report_plan(setting: Setting, report: ResolvedReport, as_of: date) -> Plan:
             metrics["lines"] = _first_lines(engine, report, target)
         return Written(metrics, data_until(gate, as_of))
 
-    levels = report_levels(resolved, report)
-    private = frozenset(name for name, level in levels.items() if level in HIDDEN_LEVELS)
+    needs = report_needs(resolved, report)
+    private = frozenset(name for name, need in needs.items() if need.level in HIDDEN_LEVELS)
     return Plan(
         table=TableRef("reports", report.code),
         as_of=as_of,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.quality.column import (
     HIDDEN_LEVELS,
@@ -27,7 +28,8 @@ from valtag_assets.warehouse.snapshot import Snapshot, Verdict
 
 def sample_key(source: ResolvedSource) -> str:
     """The column that names a row of the clean table in samples."""
-    return source.spec.person or source.spec.key[0]
+    key = source.spec.key
+    return source.spec.person or (key[0] if key else ORIGIN_COLUMNS[1])
 
 
 def source_expectations(

@@ -1,29 +1,25 @@
-"""Records made into answers, as a caller of one level may see them.
+"""Records made into answers, as one reader may see them.
 
 What is the same for everybody (what is masked, held, missing, and where values come from) is made into JSON once.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
 
-from valtag_assets.engine.access import (
-    MASK,
-    may_read,
-    placement_level,
-    rules_level,
-    segment_level,
-    served_levels,
-)
+from valtag_assets.engine.access import placement_need, rules_need, segment_need, served_needs
+from valtag_assets.engine.brands import declared, is_of_brands
+from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.refusal import Refusal
-from valtag_assets.spec.block import Access, Title
+from valtag_assets.spec.block import Title
+from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.problem import did_you_mean
 
 MOST_FILTERS = 256
@@ -46,27 +42,42 @@ class View:
 
 
 class Answers:
-    """What the records of one store say to callers of one level. ``about``: what the store's maker said of it."""
+    """What the records of one store say to one reader. ``about``: what the store's maker said of it."""
 
-    def __init__(self, resolved: Resolved, about: Mapping[str, Any], level: Access) -> None:
-        self.resolved, self.about, self.level = resolved, about, level
+    def __init__(self, resolved: Resolved, about: Mapping[str, Any], reader: Reader) -> None:
+        self.resolved, self.about, self.reader = resolved, about, reader
         self.as_of: str = about["as_of"]
         self._columns: Sequence[str] = about["columns"]
         self._segments: Sequence[str] = about["segments"]
         self._placements: Sequence[str] = about["placements"]
-        self._levels = served_levels(resolved)
-        self._hidden = {name for name in self._columns if not may_read(level, self._levels[name])}
-        self._hidden_segments = {
-            code for code in self._segments if not may_read(level, segment_level(resolved, code))
+        self._needs = served_needs(resolved)
+        self._hidden = {name for name in self._columns if not reader.may(self._needs[name])}
+        masks = {name: reader.mask(name, self._needs[name]) for name in self._hidden}
+        self._dropped = {name for name, how in masks.items() if how == "drop"}
+        self._masks = {
+            place: partial(reader.masked, name, self._needs[name])
+            for place, name in enumerate(self._columns)
+            if masks.get(name) in ("last4", "hmac")
         }
+        if any(how == "hmac" for how in masks.values()):
+            reader.mask_key()  # rather no answer than one whose mask has no key
+        self._hidden_segments = {code for code in self._segments if not reader.may(segment_need(resolved, code))}
         self._hidden_placements = {
-            code for code in self._placements if not may_read(level, placement_level(resolved, code))
+            code for code in self._placements if not reader.may(placement_need(resolved, code))
         }
         self.whole = self._view(self._columns, memberships=True)
         self.filtered = lru_cache(MOST_FILTERS)(self._filtered)
         self._decided = lru_cache(None)(self._decision)
 
     # One person
+
+    def knows(self, record: str) -> bool:
+        """Whether the person is of a brand that the reader may know of."""
+        brands = self.reader.brands
+        if brands is None:
+            return True
+        tag = declared(self.resolved).tag
+        return is_of_brands(orjson.loads(record)[list(self._columns).index(tag)], brands)
 
     def person(self, person: str, record: str, view: View) -> bytes:
         return orjson.dumps({**self._of_person(person, record, view), "as_of": self.as_of, **view.shared})
@@ -132,6 +143,8 @@ class Answers:
     def _of_person(self, person: str, record: str, view: View) -> dict[str, Any]:
         values = orjson.loads(record)
         values.append(MASK)
+        for place, masked in self._masks.items():
+            values[place] = masked(values[place])
         answer = {
             "person_id": person,
             "tags": dict(zip(view.tags, [values[place] for place in view.tag_places], strict=True)),
@@ -153,7 +166,7 @@ class Answers:
         placement = self.resolved.placements[code]
         read = placement.tags | placement.scores | {segments_name(code) for code in placement.segments}
         variant = placement.rules[number - 1][0] if number else placement.spec.default
-        tells = may_read(self.level, rules_level(self.resolved, code))
+        tells = self.reader.may(rules_need(self.resolved, code))
         told = {
             "placement": code,
             "title": _title(placement.spec.title),
@@ -181,9 +194,11 @@ class Answers:
     def _view(self, codes: Sequence[str], *, memberships: bool) -> View:
         places = {name: place for place, name in enumerate(self._columns)}
         mask = len(self._columns) + 1 + len(self._placements)
+        masked = {name for name in self._hidden if places[name] not in self._masks}
+        asked, codes = codes, [name for name in codes if name not in self._dropped]
         tags = tuple(name for name in codes if name in self.resolved.tags)
         scores = tuple(name for name in codes if name not in self.resolved.tags)
-        seen, hidden = set(codes), [name for name in codes if name in self._hidden]
+        seen, hidden = set(codes), [name for name in asked if name in self._hidden]
         tables = {self._table_of(name) for name in codes}
         if memberships:
             hidden += [segments_name(code) for code in sorted(self._hidden_segments)]
@@ -197,9 +212,9 @@ class Answers:
         }
         return View(
             tags=tags,
-            tag_places=tuple(mask if name in self._hidden else places[name] for name in tags),
+            tag_places=tuple(mask if name in masked else places[name] for name in tags),
             scores=scores,
-            score_places=tuple(mask if name in self._hidden else places[name] for name in scores),
+            score_places=tuple(mask if name in masked else places[name] for name in scores),
             memberships=memberships,
             shared=_ready(shared),
         )
@@ -231,8 +246,8 @@ class Answers:
         return orjson.dumps({"as_of": self.as_of, "tags": rows})
 
     def _access(self, code: str) -> dict[str, Any]:
-        level = self._levels[code]
-        return {"access": level, "masked": not may_read(self.level, level)}
+        need = self._needs[code]
+        return {"access": need.level, "masked": not self.reader.may(need)}
 
 
 def _ready(values: Mapping[str, Any]) -> dict[str, Any]:

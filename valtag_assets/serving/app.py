@@ -17,8 +17,9 @@ from valtag_assets.engine.lookup import Layout
 from valtag_assets.serving.documents import complete
 from valtag_assets.serving.keys import Keys
 from valtag_assets.serving.refusal import Refusal
-from valtag_assets.serving.routes import CALLER, router
+from valtag_assets.serving.routes import CALLER, record_refusal, router
 from valtag_assets.serving.service import Service
+from valtag_assets.warehouse.audit import AuditError
 
 # A thousand ids of 200 characters, written as \uXXXX, and then some.
 MOST_BYTES = 2_000_000
@@ -60,6 +61,7 @@ def create_app(service: Service, keys: Keys, *, watch: bool = True) -> ASGIApp:
     app.add_exception_handler(HTTPException, _routed)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(sqlite3.Error, _unreadable)
+    app.add_exception_handler(AuditError, _unrecorded)
     app.add_exception_handler(Exception, _fault)
     complete(app.openapi(), Layout.of(service.place.resolved), FREE)
     return Door(app, keys)
@@ -124,7 +126,9 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     return Response(body, status, headers={**(headers or {}), **more}, media_type="application/json")
 
 
-async def _refused(_: Request, error: Any) -> Response:
+async def _refused(request: Request, error: Any) -> Response:
+    if error.status == 403:
+        await record_refusal(request, error.message)
     return _error(error.status, error.message)
 
 
@@ -146,6 +150,11 @@ async def _invalid(_: Request, error: Any) -> Response:
 async def _unreadable(_: Request, error: Any) -> Response:
     print(f"the store can't be read: {error}", file=sys.stderr)
     return _error(503, "the store can't be read at present; it is made anew by the next run, or valtag serve --build")
+
+
+async def _unrecorded(_: Request, error: Any) -> Response:
+    print(f"nothing is told, since it can't be recorded: {error}", file=sys.stderr)
+    return _error(503, "who asks can't be recorded at present, so nothing is told")
 
 
 async def _fault(_: Request, error: Any) -> Response:

@@ -160,12 +160,13 @@ class TableState(BaseModel):
 
 
 class Health(BaseModel):
-    """``behind``: something newer is published, and its store is not made yet. Without a key there are no tables."""
+    """``behind``: something newer is published, and its store is not made yet. Without a key there are no
+    tables; a key of some brands is told neither tables nor how many persons there are."""
 
     ready: bool
     catalog: str
     as_of: str
-    persons: int
+    persons: int | None
     behind: bool
     trouble: str | None
     tables: list[TableState] | None = None

@@ -5,9 +5,9 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from valtag_assets.engine.access import role_level
+from valtag_assets.engine.reader import Reader, reader_of
 from valtag_assets.expression.resolved import Resolved
-from valtag_assets.spec.block import Access
+from valtag_assets.spec.access import Asking, Key
 from valtag_assets.spec.mistake import Mistake
 
 SHORTEST = 16
@@ -16,12 +16,10 @@ _SCHEME = "bearer "
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever asks: the name of the key (for people), its role, the highest level that role may read, and whether it
-    may tell receipts."""
+    """Whoever asks: the name of the key (for people), what it may read, and whether it may tell receipts."""
 
     key: str
-    role: str
-    level: Access
+    reader: Reader
     receipts: bool = False
 
 
@@ -50,8 +48,8 @@ class Keys:
 
     def __str__(self) -> str:
         if self.everybody is not None:
-            return f"open to everybody on this machine, as role {self.everybody.role}"
-        return "keys " + ", ".join(f"{caller.key} ({caller.role})" for _, caller in self._digests)
+            return f"open to everybody on this machine, as role {self.everybody.reader.role}"
+        return "keys " + ", ".join(f"{caller.key} ({caller.reader.role})" for _, caller in self._digests)
 
 
 def read_keys(resolved: Resolved, environment: Mapping[str, str], *, is_open: bool) -> Keys:
@@ -60,8 +58,10 @@ def read_keys(resolved: Resolved, environment: Mapping[str, str], *, is_open: bo
     if is_open and access.keys:
         raise Mistake("access.yaml names keys, and --open would let everybody in without one: leave one of them out")
     if is_open:
-        role = access.default_role
-        return Keys((), Caller("", role, role_level(resolved, role)))
+        if access.users:
+            raise Mistake("access.yaml names users, and --open would let everybody in: name keys for those who ask")
+        asking = Asking(access.default_role, "everybody on this machine")
+        return Keys((), Caller("", reader_of(resolved, "serve", asking, environment, by_key=True)))
     if not access.keys:
         raise Mistake(
             "access.yaml names no keys, so nobody could be told apart: add keys: {name: {role: …, env: VARIABLE}},"
@@ -73,8 +73,13 @@ def read_keys(resolved: Resolved, environment: Mapping[str, str], *, is_open: bo
         digest = written or _from_environment(name, key.env, environment)
         if digest in found:
             raise Mistake(f"access.yaml: keys {found[digest].key} and {name} have the same secret: give each its own")
-        found[digest] = Caller(name, key.role, role_level(resolved, key.role), key.receipts)
+        found[digest] = Caller(name, _reader(resolved, name, key, environment), key.receipts)
     return Keys(tuple(found.items()))
+
+
+def _reader(resolved: Resolved, name: str, key: Key, environment: Mapping[str, str]) -> Reader:
+    asking = Asking(key.role, f"key {name}", key.purpose)
+    return reader_of(resolved, "serve", asking, environment, key.brands, by_key=True)
 
 
 def _from_environment(name: str, variable: str | None, environment: Mapping[str, str]) -> bytes:

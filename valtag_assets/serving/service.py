@@ -16,9 +16,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from valtag_assets.engine.access import may_read
+from valtag_assets.engine.access import Need
 from valtag_assets.engine.identity.naming import key_of
 from valtag_assets.engine.persons import PERSONS
+from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.serving.answers import Answers
 from valtag_assets.serving.building import find_store, records_of
@@ -26,7 +27,7 @@ from valtag_assets.serving.health import served_tables, table_states
 from valtag_assets.serving.published import ID_TABLES, NothingPublished, Published, published
 from valtag_assets.serving.refusal import Refusal
 from valtag_assets.serving.store import FILE, Records
-from valtag_assets.spec.block import Access
+from valtag_assets.warehouse.audit import AuditLog
 from valtag_assets.warehouse.derived import Derived, DerivedFiles
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.manifest import MANIFEST
@@ -45,12 +46,14 @@ Seen = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class Place:
-    """The catalog that is served, its warehouse, a folder for working files, and the one where receipts land."""
+    """The catalog that is served, its warehouse, a folder for working files, the one where receipts land, and the
+    record of who was told what."""
 
     resolved: Resolved
     warehouse: Warehouse
     spill: Path
     receipts: Path
+    audit: AuditLog
 
     @property
     def stores(self) -> DerivedFiles:
@@ -59,13 +62,13 @@ class Place:
 
 @dataclass
 class Open:
-    """A store that is being served; answers are made ready per level."""
+    """A store that is being served; answers are made ready per reader, by the name of the key."""
 
     resolved: Resolved
     key: str
     about: Any
     records: Records
-    _answers: dict[Access, Answers] = field(default_factory=dict)
+    _answers: dict[str, Answers] = field(default_factory=dict)
     _readers: int = 0
     _retired: bool = False
 
@@ -92,9 +95,9 @@ class Open:
         if self._retired and not self._readers:
             self.records.close()
 
-    def person_named(self, said: str, level: Access) -> str:
+    def person_named(self, said: str, reader: Reader) -> str:
         """The id of the person who is named so: by an id, by one that was, or as kind:key by an identifier whose kind
-        the caller's ``level`` may read. What names nobody is given back."""
+        the ``reader`` may read. What names nobody is given back."""
         identity = self.resolved.identity
         if identity is None:
             return said
@@ -105,13 +108,13 @@ class Open:
         if code not in identity.ranks:
             return said
         kind = identity.kinds[identity.ranks[code]]
-        text = key_of(key, kind.normalise) if may_read(level, kind.access) else None
+        text = key_of(key, kind.normalise) if reader.may(Need(kind.access)) else None
         return said if text is None else self.records.holder(code, text) or said
 
-    def answers(self, level: Access) -> Answers:
-        found = self._answers.get(level)
+    def answers(self, reader: Reader) -> Answers:
+        found = self._answers.get(reader.user)
         if found is None:
-            found = self._answers[level] = Answers(self.resolved, self.about, level)
+            found = self._answers[reader.user] = Answers(self.resolved, self.about, reader)
         return found
 
 
@@ -211,18 +214,18 @@ class Service:
 
     # The past
 
-    async def past(self, as_of: date, level: Access, persons: Sequence[str]) -> tuple[Answers, dict[str, str]]:
+    async def past(self, as_of: date, reader: Reader, persons: Sequence[str]) -> tuple[Answers, dict[str, str]]:
         """The answers of an as-of that has no store, and the records of ``persons``. Refusal if it can't be had."""
         if self._waiting >= MOST_WAITING:
             raise Refusal(503, "too many ask for the past at once; ask again in a few seconds")
         self._waiting += 1
         try:
             async with self._reading:
-                return await asyncio.to_thread(self._of_past, as_of, level, persons)
+                return await asyncio.to_thread(self._of_past, as_of, reader, persons)
         finally:
             self._waiting -= 1
 
-    def _of_past(self, as_of: date, level: Access, persons: Sequence[str]) -> tuple[Answers, dict[str, str]]:
+    def _of_past(self, as_of: date, reader: Reader, persons: Sequence[str]) -> tuple[Answers, dict[str, str]]:
         place = self.place
         try:
             then = self._published_at(as_of)
@@ -237,7 +240,7 @@ class Service:
             raise Refusal(
                 503, f"the snapshots of {as_of} can't be read at present; ask again, or see /health"
             ) from error
-        return Answers(place.resolved, then.about(), level), found
+        return Answers(place.resolved, then.about(), reader), found
 
     def _published_at(self, as_of: date) -> Published:
         seen = manifests_seen(self.place)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from valtag_assets.engine.access import allocation_needs
 from valtag_assets.graph.figures import inline_svg
 from valtag_assets.graph.score_figures import allocation_figure
 from valtag_assets.site.published import Found, Published
@@ -63,7 +64,9 @@ def allocations(published: Published) -> list[AllocationEntry]:
 def _allocation(published: Published, code: str) -> AllocationEntry:
     spec, found = published.resolved.allocations[code].spec, published.found(f"allocations/{code}")
     metrics = found.snapshot.metrics if found.snapshot else {}
-    lines: Sequence[Mapping[str, Any]] = metrics.get("lines", [])
+    needs = allocation_needs(published.resolved, published.resolved.allocations[code])
+    hidden = not published.readable(*needs.values()) or (found.snapshot is not None and "lines" not in metrics)
+    lines: Sequence[Mapping[str, Any]] = [] if hidden else metrics.get("lines", [])
     own = lines[0] if lines else {}
     columns = [name for name in _SHOWN if name in own or f"{name}_zh" in own]
     return AllocationEntry(
@@ -72,7 +75,7 @@ def _allocation(published: Published, code: str) -> AllocationEntry:
         meaning=spec.meaning,
         of=spec.of,
         found=found,
-        hidden=found.snapshot is not None and "lines" not in metrics,
+        hidden=hidden,
         untiered=metrics.get("untiered"),
         columns=tuple((_SHOWN[name], name not in (*_PAIRS, "channel")) for name in columns),
         currency=own.get("currency"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from valtag_assets.engine.access import score_level
+from valtag_assets.engine.access import score_need
 from valtag_assets.engine.rfm import Group, quadrant_groups, tier_groups, tier_titles
 from valtag_assets.expression.resolved import ResolvedRfm
 from valtag_assets.graph.comments import rfm_convention
@@ -102,7 +102,7 @@ def scores(published: Published) -> list[ScoreEntry]:
 def _score(published: Published, score: ResolvedRfm) -> ScoreEntry:
     code, rfm = score.code, score.spec
     found = published.found(f"scores/{code}")
-    hidden = not published.readable(score_level(published.resolved, code))
+    hidden = not published.readable(score_need(published.resolved, code))
     snapshot = None if hidden else found.snapshot
     cells = snapshot.metrics.get("cells", []) if snapshot else []
     tiers, quadrants = tuple(tier_groups(rfm, cells)), tuple(quadrant_groups(cells))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from valtag_assets.console.tagtree import tags_by_category
+from valtag_assets.engine.access import tag_need
 from valtag_assets.expression.origins import lineage_texts
 from valtag_assets.expression.resolved import Resolved, ResolvedTag
 from valtag_assets.expression.uses import Uses, tag_uses
@@ -124,7 +125,7 @@ def _entry(known: _Known, tag: ResolvedTag, found: Found) -> TagEntry:
     profile = snapshot.metrics.get("profile", {}) if snapshot else {}
     seen = profile.get("columns", {}).get(tag.code, {})
     own = [verdict for verdict in (snapshot.verdicts if snapshot else ()) if verdict.column == tag.code]
-    hidden = not published.readable(spec.access)
+    hidden = not published.readable(tag_need(resolved, tag.code))
     plot = None
     if not hidden and seen.get("histogram"):
         histogram, titles = seen["histogram"], value_titles(spec)

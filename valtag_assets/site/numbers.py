@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from valtag_assets.engine.access import report_levels
+from valtag_assets.engine.access import report_needs
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.reports import report_columns, report_table, reports_name
 from valtag_assets.expression.resolved import ReportColumn, Resolved, ResolvedReport
@@ -58,8 +58,8 @@ def reports(published: Published) -> list[ReportEntry]:
 def _report(published: Published, code: str) -> ReportEntry:
     report, found = published.resolved.reports[code], published.found(f"reports/{code}")
     spec = report.spec
-    levels = report_levels(published.resolved, report)
-    hidden = not all(published.readable(level) for level in levels.values())
+    needs = report_needs(published.resolved, report)
+    hidden = not published.readable(*needs.values())
     rows = [] if hidden or found.snapshot is None else _rows(published, report, found.snapshot)
     titles = [_titles(published.resolved, item) for item in report.dimensions]
     verdicts = found.snapshot.verdicts if found.snapshot else ()

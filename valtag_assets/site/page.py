@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from valtag_assets.console.doors import through
 from valtag_assets.graph.setting import Setting
 from valtag_assets.site.allocations import allocations
 from valtag_assets.site.audiences import scores, segments
@@ -19,6 +20,7 @@ from valtag_assets.site.published import Published
 from valtag_assets.site.rendering import environment, part, script_hash
 from valtag_assets.site.values import values
 from valtag_assets.site.verdicts import CheckEntry, checks
+from valtag_assets.spec.access import UNSAID, Asking
 from valtag_assets.spec.block import Title
 from valtag_assets.warehouse import durable
 
@@ -33,12 +35,19 @@ STATES = {
 _WELL = ("ok", "warned")
 
 
-def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
-    """The as-of (default: the newest published) and the page about it, as the default role may see it.
+def render(setting: Setting, as_of: date | None = None, by: Asking = UNSAID) -> tuple[date, str]:
+    """The as-of (default: the newest published) and the page about it, as who asks may see it.
 
     Raises Mistake where nothing is published.
     """
-    published = Published(setting, as_of)
+    with through(setting, "report", by, "the report") as visit:
+        visit.reader.require_every_brand("the report")
+        published = Published(setting, as_of, visit.reader)
+        page = _page(setting, published)
+    return published.as_of, page
+
+
+def _page(setting: Setting, published: Published) -> str:
     style, script = (part(name) for name in ("style.css", "search.js"))
     found = checks(published)
     shown: dict[str, Any] = {
@@ -62,7 +71,7 @@ def render(setting: Setting, as_of: date | None = None) -> tuple[date, str]:
         "script": Markup(script),
         "script_hash": script_hash(script),
     }
-    return published.as_of, environment().get_template("page.html.j2").render(shown)
+    return environment().get_template("page.html.j2").render(shown)
 
 
 def _by_table(checks: Iterable[CheckEntry]) -> dict[str, list[CheckEntry]]:
@@ -76,10 +85,10 @@ def _local(instant: datetime, zone: ZoneInfo) -> str:
     return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"
 
 
-def write_page(setting: Setting, as_of: date | None, into: Path | None) -> Path:
+def write_page(setting: Setting, as_of: date | None, into: Path | None, by: Asking = UNSAID) -> Path:
     """Write the page and give its path: ``into`` if that ends with .html, else <catalog>-<as-of>.html in the folder
     ``into`` (default: reports in the data folder). Raises Mistake where nothing is published."""
-    day, page = render(setting, as_of)
+    day, page = render(setting, as_of, by)
     folder = into if into is not None else setting.data / "reports"
     path = folder if folder.suffix == ".html" else folder / f"{setting.name}-{day}.html"
     path.parent.mkdir(parents=True, exist_ok=True)

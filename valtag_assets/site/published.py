@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from valtag_assets.engine.access import may_read, role_level
+from valtag_assets.engine.access import Need
+from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.insight import INSIGHT
 from valtag_assets.graph.insight import TITLE as INSIGHT_TITLE
 from valtag_assets.graph.setting import Setting
-from valtag_assets.spec.block import Access, Title
+from valtag_assets.spec.block import Title
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
@@ -37,13 +38,13 @@ class Found:
 
 
 class Published:
-    """The tables of a catalog as they are served for ``as_of`` (default: the newest there is), as the default role
-    may see them. Raises Mistake where nothing is published for it."""
+    """The tables of a catalog as they are served for ``as_of`` (default: the newest there is), as ``reader`` may see
+    them. Raises Mistake where nothing is published for it."""
 
-    def __init__(self, setting: Setting, as_of: date | None) -> None:
+    def __init__(self, setting: Setting, as_of: date | None, reader: Reader) -> None:
         self.setting, self.resolved = setting, setting.resolved
         self.warehouse: Warehouse = setting.warehouse
-        self.level: Access = role_level(self.resolved, None)
+        self.reader = reader
         self.as_of = as_of or self._newest()
         self.tables = [self._found(table, title) for table, title in tables_of(self.resolved)]
         if not any(found.snapshot is not None and found.snapshot.as_of == self.as_of for found in self.tables):
@@ -58,9 +59,9 @@ class Published:
         """The instant (aware, UTC) at which the last of the tables was published."""
         return max(found.snapshot.known_at for found in self.tables if found.snapshot is not None)
 
-    def readable(self, access: Access) -> bool:
-        """Whether the default role may see values of that level."""
-        return may_read(self.level, access)
+    def readable(self, *needs: Need) -> bool:
+        """Whether the reader may see what takes all of that."""
+        return all(self.reader.may(need) for need in needs)
 
     def history(self, table: TableRef) -> list[Snapshot]:
         """Every snapshot of the table up to the as-of."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from valtag_assets.engine.access import score_level
+from valtag_assets.engine.access import score_need
 from valtag_assets.engine.ltv.backtest import MEASURES
 from valtag_assets.expression.resolved import ResolvedLtv
 from valtag_assets.graph.comments import ltv_convention
@@ -52,7 +52,7 @@ def values(published: Published) -> list[ValueEntry]:
 
 def _value(published: Published, score: ResolvedLtv) -> ValueEntry:
     found, ltv = published.found(f"scores/{score.code}"), score.spec
-    hidden = not published.readable(score_level(published.resolved, score.code))
+    hidden = not published.readable(score_need(published.resolved, score.code))
     titles = score.values[f"{score.code}_tier"]
     snapshot = None if hidden else found.snapshot
     metrics: Mapping[str, Any] = snapshot.metrics if snapshot is not None else {}

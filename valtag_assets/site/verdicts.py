@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from valtag_assets.engine.access import tag_need
 from valtag_assets.graph.gates import in_words
 from valtag_assets.site.published import Published
 from valtag_assets.spec.block import Title
@@ -61,8 +62,8 @@ def _entry(published: Published, table: TableRef, verdict: Verdict, *, refused: 
 
 
 def _above(published: Published, table: TableRef, verdict: Verdict) -> bool:
-    """Whether what the check found may hold a value above the default role."""
+    """Whether what the check found may hold a value that is not for the reader."""
     tags = published.resolved.tags
     if table.stage == "tags" and verdict.column is not None and verdict.column in tags:
-        return not published.readable(tags[verdict.column].spec.access)
+        return not published.readable(tag_need(published.resolved, verdict.column))
     return table.stage in ("clean", "quarantine") and verdict.column is not None

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from valtag_assets.spec.access import AccessRules
 from valtag_assets.spec.allocation import Allocation
 from valtag_assets.spec.block import Block, Title
 from valtag_assets.spec.delivery import Delivery, DeliveryFile
@@ -17,7 +18,7 @@ from valtag_assets.spec.loading import CatalogFile, Kinds, Place, problem_at, re
 from valtag_assets.spec.ltv import Ltv
 from valtag_assets.spec.placement import Placement
 from valtag_assets.spec.problem import CatalogError, Problem, did_you_mean
-from valtag_assets.spec.project import AccessRules, Project
+from valtag_assets.spec.project import Project
 from valtag_assets.spec.report import Report, ReportFile
 from valtag_assets.spec.score import Rfm
 from valtag_assets.spec.segment import Segment, SegmentFile
@@ -87,6 +88,7 @@ class Catalog:
     deliveries: Mapping[str, Entry[Delivery]]
     triggers: Mapping[str, Entry[Trigger]]
     digest: str
+    access_entry: Entry[AccessRules] | None = None
     identity: Entry[Identity] | None = None
 
     def owner_of(self, spec: Owned) -> str:
@@ -150,6 +152,7 @@ def read_catalog(root: Path) -> Reading:
         deliveries=_nested(files["deliveries"], "deliveries", "delivery", problems),
         triggers=_index(files["triggers"], "trigger", problems),
         digest=_digest(root),
+        access_entry=Entry(access.model, access.path, access.raw) if access else None,
         identity=None if identity is None else Entry(identity.model, identity.path, identity.raw),
     )
     references = list(_person_references(catalog, project)) if project else []

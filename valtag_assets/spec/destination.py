@@ -136,6 +136,7 @@ class Destination(Block):
     enabled: bool = True
     channel: Code | None = None
     access: str | None = Field(default=None, description="The role of access.yaml that the receiver has.")
+    purpose: str | None = Field(default=None, description="What the receiver uses it for: a purpose of access.yaml.")
     mode: Literal["mirror", "upsert", "append"] = "mirror"
     idempotent: bool = True
     fields: dict[Code, Travelling] = {}

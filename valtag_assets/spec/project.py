@@ -1,8 +1,8 @@
-"""project.yaml: what holds for the whole catalog; access.yaml: who may see what."""
+"""project.yaml: what holds for the whole catalog."""
 
 import re
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, field_validator, model_validator
@@ -216,41 +216,3 @@ def check_owner(owner: str) -> str:
     if "@" in owner:
         return owner
     raise ValueError(f"owner '{owner}' is neither an e-mail address nor team:name")
-
-
-class Key(Block):
-    """A bearer key of `valtag serve`: the role it stands for, and where its secret is; the secret is never here.
-
-    ``env`` names an environment variable that holds it; ``sha256`` is its SHA-256 digest, 64 hexadecimal digits.
-    ``receipts``: whether it may tell what came of messages (POST /receipts).
-    """
-
-    role: str
-    receipts: bool = False
-    env: str | None = None
-    sha256: str | None = None
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> "Key":
-        if (self.env is None) == (self.sha256 is None):
-            raise ValueError("a key has either env (a variable with the secret) or sha256 (the secret's digest)")
-        if self.env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.env):
-            raise ValueError("env is no name of an environment variable; write as VALTAG_KEY_SHOP")
-        if self.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise ValueError("sha256 is no digest: 64 digits 0-9 a-f, as `printf %s SECRET | sha256sum` prints them")
-        return self
-
-
-class AccessRules(Block):
-    """access.yaml: the highest level of personal data each role may read; others see it masked.
-
-    ``keys``: who may ask `valtag serve`, by a name that is for people.
-    """
-
-    roles: dict[str, Literal["public", "internal", "sensitive", "pii"]] = {"analyst": "internal"}
-    default_role: str = "analyst"
-    keys: dict[str, Key] = {}
-
-    def model_post_init(self, _: Any) -> None:
-        if self.default_role not in self.roles:
-            raise ValueError(f"default_role '{self.default_role}' is not among roles {sorted(self.roles)}")

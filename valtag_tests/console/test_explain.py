@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from valtag_assets.console.explain import Asked, explain
 from valtag_assets.console.explanation import Explanation
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_tests.console.ledger import VALUES, WINDOWS, Ledger, reason
 from valtag_tests.console.planting import plant
@@ -156,7 +157,7 @@ def test_what_a_role_may_not_read_is_masked_in_rows_and_ranking(setting: Setting
     assert clean is not None
     assert {row.fields["phone"] for row in clean.rows} == {"***"} == {row.value for row in clean.rows}
     assert {line[0] for line in clean.ranking} == {"***"}
-    open_eyes = asked(setting, "C004", "phone_count", role="steward").clean
+    open_eyes = asked(setting, "C004", "phone_count", by=Asking("steward")).clean
     assert open_eyes is not None and all(str(row.value).startswith("138") for row in open_eyes.rows)
 
 
@@ -200,7 +201,7 @@ def test_who_and_what_is_not_there_is_one_clear_line(setting: Setting) -> None:
     with pytest.raises(Mistake, match="there is 2024-03-10"):
         asked(setting, "C004", "spend", as_of=AS_OF - timedelta(days=1))
     with pytest.raises(Mistake, match="did you mean 'steward'"):
-        asked(setting, "C004", "spend", role="stewart")
+        asked(setting, "C004", "spend", by=Asking("stewart"))
 
 
 def test_a_served_value_that_its_rows_do_not_give_is_found_out(ran: Shop, setting: Setting, tmp_path: Path) -> None:

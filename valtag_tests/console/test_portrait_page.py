@@ -10,6 +10,7 @@ from valtag_assets.console.portrait_view import print_portrait
 from valtag_assets.console.screen import print_json, screen
 from valtag_assets.graph.setting import Setting
 from valtag_assets.site.portrait_page import write_page
+from valtag_assets.spec.access import UNSAID, Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_tests.graph.shop import AS_OF, Shop
 
@@ -18,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture(scope="module")
 def women(setting: Setting) -> Pictured:
-    return picture(setting, "women", None, None, None, histograms=9)
+    return picture(setting, "women", None, None, UNSAID, histograms=9)
 
 
 def test_the_published_audience_is_compared_in_every_tag_and_score(women: Pictured, setting: Setting) -> None:
@@ -56,12 +57,12 @@ def test_the_page_holds_its_pictures_and_escapes_the_catalog(women: Pictured, tm
 
 
 def test_too_few_is_said_instead_of_figures(setting: Setting, tmp_path: Path) -> None:
-    few = picture(setting, "buyers", None, None, None)
+    few = picture(setting, "buyers", None, None, UNSAID)
     assert few.portrait.differences == () and not few.portrait.comparable
     pages = write_page(few, tmp_path)
     assert [path.name for path in pages] == ["portrait.html"]
     assert "too few to compare: 12 persons" in pages[0].read_text(encoding="utf-8")
-    everybody = picture(setting, "everybody", None, None, None)
+    everybody = picture(setting, "everybody", None, None, UNSAID)
     write_page(everybody, tmp_path)
     assert "there is nobody to compare with" in (tmp_path / "portrait.html").read_text(encoding="utf-8")
 
@@ -71,10 +72,10 @@ def test_a_role_sees_only_what_it_may_read(ran: Shop, setting: Setting) -> None:
     before = path.read_text(encoding="utf-8")
     try:
         path.write_text(before.replace("code: gender\n", "code: gender\n    access: pii\n"), encoding="utf-8")
-        found = picture(ran.setting, "women", None, None, None)
+        found = picture(ran.setting, "women", None, None, UNSAID)
         assert found.skipped["gender"] == "this role may not read it (pii)"
         assert "gender" not in {item.code for item in found.portrait.differences}
-        steward = picture(ran.setting, "women", None, None, "steward")
+        steward = picture(ran.setting, "women", None, None, Asking("steward"))
         assert "gender" not in steward.skipped
     finally:
         path.write_text(before, encoding="utf-8")
@@ -82,8 +83,8 @@ def test_a_role_sees_only_what_it_may_read(ran: Shop, setting: Setting) -> None:
 
 def test_an_audience_that_is_not_there_is_one_clear_line(setting: Setting) -> None:
     with pytest.raises(Mistake, match="did you mean 'women'"):
-        picture(setting, "womens", None, None, None)
+        picture(setting, "womens", None, None, UNSAID)
     with pytest.raises(Mistake, match="there is 2024-03-10"):
-        picture(setting, "women", AS_OF.replace(day=1), None, None)
+        picture(setting, "women", AS_OF.replace(day=1), None, UNSAID)
     with pytest.raises(Mistake, match="'nobody' is no audience"):
-        picture(setting, "women", None, "nobody", None)
+        picture(setting, "women", None, "nobody", UNSAID)

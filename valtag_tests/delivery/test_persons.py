@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from valtag_assets.delivery.erasing import purge
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.delivery.receipts import Receipt, Receipts
 from valtag_assets.delivery.standing import Spell
@@ -99,3 +100,13 @@ def test_the_ledger_finds_a_persons_messages_by_every_id(tmp_path: Path) -> None
     assert set(desk.outbox.read(person="a")["key"].to_pylist()) == keys
     follow(desk.outbox, "s1", {})
     assert desk.outbox.read(person="a").num_rows == 2, "the same snapshot says the same"
+
+
+def test_who_is_erased_leaves_no_id_in_the_ledger(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.plan("former", NOON), desk.plan("other", NOON)
+    follow(desk.outbox, "s1", {"former": "erased"}, {"erased": "whole"})
+    desk.outbox.close()
+    assert purge(desk.file, ["former", "erased"])["messages"] == 1
+    assert all(name not in desk.file.read_bytes() for name in (b"former", b"erased"))
+    assert b"other" in desk.file.read_bytes()

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from valtag_assets.engine.access import column_levels, report_levels
+from valtag_assets.engine.access import column_needs, report_needs
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.ltv.making import Making
 from valtag_assets.engine.ltv.scoring import value_groups
@@ -191,10 +191,10 @@ def test_of_rare_orders_less_must_be_explained(tmp_path: Path) -> None:
 
 def test_what_is_said_of_value_is_as_secret_as_the_tags_it_is_made_of(tmp_path: Path) -> None:
     resolved = catalog(tmp_path)
-    levels = column_levels(resolved, TableRef("scores", "ltv"), ["ltv_clv", "ltv_tier"])
-    assert levels == {"ltv_clv": "sensitive", "ltv_tier": "sensitive"}
-    assert column_levels(resolved, TableRef("allocations", "money"), ["tier"]) == {"tier": "sensitive"}
-    assert report_levels(resolved, resolved.reports["by_tier"])["ltv_tier"] == "sensitive"
+    needs = column_needs(resolved, TableRef("scores", "ltv"), ["ltv_clv", "ltv_tier"])
+    assert {name: need.level for name, need in needs.items()} == {"ltv_clv": "sensitive", "ltv_tier": "sensitive"}
+    assert column_needs(resolved, TableRef("allocations", "money"), ["tier"])["tier"].level == "sensitive"
+    assert report_needs(resolved, resolved.reports["by_tier"])["ltv_tier"].level == "sensitive"
     assert resolved.allocations["money"].monetary == "total_spend"
 
 

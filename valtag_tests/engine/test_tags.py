@@ -261,3 +261,11 @@ def test_strangers_are_counted_by_rows_and_keys(tmp_path: Path) -> None:
     }
     found = kit.run(strangers(resolved.sources["orders"]), inputs, tmp_path / "out.parquet").to_pylist()
     assert found == [{"source": "orders", "rows": 4, "strangers": 3, "keys": 2}]
+
+
+def test_a_category_may_hold_more_tags_over_tags_than_sql_can_be_nested_deep(tmp_path: Path) -> None:
+    plenty = [tag(f"times_{n}", MONEY, f"spend * {n}") for n in range(2, 152)]
+    last = tag("difference", MONEY, "times_150 - times_149")
+    resolved = make_catalog(tmp_path, {"tags/t.yaml": category("t", spend(), last, *plenty)})
+    row = compute(tmp_path, resolved, "t", AS_OF, {"orders": [order("a", amount=Decimal(3))]}, ["a"])[0]
+    assert (row["times_2"], row["times_151"], row["difference"]) == (Decimal(6), Decimal(453), Decimal(3))

@@ -163,8 +163,8 @@ def test_the_score_is_the_weighted_mean_of_what_is_known(resolved: Resolved) -> 
     assert rows["spend"]["score"] == pytest.approx(wanted, abs=1e-4)
     assert rows["spend"]["evidence"] == "insufficient"
     assert (rows["basket"]["contribution"], rows["basket"]["messages"]) == (0.1, 30)
-    better, worse = sorted(("spend", "basket"), key=lambda tag: -rows[tag]["score"])
-    assert (rows[worse]["advice"], rows[better]["advice"]) == ("merge", "keep")
+    assert rows["spend"]["score"] < rows["basket"]["score"]
+    assert {rows["spend"]["advice"], rows["basket"]["advice"]} == {"keep"}, "the better one is made from the other"
     assert rows["city"]["twin"] is None, "less alike than the project says"
     assert (rows["nobody_reads"]["advice"], rows["nobody_reads"]["direct"]) == ("retire", 0)
 
@@ -176,14 +176,13 @@ def test_what_is_to_be_given_up_says_why_in_numbers(resolved: Resolved) -> None:
         "spend": Seen(1.0, 1.0, 0, distinct=900),
         "basket": Seen(1.0, 1.0, 0, distinct=800),
     }
-    known = Known(seen, {}, {}, twins={"spend": ("basket", 0.97), "basket": ("spend", 0.97)})
+    known = Known(seen, {}, {}, twins={"spend": ("city", 0.97), "city": ("spend", 0.97)})
     rows = {row["tag"]: row for row in usefulness(resolved, known)}
     said = {code: [reason.en for reason in reasons(Insight(), row)] for code, row in rows.items()}
     assert rows["nobody_reads"]["advice"] == "retire", "it is sound and everybody has it, but it says nothing"
     assert said["nobody_reads"] == ["nothing reads it", "one value for everybody"]
-    assert (rows["city"]["advice"], said["city"]) == ("improve", ["nearly empty: 0.4% covered"])
-    merged = next(code for code in ("spend", "basket") if rows[code]["advice"] == "merge")
-    assert said[merged] == [f"says the same as {rows[merged]['twin']} (0.97)"]
+    assert rows["city"]["advice"] == "merge"
+    assert said["city"] == ["says the same as spend (0.97)", "nearly empty: 0.4% covered"]
     assert all((rows[code]["advice"] == "keep") == (said[code] == []) for code in rows)
 
 

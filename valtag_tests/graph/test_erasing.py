@@ -1,6 +1,7 @@
 """A person is erased from everything, nobody else is touched, and it is proven."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 
@@ -15,6 +16,7 @@ from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.journal import begun
 from valtag_tests.graph.caring import messages
 from valtag_tests.graph.marked import (
+    ACCESS,
     PERSON,
     marks_of,
     others_rows,
@@ -22,6 +24,9 @@ from valtag_tests.graph.marked import (
     telling,
 )
 from valtag_tests.graph.shop import Shop
+from valtag_tests.graph.shop import orders as shop_orders
+from valtag_tests.graph.test_identity_tables import CATALOG as LINKED
+from valtag_tests.graph.test_identity_tables import devices, phones
 
 BY = Orderer("ann", "keeper", "erasure", "asked by letter")
 
@@ -100,6 +105,24 @@ def test_several_persons_are_found_by_what_tells_them_and_errors_name_nobody(mar
     with pytest.raises(Mistake, match="of several persons") as error:
         order_erasure(marked.setting, ["shared1@example.com"], BY)
     assert "shared1" not in str(error.value)
+
+
+def test_with_linked_identities_every_identifier_of_the_person_goes(shop: Shop) -> None:
+    shop.files = {**LINKED, "access.yaml": ACCESS}
+    shop.write(phones(), devices())
+    assert set(shop.run(job=INTAKE).values()) == {"published"}
+    root = shop.setting.warehouse.root
+    before = len(shop.rows("clean/orders", None))
+    order = order_erasure(shop.setting, ["+86 139-0000-0007"], BY)
+    told = {"C007", "DC007", "13900000007", "+86 139-0000-0007"}
+    assert told <= {*order.persons, *order.identifiers}
+    certify(shop.setting, carry_out(shop.setting, order))
+    keys = shop.rows("identity/keys", None)
+    assert not told & set(keys["key"]) and not set(order.persons) & set(keys["person_id"])
+    assert before - len(shop.rows("clean/orders", None)) == len(shop_orders()[shop_orders()["customer_id"] == "C007"])
+    assert set(shop.run(job=INTAKE).values()) == {"published"}
+    mark = re.compile(rb"(C007|139-?0000-?0007)(?!\d)")
+    assert [file for file in root.rglob("*") if file.is_file() and mark.search(file.read_bytes())] == []
 
 
 def test_a_receiver_that_can_not_be_reached_leaves_the_erasure_open(

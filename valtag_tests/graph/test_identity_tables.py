@@ -9,6 +9,7 @@ import pytest
 from valtag_assets.console.identity import find_graphs, identity_report
 from valtag_assets.console.identity_view import write_picture
 from valtag_assets.graph.jobs import INTAKE
+from valtag_assets.spec.access import UNSAID, Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_tests.graph.shop import FILES, Shop, customers, orders
 
@@ -45,10 +46,13 @@ def phones(shared: Mapping[int, str] = {}) -> pd.DataFrame:
 
 
 def devices() -> pd.DataFrame:
-    """The orders of the shop: the first of each customer names the customer, later ones only the device."""
+    """The orders of the shop: the first of each customer names the customer, later ones only the device; and one of
+    the month before."""
     rows = orders()
     first = ~rows.duplicated("customer_id")
-    return rows.assign(device="D" + rows["customer_id"], customer_id=rows["customer_id"].where(first))
+    rows = rows.assign(device="D" + rows["customer_id"], customer_id=rows["customer_id"].where(first))
+    old = {"order_id": "OLD", "customer_id": "C060", "ordered_at": "2024-02-10 10:00:00", "amount": "5"}
+    return pd.concat([rows, pd.DataFrame([old])])
 
 
 @pytest.fixture
@@ -68,7 +72,7 @@ def test_rows_find_their_person_by_any_identifier_and_a_second_run_changes_nothi
     person = keys[keys["kind"] == "member_no"].set_index("key")["person_id"]
     spent = linked.rows("tags/transaction").set_index("person_id")["order_count"]
     wanted = orders().groupby("customer_id").size()
-    assert {name: spent[person[name]] for name in wanted.index} == wanted.to_dict()
+    assert {name: spent[person[name]] for name in wanted.index} == wanted.to_dict() and spent[person["C060"]] == 1
     assert linked.rows("identity/strangers", None)["strangers"].tolist() == [0]
     assert linked.rows("identity/review", None)[["key", "reason", "degree"]].values.tolist() == [
         ["021-12345", "malformed", pytest.approx(float("nan"), nan_ok=True)],
@@ -87,6 +91,7 @@ def test_a_late_link_merges_persons_and_taking_it_back_splits_them(linked: Shop,
     linked.write(phones(), devices())
     linked.run(job=INTAKE)
     before = linked.rows("identity/keys", None).set_index("key")["person_id"]
+    parts = _months(linked)
 
     rows = phones({2: "+86 139-0000-0001"})
     rows.loc[1, "城市"] = None
@@ -101,6 +106,10 @@ def test_a_late_link_merges_persons_and_taking_it_back_splits_them(linked: Shop,
     assert gone["now"] == one and {gone["was"], one} == {before["C001"], before["C002"]}
     counted = orders().groupby("customer_id").size()
     assert (linked.rows("keyed/orders", None)["_person"] == one).sum() == counted["C001"] + counted["C002"]
+    # Nobody's rows of the month before have changed, so their part is still the same file.
+    now = _months(linked)
+    assert now["part-2024-02.parquet"] == parts["part-2024-02.parquet"]
+    assert now["part-2024-03.parquet"] != parts["part-2024-03.parquet"]
     # The last row comes first, and what it lacks is taken from the row before.
     master = linked.rows("keyed/customers", None).set_index("_person").loc[one]
     assert (master["customer_id"], master["city"], master["gender"]) == ("C002", rows.loc[0, "城市"], "male")
@@ -115,9 +124,16 @@ def test_a_late_link_merges_persons_and_taking_it_back_splits_them(linked: Shop,
     assert told[told["event"] != "new"][["ordinal", "event"]].values.tolist() == [[2, "merged"], [3, "split"]]
 
 
+def _months(shop: Shop) -> dict[str, int]:
+    """The file of each part of the keyed orders, as the disk knows it."""
+    snapshot = shop.served("keyed/orders", None)
+    assert snapshot is not None
+    return {file.name: file.stat().st_ino for file in snapshot.files}
+
+
 def _shows_one_person(shop: Shop, former: str, person: str, picture: Path) -> None:
     """By any identifier, by its id and by its former one; masked, and not searched, where a role may not read."""
-    (seen,) = find_graphs(shop.setting, "+86 13900000001", "service")
+    (seen,) = find_graphs(shop.setting, "+86 13900000001", Asking("service"))
     assert seen.person == person and [key.key for key in seen.keys] == [
         "C001",
         "C002",
@@ -131,7 +147,7 @@ def _shows_one_person(shop: Shop, former: str, person: str, picture: Path) -> No
     ]
     write_picture(shop.setting, seen, picture)
     assert "13900000001" in picture.read_text(encoding="utf-8")
-    (hidden,) = find_graphs(shop.setting, former, None)
+    (hidden,) = find_graphs(shop.setting, former, UNSAID)
     assert hidden.person == person and {key.key for key in hidden.keys} == {"***"}
     with pytest.raises(Mistake, match="may not look for member_no, phone, device"):
-        find_graphs(shop.setting, "C001", None)
+        find_graphs(shop.setting, "C001", UNSAID)

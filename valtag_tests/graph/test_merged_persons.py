@@ -12,6 +12,7 @@ import pytest
 
 from valtag_assets.console.person import find_person
 from valtag_assets.console.triggers import person_log
+from valtag_assets.graph.jobs import DERIVE
 from valtag_tests.graph.caring import MORNING, TRIGGERED, messages, received
 from valtag_tests.graph.shop import AS_OF, Shop
 from valtag_tests.graph.test_deliveries import DESTINATIONS, crm, outcome
@@ -52,12 +53,11 @@ def day(shop: Shop, number: int) -> dict[str, str]:
     return shop.run(AS_OF + timedelta(days=number))
 
 
-def made(folder: Path, before: Path | None, rows: pd.DataFrame, number: int, stopped: str = "nobody") -> Path:
-    """The folder of a shop after a day, that had been ``before``. Not to be changed: take a copy."""
-    if before is not None:
-        shutil.copytree(before, folder, dirs_exist_ok=True)
+def made(folder: Path, rows: pd.DataFrame, number: int, stopped: str = "nobody", acts: bool = True) -> Path:
+    """The folder of a shop after one more day; ``acts``: with triggers and deliveries. Not to be changed: take a
+    copy."""
     with dg.DagsterInstance.ephemeral() as instance:
-        shop = Shop(folder, instance, FILES)
+        shop = Shop(folder, instance, FILES if acts else {**CATALOG, "identity.yaml": LOOSE})
         shop.write(rows, devices())
         (folder / "catalog" / "data" / "stop.csv").write_text(f"who\n{stopped}\n")
         outcomes = day(shop, number)
@@ -67,13 +67,15 @@ def made(folder: Path, before: Path | None, rows: pd.DataFrame, number: int, sto
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("two"), None, phones(), 0)
+    return made(tmp_path_factory.mktemp("two"), phones(), 0)
 
 
 @pytest.fixture(scope="module")
 def one(two: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The list has the id that is no more."""
-    return made(tmp_path_factory.mktemp("one"), two, ONE, 1, persons(looking(two))[NAMES[1]])
+    folder = tmp_path_factory.mktemp("one")
+    shutil.copytree(two, folder, dirs_exist_ok=True)
+    return made(folder, ONE, 1, persons(looking(two))[NAMES[1]])
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def by_number(shop: Shop, table: str, number: int) -> pd.DataFrame:
 
 
 def test_tags_scores_and_audiences_are_as_if_it_had_always_been_known(one: Path, tmp_path: Path) -> None:
-    shop, scratch = looking(one), looking(made(tmp_path, None, ONE, 1))
+    shop, scratch = looking(one), looking(made(tmp_path, ONE, 1, acts=False))
     for table in TABLES:
         pd.testing.assert_frame_equal(by_number(shop, table, 1), by_number(scratch, table, 1))
     members = shop.served("segments/women", AS_OF + timedelta(days=1))
@@ -180,7 +182,7 @@ def test_who_was_two_after_all_has_the_own_back_and_full_equals_incremental(merg
     assert {first, second} <= set(crm(merged))
     incremental = {table: by_number(merged, table, 2) for table in TABLES}
     merged.full = True
-    day(merged, 2)
+    merged.run(AS_OF + timedelta(days=2), DERIVE)
     for table, rows in incremental.items():
         pd.testing.assert_frame_equal(by_number(merged, table, 2), rows)
     assert {m["key"] for m in messages(merged)} == keys

@@ -21,6 +21,7 @@ from valtag_assets.serving.keys import read_keys
 from valtag_assets.serving.published import published
 from valtag_assets.serving.service import Place, Service
 from valtag_assets.spec.types import BOOLEAN, TEXT
+from valtag_assets.warehouse.audit import AuditLog
 from valtag_assets.warehouse.derived import Derived
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.store import Warehouse
@@ -140,7 +141,13 @@ class Desk:
     def place(self) -> Place:
         spill = self.root / "spill"
         spill.mkdir(exist_ok=True)
-        return Place(self.resolved, self.warehouse, spill, self.root / "receipts")
+        return Place(
+            self.resolved,
+            self.warehouse,
+            spill,
+            self.root / "receipts",
+            AuditLog(self.warehouse.root, lambda: datetime.now(UTC)),
+        )
 
     def publish(
         self,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from valtag_assets.engine.access import segment_level
+from valtag_assets.engine.access import segment_need
 from valtag_assets.serving.keys import read_keys
 from valtag_assets.spec.mistake import Mistake
 from valtag_tests.kit import ORDERS, make_catalog, problems
@@ -90,7 +90,7 @@ def test_being_in_a_segment_has_the_level_of_all_that_decides_it(tmp_path: Path)
     hidden = ORDERS.replace("{name: brand, type: text}", "{name: brand, type: text, access: sensitive}")
     files = {**FILES, "placements/banner.yaml": None, "segments/audiences.yaml": {"segments": blocks}}
     resolved = make_catalog(tmp_path, {**files, "sources/orders.yaml": hidden})
-    assert {code: segment_level(resolved, code) for code in rules} == {
+    assert {code: segment_need(resolved, code).level for code in rules} == {
         "anybody": "public",
         "brand_fans": "sensitive",
         "returning": "sensitive",

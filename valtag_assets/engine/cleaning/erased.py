@@ -5,7 +5,7 @@ is kept. So is a row that would go to quarantine, as it came, with a personal va
 else, personal values that are an erased person's become null. What is compared are keyed hashes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 
 from ibis.expr.types import BooleanValue, StringValue, Table, Value
@@ -28,16 +28,18 @@ def erased_rule() -> Rule:
     return Rule(ERASED, None, "drop", REASON, lambda table: table[OWN])
 
 
-def erased_columns(source: Source, steps: Table, plans: Mapping[str, FieldPlan]) -> dict[str, BooleanValue]:
-    """``OWN``: the row is an erased person's; ``NAMED``: it names one in a personal field."""
-    own = [item for item in source.fields if item.name == source.person]
-    named = [item for item in source.fields if _is_personal(item) or item.name == source.person]
-    return {OWN: _any(steps, own, plans), NAMED: _any(steps, named, plans)}
+def erased_columns(
+    source: Source, own: Collection[str], steps: Table, plans: Mapping[str, FieldPlan]
+) -> dict[str, BooleanValue]:
+    """``OWN``: the row is an erased person's, by a field of ``own``; ``NAMED``: it names one in a personal field."""
+    owners = [item for item in source.fields if item.name in own]
+    named = [item for item in source.fields if _is_personal(item) or item.name in own]
+    return {OWN: _any(steps, owners, plans), NAMED: _any(steps, named, plans)}
 
 
-def without_erased(source: Source, item: Field, value: Value) -> Value:
+def without_erased(own: Collection[str], item: Field, value: Value) -> Value:
     """The value of a personal field, null where it is an erased person's."""
-    if not _is_personal(item) or item.name == source.person:
+    if not _is_personal(item) or item.name in own:
         return value
     return is_erased(value.cast("string")).ifelse(None, value)
 

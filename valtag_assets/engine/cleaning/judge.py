@@ -65,7 +65,7 @@ def judge(
         **{name: steps[name] for name in ORIGIN},
         **{repair_column(rule): rule.flag(steps) for rule in repairs},
         _rule=first_caught(steps, [rule for rule in refusals if rule.action == "quarantine"]),
-        **({} if rules.erased is None else erased_columns(source, steps, plans)),
+        **({} if rules.erased is None else erased_columns(source, rules.own, steps, plans)),
     )
     taken = taken_types(source, lookups)
     table = with_lookups(table, source, lookups)
@@ -82,7 +82,7 @@ def judge(
 
 def _kept(source: Source, rules: RowRules, plan: FieldPlan, steps: Table) -> Value:
     value = steps[plan.column]
-    return value if rules.erased is None else without_erased(source, plan.field, value)
+    return value if rules.erased is None else without_erased(rules.own, plan.field, value)
 
 
 def repair_column(rule: Rule) -> str:

@@ -28,13 +28,15 @@ TIMED = ("as_of", "days_since", "days_to_anniversary", "years_since")
 class RowRules:
     """The source's computed fields and row rules, as typed trees over its clean columns.
 
-    ``erased``: the tombstones of persons whose rows must not come back; None while there are none.
+    ``erased``: the tombstones of persons whose rows must not come back; None while there are none. ``own``: the
+    fields that say whose a row is.
     """
 
     compute: tuple[tuple[Computed, Node], ...] = ()
     refuse: tuple[tuple[RowRule, Node], ...] = ()
     drop: tuple[tuple[RowRule, Node], ...] = ()
     erased: Path | None = None
+    own: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

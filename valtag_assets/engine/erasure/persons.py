@@ -1,7 +1,7 @@
 """Who is to be erased, and everything that tells them: ids, and personal values that are nobody else's."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,17 +11,20 @@ import pyarrow.parquet as pq
 
 from valtag_assets.engine.access import QUARANTINE
 from valtag_assets.engine.erasure.scan import refused_rows
-from valtag_assets.engine.erasure.whose import personal_fields
-from valtag_assets.engine.persons import OWNER, PERSON, clean_name
+from valtag_assets.engine.erasure.whose import owner_fields, personal_fields, telling_fields
+from valtag_assets.engine.persons import OWNER, PERSON, keyed_name, owner_column
 from valtag_assets.engine.session import Engine, unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
+from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.marks import Marks
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
 
 KEYS, SUCCESSORS = TableRef("identity", "keys"), TableRef("identity", "successors")
+Fields = Callable[[Resolved, ResolvedSource], list[str]]
+"""Which fields of a source are meant."""
 _ASKED, _VALUE, _ROWS = "asked", "value", "rows"
 
 
@@ -62,8 +65,11 @@ class Search:
         unknown = tuple(number for number, text in enumerate(asked, 1) if counted[text] == 0)
         several = tuple(number for number, text in enumerate(asked, 1) if counted[text] > 1)
         persons = self._keys({person for _, person in owned})
-        values = self._values(persons)
-        shared = self._shared(persons, values) if values else set()
+        # With identity.yaml a person's rows carry identifiers as they came, beside the keys they are known by.
+        own = self._values(persons, owner_fields) - persons
+        persons |= own - self._shared(persons, own)
+        values = self._values(persons, personal_fields) - persons
+        shared = self._shared(persons, values)
         landing: dict[str, list[int]] = {}
         for file, row in sorted({*self._landing(persons), *self._refused(Marks.of(persons, values - shared))}):
             landing.setdefault(file, []).append(row)
@@ -78,7 +84,7 @@ class Search:
             keys = unbound(KEYS.key, {"key": "string", PERSON: "string"})
             for name in ("key", PERSON):
                 found |= self._pairs(keys, name, PERSON, asked, {KEYS.key: snapshot.files})
-        for source, snapshot, fields in self._sources():
+        for source, snapshot, fields in self._sources(telling_fields):
             rows = _rows(source, fields)
             for name in [OWNER] if by_id else fields:
                 found |= self._pairs(rows, name, OWNER, asked, {_ROWS: snapshot.files})
@@ -108,31 +114,34 @@ class Search:
             found |= mine - self._texts(others.select(value="key"), {KEYS.key: snapshot.files})
         return found
 
-    def _values(self, persons: Collection[str]) -> set[str]:
+    def _values(self, persons: Collection[str], fields: Fields) -> set[str]:
+        """What the persons' rows have in such fields."""
         found: set[str] = set()
-        for source, snapshot, fields in self._sources():
-            rows = _rows(source, fields)
+        for source, snapshot, names in self._sources(fields):
+            rows = _rows(source, names)
             mine = rows.filter(self._is(rows[OWNER], persons))
-            for name in fields:
+            for name in names:
                 found |= self._texts(mine.select(value=name), {_ROWS: snapshot.files})
-        return found - set(persons)
+        return found
 
     def _shared(self, persons: Collection[str], values: Collection[str]) -> set[str]:
+        """Those of the values that somebody else's rows have, too."""
         found: set[str] = set()
-        for source, snapshot, fields in self._sources():
-            rows = _rows(source, fields)
-            others = rows.filter(~self._is(rows[OWNER], persons))
-            for name in (OWNER, *fields):
-                same = others.filter(self._is(others[name], values))
-                found |= self._texts(same.select(value=name), {_ROWS: snapshot.files})
+        for fields in (owner_fields, personal_fields) if values else ():
+            for source, snapshot, names in self._sources(fields):
+                rows = _rows(source, names)
+                others = rows.filter(~self._is(rows[OWNER], persons))
+                for name in (OWNER, *names):
+                    same = others.filter(self._is(others[name], values))
+                    found |= self._texts(same.select(value=name), {_ROWS: snapshot.files})
         return found
 
     def _landing(self, persons: Collection[str]) -> Iterator[tuple[str, int]]:
         """File and row of everything the newest clean and merged tables have of the persons."""
         for source in self._with_persons():
-            for stage in ("clean", "merged"):
-                snapshot = self.warehouse.current(TableRef(stage, source.code))
-                if snapshot is not None:
+            for table in {keyed_name(source), f"merged/{source.code}"}:
+                snapshot = self.warehouse.current(TableRef.parse(table))
+                if snapshot is not None and owner_column(source) in dict(snapshot.columns):
                     rows = _rows(source, (), ORIGIN_COLUMNS)
                     mine = rows.filter(self._is(rows[OWNER], persons)).select(*ORIGIN_COLUMNS)
                     for row in self._fetch(mine, {_ROWS: snapshot.files}).to_pylist():
@@ -145,16 +154,16 @@ class Search:
             if snapshot is not None:
                 yield from refused_rows(snapshot.files, marks)
 
-    def _sources(self) -> Iterator[tuple[ResolvedSource, Snapshot, list[str]]]:
-        """Every clean snapshot of a source with persons, and which of the personal fields it has."""
+    def _sources(self, fields: Fields) -> Iterator[tuple[ResolvedSource, Snapshot, list[str]]]:
+        """Every snapshot of rows with persons, and which of such fields it has."""
         for source in self._with_persons():
-            for snapshot in self.warehouse.snapshots(TableRef.parse(clean_name(source.code))):
+            for snapshot in self.warehouse.snapshots(TableRef.parse(keyed_name(source))):
                 columns = dict(snapshot.columns)
-                if source.spec.person in columns:
-                    yield source, snapshot, [n for n in personal_fields(self.resolved, source) if n in columns]
+                if owner_column(source) in columns:
+                    yield source, snapshot, [n for n in fields(self.resolved, source) if n in columns]
 
     def _with_persons(self) -> list[ResolvedSource]:
-        return [source for source in self.resolved.sources.values() if source.spec.person is not None]
+        return [source for source in self.resolved.sources.values() if source.keyed or source.spec.person is not None]
 
     def _is(self, value: ibis.Value, asked: Iterable[str]) -> ibis.expr.types.BooleanValue:
         """Whether the value, as text, is one of these; never null. They are bound as rows of a file."""
@@ -177,9 +186,9 @@ class Search:
 
 def _rows(source: ResolvedSource, fields: Sequence[str], more: Sequence[str] = ()) -> ibis.Table:
     """Clean rows as an unbound table: whose each is, as text, and these fields."""
-    assert source.spec.person is not None
-    types = {name: to_ibis_type(source.columns[name]) for name in (source.spec.person, *fields)}
+    known = {**source.columns, OWNER: TEXT}
+    types = {name: to_ibis_type(known[name]) for name in (owner_column(source), *fields)}
     types |= {name: ibis.dtype("string" if name == ORIGIN_COLUMNS[0] else "int64") for name in more}
     table = unbound(_ROWS, types)
-    owner = table[source.spec.person].cast("string")
+    owner = table[owner_column(source)].cast("string")
     return table.select(**{OWNER: owner}, **{name: table[name] for name in (*fields, *more)})

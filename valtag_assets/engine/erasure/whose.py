@@ -16,22 +16,34 @@ def whose(resolved: Resolved, table: TableRef, columns: Sequence[str]) -> Whose:
     """How the rows of ``table`` are known to be a person's; of a source the catalog has no more, by every column."""
     if table.stage == QUARANTINE:
         return Whose((), whole=True)
-    found = [name for name in PERSON_COLUMNS if name in columns]
+    # An identifier belongs to a person as a row does.
+    known = (*PERSON_COLUMNS, "key") if table.stage == "identity" else PERSON_COLUMNS
+    found = [name for name in known if name in columns]
     if table.stage in ("clean", "merged", "keyed"):
         source = resolved.sources.get(table.name)
         if source is None:
             return Whose(tuple(found), whole=True)
-        person = source.spec.person
-        if person is not None and person in columns and person not in found:
-            found.append(person)
+        found += [name for name in owner_fields(resolved, source) if name in columns and name not in found]
     return Whose(tuple(found))
+
+
+def owner_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
+    """The fields of a source that say whose a row is: its person's key, or with identity.yaml its identifiers."""
+    if source.keyed and resolved.identity is not None:
+        return [name for name, _ in resolved.identity.fields[source.code]]
+    return [] if source.spec.person is None else [source.spec.person]
 
 
 def personal_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
     """The fields of a source whose values may tell a person: personal ones that are texts or whole numbers."""
-    levels = field_levels(resolved, source)
+    levels, own = field_levels(resolved, source), owner_fields(resolved, source)
     return [
         name
         for name, kind in source.columns.items()
-        if levels.get(name) == "pii" and kind.kind in ("text", "integer") and name != source.spec.person
+        if levels.get(name) == "pii" and kind.kind in ("text", "integer") and name not in own
     ]
+
+
+def telling_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
+    """The fields of a source that tell a person in one way or the other."""
+    return [*owner_fields(resolved, source), *personal_fields(resolved, source)]

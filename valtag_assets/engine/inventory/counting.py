@@ -18,11 +18,12 @@ from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.inventory import forms
 from valtag_assets.engine.inventory.loading import Loaded
 from valtag_assets.engine.inventory.profile import Counted
+from valtag_assets.engine.inventory.words import names_person
 from valtag_assets.engine.session import unbound
 from valtag_assets.spec.source import Field
 
 LOOKED_AT = 100_000  # rows: of a larger table, forms are told from so many, drawn at random
-EXACT = 2_000_000  # rows: of a larger table, different values are estimated (HyperLogLog, about 2 % off)
+EXACT = 2_000_000  # rows: of a larger table, different values are estimated (HyperLogLog, a few percent off)
 SEED = 7
 TOP = 40
 SAMPLE, VALUES = "sample", "values"
@@ -88,7 +89,7 @@ def count(engine: DuckDBEngine, loaded: Loaded, sample: Sample, odd: Sequence[tu
     spellings = _grouped(spelled, "value")
     return [
         _counted(
-            Counted(name, kind, distinct[i], loaded.rows <= EXACT, trimmed=odd[i][0], widened=odd[i][1]),
+            Counted(name, kind, distinct[i], _exactly(loaded, name), trimmed=odd[i][0], widened=odd[i][1]),
             by_column.get(f"t{i}", {}),
             formats[f"t{i}"],
             spellings[f"t{i}"],
@@ -117,11 +118,15 @@ def _counted(
     )  # fmt: skip
 
 
+def _exactly(loaded: Loaded, name: str) -> bool:
+    """Whether the different values of a column are counted: always those of persons, which say what a table is."""
+    return loaded.rows <= EXACT or names_person(name)
+
+
 def _distinct(engine: DuckDBEngine, loaded: Loaded) -> list[int]:
     table = loaded.table
-    exact = loaded.rows <= EXACT
     counts = {
-        f"d{i}": table[name].nunique() if exact else table[name].approx_nunique()
+        f"d{i}": table[name].nunique() if _exactly(loaded, name) else table[name].approx_nunique()
         for i, (name, _) in enumerate(loaded.columns)
     }
     found = engine.fetch(table.aggregate(**counts), loaded.inputs).to_pylist()[0]

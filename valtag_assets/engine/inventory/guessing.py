@@ -191,7 +191,7 @@ def _missing(counted: Counted, kind: DataType, why: list[Title]) -> list[str]:
             if spelling not in DEFAULT_MISSING:
                 found.append(spelling)
     if shown:
-        why.append(Title(zh=f"缺失写作 {', '.join(shown)}", en="missing is written so"))
+        why.append(Title(zh=f"缺失写作 {', '.join(shown)}", en="ways in which missing is written"))
     return found
 
 

@@ -14,7 +14,7 @@ from valtag_assets.engine.inventory.profile import Column, Key
 from valtag_assets.engine.inventory.words import EVENT_IDS, words
 
 _NEARLY = 0.5  # of the rows: fewer different values are no key of single columns, copies or not
-_ESTIMATED = 0.9  # where different values are estimated
+_ESTIMATED = 0.75  # where different values are estimated: some are counted in vain, so that no key is missed
 _UNLIKE = 0.05  # of the rows: an event that is exported twice may be spelt otherwise the second time
 _CANDIDATES = 7
 _SEPARATOR = "\x1f"
@@ -47,7 +47,7 @@ def find_keys(
 def _may_be_key(column: Column, rows: int) -> bool:
     counted = column.counted
     naming = column.type.kind in ("text", "integer") and column.guess.field.access != "pii"
-    least = _NEARLY if rows <= EXACT else _ESTIMATED
+    least = _NEARLY if counted.exact else _ESTIMATED
     return naming and column.measured.missing == 0 and counted.distinct >= least * rows
 
 

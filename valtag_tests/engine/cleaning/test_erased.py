@@ -39,7 +39,7 @@ def cleaned(folder: Path, erased: list[str]):
     stones = Tombstones(folder)
     if erased:
         stones.add(erased)
-    rules = replace(row_rules(MEMBERS, {}), erased=stones.table(folder))
+    rules = replace(row_rules(MEMBERS, {}), erased=stones.table(folder), own=("member",))
     with open_duckdb() as engine:
         result = clean_source(engine, MEMBERS, project(), raw, {}, rules, Medians(), folder)
     rows = pq.read_table(result.clean.folder).to_pylist()
@@ -78,6 +78,6 @@ def test_a_tombstone_says_nothing_without_its_key(tmp_path):
 def test_the_same_is_asked_of_spark(tmp_path):
     arrays = {name: pa.array(values, pa.string()) for name, values in ROWS.items()}
     raw = raw_table(tmp_path / "raw", arrays, dict.fromkeys(arrays, "VARCHAR"))
-    rules = replace(row_rules(MEMBERS, {}), erased=tmp_path)
+    rules = replace(row_rules(MEMBERS, {}), erased=tmp_path, own=("member",))
     sql = compile_sql(judge(MEMBERS, project(), raw, {}, rules, {})[0], "spark")
     assert "SHA2(" in sql.upper()

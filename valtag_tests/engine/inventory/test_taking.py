@@ -7,6 +7,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from valtag_assets.engine.inventory import counting, keys, measuring
 from valtag_assets.engine.inventory.profile import Inventory
 from valtag_tests.engine.inventory.stock import column, inventory_of, lines, members, table
 
@@ -191,3 +192,31 @@ def test_the_column_that_names_persons_stays_of_two_copies(tmp_path: Path) -> No
     (tmp_path / "visits.csv").write_text("\n".join(["key,user_id,page,visit_time", *rows]))
     visits = inventory_of(tmp_path).tables[0]
     assert visits.role.person == "user_id" and visits.column("key").left_out
+
+
+def test_large_tables_are_sampled_and_measured_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (counting, keys, measuring):
+        monkeypatch.setattr(module, "EXACT", 1_000)
+    monkeypatch.setattr(counting, "LOOKED_AT", 400)
+    rows = range(3_000)
+    users = pd.DataFrame({"user_id": [f"u{n:05}" for n in rows], "city": [["上海", "北京"][n % 2] for n in rows]})
+    users["birthday"] = pd.to_datetime([f"19{60 + n % 40}-03-0{1 + n % 9}" for n in rows])
+    orders = pd.DataFrame({"order_id": [f"T{n:06}" for n in rows], "user_id": [f"u{n * 2 % 4000:05}" for n in rows]})
+    orders["amount"] = ["bad" if n % 1000 == 1 else "NULL" if n % 100 == 0 else f"{n % 90}.5" for n in rows]
+    orders["order_time"] = [f"2024-0{1 + n % 9}-11 10:00:00" for n in rows]
+    users.to_parquet(tmp_path / "users.parquet")
+    orders.to_csv(tmp_path / "orders.csv", index=False)
+    found = inventory_of(tmp_path)
+    assert all(item.sampled is not None and 250 < item.sampled < 600 for item in found.tables)
+    amount = column(found, "orders", "amount")
+    assert (amount.measured.missing, amount.measured.unread) == (30, 3)
+    assert not amount.counted.exact and amount.counted.distinct == pytest.approx(92, rel=0.15)
+    assert {item.code: (item.role.kind, item.role.person) for item in found.tables} == {
+        "users": ("master", "user_id"),
+        "orders": ("fact", "user_id"),
+    }
+    assert [key.columns for key in table(found, "orders").keys] == [("order_id",)]
+    (join,) = found.joins
+    assert (join.table, join.master) == ("orders", "users")
+    seen = {f"u{n * 2 % 4000:05}" for n in rows}
+    assert join.share == pytest.approx(len(seen & set(users["user_id"])) / len(seen), abs=0.1)
