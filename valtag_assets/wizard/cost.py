@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from valtag_assets.engine.checkpoints import windows_of
 from valtag_assets.engine.incremental import layers, missing_tiles, parts_of
+from valtag_assets.engine.tiles import Layer
+from valtag_assets.engine.windows import span_of
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.merging import merged_groups
-from valtag_assets.warehouse.snapshot import Part
 from valtag_assets.wizard.sample import Sample
 
 
@@ -28,16 +30,24 @@ def costs(sample: Sample, resolved: Resolved, columns: Sequence[str]) -> dict[st
     setting = replace(sample.setting, resolved=resolved)
     found = {}
     for group in merged_groups(setting):
-        for layer in layers(setting.derived, group):
-            parts = parts_of(sample.clean[group.source.code]) if group.source.code in sample.clean else []
-            missing = set(missing_tiles(setting.derived, layer, parts)) if parts else set()
-            known = zip(parts, _parts(sample, group.source.code), strict=True)
-            read = [file for part, file in known if part.label in missing]
-            rows, size = sum(file.rows for file in read), sum(file.bytes for file in read)
-            there, daily = len(parts) - len(missing), _daily(sample, group.source.code)
-            cost = Cost(rows, size, len(missing), there, rows / sample.rate, daily)
-            found.update({tag.code: cost for tag in layer.group.tags})
+        if group.source.code in sample.clean:
+            for layer in layers(setting.derived, group):
+                cost = _of_layer(sample, layer)
+                found.update({tag.code: cost for tag in layer.group.tags})
     return {column: found.get(column) or _all_rows(sample, resolved, column) for column in columns}
+
+
+def _of_layer(sample: Sample, layer: Layer) -> Cost:
+    """Tags that share tiles: the months in their windows for which there are none yet."""
+    clean = sample.clean[layer.group.source.code]
+    seen = [span_of(window, sample.as_of) for window in windows_of(layer.group.needs)]
+    parts = [part for part in parts_of(clean) if part.within(seen)]
+    missing = set(missing_tiles(sample.setting.derived, layer, parts))
+    names = {part.name for part in parts if part.label in missing}
+    read = [part for part in clean.parts if part.name in names]
+    rows, size = sum(part.rows for part in read), sum(part.bytes for part in read)
+    daily = _daily(sample, layer.group.source.code)
+    return Cost(rows, size, len(missing), len(parts) - len(missing), rows / sample.rate, daily)
 
 
 def _all_rows(sample: Sample, resolved: Resolved, column: str) -> Cost:
@@ -48,10 +58,6 @@ def _all_rows(sample: Sample, resolved: Resolved, column: str) -> Cost:
         return Cost(0, 0, 0, 0, 0.0, 0)
     clean = sample.clean[code]
     return Cost(clean.rows, sum(part.bytes for part in clean.parts), 0, 0, clean.rows / sample.rate, clean.rows)
-
-
-def _parts(sample: Sample, source: str) -> Sequence[Part]:
-    return sample.clean[source].parts if source in sample.clean else ()
 
 
 def _daily(sample: Sample, source: str) -> int:

@@ -94,14 +94,14 @@ def named(resolved: Resolved, reading: Reading) -> Named:
         word, zh, en = ("first", "首次", "First ") if agg == "min" else ("last", "最近", "Last ")
         code = lawful(f"{word}_{prefix}{own}", kind)
         title = Title(zh=f"{noun.zh}时间", en=noun.en) if column.part == "time" else title
-    rows = reading.which.zh if reading.which else ""
+    rows, kind_en = (reading.which.zh, f"{reading.which.en} ") if reading.which else ("", "")
     averaged = agg in ("avg", "median", "quantile")
     result = (MONEY if column.part in ("money", "price") else PRECISE) if averaged else kind
     group = "when" if kind.temporal else "liking" if kind.kind == "text" else _number_group(column)
     return Named(
         code,
         f"{zh}{rows}{title.zh}",
-        f"{en}{_lower(title.en)}",
+        f"{en}{kind_en}{_lower(title.en)}",
         result,
         group,
         _unit(resolved, column),

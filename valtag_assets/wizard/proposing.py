@@ -1,7 +1,7 @@
 """From a wish, or from every source, to a sound draft of the catalog and what is known of each new tag."""
 
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -23,8 +23,8 @@ from valtag_assets.wizard.sample import Sample, open_sample, unseen
 from valtag_assets.wizard.tiers import tiers
 from valtag_assets.wizard.whole import Looked, left_out, propose
 
-# A code for the time of one look at the catalog.
-_UNUSED = "looked_at_count"
+# Words that the naming law wants at the front of a code.
+_FRONT = re.compile(r"(?:days_since_|is_|has_)?")
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def answer(setting: Setting, question: Question) -> Answer:
     as_of = question.as_of or choose_as_of(setting)
     if refused := refuse_as_of(setting, as_of):
         raise Mistake(f"no tag can be tried: {refused}")
-    with ExitStack() as stack:
-        sample = stack.enter_context(open_sample(setting, sources, as_of))
-        return _one(sample, wish, asked) if wish is not None else _all(sample, question.category, asked)
+    with open_sample(setting, sources, as_of) as sample:
+        found = _one(sample, wish, asked) if wish is not None else _all(sample, question.category, asked)
+    return found
 
 
 def _sources(resolved: Resolved, wish: Wish | None, asked: Outcome | None) -> list[str]:
@@ -178,7 +178,8 @@ def _single(resolved: Resolved, wish: Wish, figures: Mapping[str, Figures] | Non
     made = _placed(resolved, propose_one(resolved, wish, figures), wish)
     if wish.code is not None or not wish.windows:
         return made
-    looked_at = made.but(code=_UNUSED)
+    # A code of its own for the time of one look: that of another tag would be refused before it is compared.
+    looked_at = made.but(code=_FRONT.sub(r"\g<0>looked_", made.code, count=1))
     column = next(iter(looked_at.columns.values()))
     twin = Meanings(resolved).wider(trial(resolved, [looked_at]).tags[column])
     if twin is None:

@@ -75,6 +75,10 @@ def test_a_tag_that_means_it_gets_the_window(valtag: Valtag, ran: Shop) -> None:
     assert text_of(ran, "transaction") == before.replace("[all, 30d]", "[all, 30d, 90d]", 1)
     again = valtag("new", "tag", "orders.amount", "--window", "90d", *ran.options, "--yes")
     assert again.code == 1 and "'total_spend' has 90d already" in again.err
+    other = valtag("new", "tag", "orders", "--agg", "days_since_last", "--window", "90d", *ran.options, "--json").json
+    assert list(other["tags"][0]["columns"]) == ["days_since_last_order_90d"] and other["tags"][0]["reason"]
+    time = valtag("new", "tag", "orders.ordered_at", "--agg", "max", "--window", "30d", *ran.options, "--json").json
+    assert list(time["tags"][0]["columns"]) == ["last_order_at_30d"]
 
 
 @pytest.mark.parametrize(

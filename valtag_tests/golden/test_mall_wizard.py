@@ -29,7 +29,7 @@ TRUE = {
         0,
     ),
     "city": ("attribute", "SELECT member_no, city FROM members", None),
-    "category_count": ("interest", "SELECT member_no, count(DISTINCT category) FROM paid GROUP BY 1", 0),
+    "event_category_count": ("interest", "SELECT member_no, count(DISTINCT category) FROM events GROUP BY 1", 0),
 }
 
 
