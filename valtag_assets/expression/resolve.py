@@ -31,6 +31,7 @@ from valtag_assets.expression.resolve_tag import (
     value_tags,
 )
 from valtag_assets.expression.resolve_trigger import resolve_triggers
+from valtag_assets.expression.resolve_vault import vault_faults
 from valtag_assets.expression.resolved import (
     Resolved,
     ResolvedCategory,
@@ -83,6 +84,7 @@ def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
     tags = _tags(catalog, sources, problems)
     symbols = _symbols(catalog, tags)
     categories = _categories(catalog, tags, Scope(symbols, "tag"), problems)
+    problems.extend(vault_faults(tags, sources))
     scores = resolve_scores(catalog, tags, symbols, problems)
     scope = rule_scope(symbols, scores, sources, tuple(catalog.segments))
     segments = resolve_segments(catalog, tags, scope, problems)

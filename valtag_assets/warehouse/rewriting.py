@@ -155,7 +155,7 @@ def rewriting(marks: Marks) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that knows the marks: the table ``erased_persons`` and the patterns as variables."""
     with duckdb.connect() as connection:
         connection.execute("CREATE TEMP TABLE erased_persons (id VARCHAR)")
-        connection.executemany("INSERT INTO erased_persons VALUES (?)", [[person] for person in marks.persons])
+        connection.execute("INSERT INTO erased_persons SELECT unnest(?)", [list(marks.persons)])
         connection.execute("SET VARIABLE anywhere = ?", [f"(?i){marks.anywhere}"])
         connection.execute("SET VARIABLE words = ?", [f"(?i){marks.words}"])
         yield connection

@@ -48,7 +48,7 @@ def forget_in_duckdb(file: Path, column: str, persons: Collection[str]) -> int:
     without what was ever deleted; how many rows there were."""
     with duckdb.connect() as connection:
         connection.execute("CREATE TEMP TABLE asked (person_id VARCHAR)")
-        connection.executemany("INSERT INTO asked VALUES (?)", [[person] for person in persons])
+        connection.execute("INSERT INTO asked SELECT unnest(?)", [list(persons)])
         with attached(connection, file, read_only=False) as name:
             tables = [table for table, types in tables_of(connection, name).items() if column in types]
             theirs = f"CAST({quote(column)} AS VARCHAR) IN (SELECT person_id FROM asked)"
