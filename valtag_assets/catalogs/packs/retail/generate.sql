@@ -23,7 +23,7 @@ create macro spelled_phone(phone, u) as
         else phone[:3] || '-' || phone[4:7] || '-' || phone[8:] end;
 create macro landline(u) as choose(['021-6', '010-8', '0571-8'], u * 7 % 1) || lpad(whole(u, 10000000)::varchar, 7, '0');
 create macro no_phone(u) as if(u < 0.5, '13800000000', landline(u));
-create macro card(i) as 'R' || lpad(i::varchar, 6, '0');
+create macro card(i) as format('R{:06d}', i);
 create table shoppers as
 select * replace (if(has_card or online <> 'App', online, '外卖') as online),
     'o' || left(md5('openid' || getvariable('salt') || i), 20) as openid,
