@@ -230,8 +230,9 @@ class AuditLog:
                     entry = Entry.read(line[:-1].decode())
                 except (ValueError, UnicodeDecodeError):
                     continue  # somebody put it there: it stays to be seen
-                if (entry.previous, entry.digest()) == (head.hash, entry.hash):
-                    head = Head(entry.seq, size, entry.hash)
+                ours = head.signature is None or entry.signature == sign(entry.hash, self.key)
+                if ours and (entry.previous, entry.digest()) == (head.hash, entry.hash):
+                    head = Head(entry.seq, size, entry.hash, head.signature)
         return head, 0
 
     def _last_known(self) -> Head:

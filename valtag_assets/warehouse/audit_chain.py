@@ -128,7 +128,7 @@ def verify(lines: Iterable[str], head: Head | None, key: bytes | None, known: st
     """
     faults: list[Fault] = []
     notes: list[Fault] = []
-    count, last, seen, number, unread = 0, BEGINNING, known is None, 0, 0
+    count, last, seen, number, unread, signed = 0, BEGINNING, known is None, 0, 0, False
     for number, line in enumerate(lines, start=1):
         try:
             entry = Entry.read(line)
@@ -139,6 +139,9 @@ def verify(lines: Iterable[str], head: Head | None, key: bytes | None, known: st
         if entry.seq > count + 1:
             count, last = min(count + unread, entry.seq - 1), "" if unread else last
         faults += (Fault(number, what) for what in _wrong(entry, count, last, key))
+        if signed and entry.signature is None:
+            faults.append(Fault(number, f"entry {entry.seq} is not signed, though one before it is"))
+        signed = signed or entry.signature is not None
         notes += (Fault(number, what) for what in _told(entry))
         count, last, seen, unread = entry.seq, entry.hash, seen or entry.hash == known, 0
     if not seen:

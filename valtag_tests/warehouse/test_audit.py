@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -184,6 +185,18 @@ def test_a_whole_line_the_head_did_not_hear_of_is_taken_in(tmp_path):
     log.file.with_name("head.json").write_bytes(before)
     log.record("select", actor="ann", what="segments/fourth")
     assert log.verify().sound and log.verify().entries == 4
+
+
+def test_an_entry_added_without_the_key_is_no_entry_of_ours(tmp_path):
+    log = filled(tmp_path, 2, KEY)
+    _, second = log.entries()
+    forged = replace(second, seq=3, what="segments/forged", previous=second.hash, signature=None)
+    with log.file.open("a", encoding="utf-8") as file:
+        file.write(replace(forged, hash=forged.digest()).line() + "\n")
+    for sees in (KEY, None):
+        assert [fault.line for fault in log_in(tmp_path, sees).verify().faults] == [3]
+    log.record("select", actor="ann", what="segments/next")
+    assert not log.verify().sound and list(log.entries())[-1].previous == second.hash
 
 
 def test_killed_writers_lose_nothing_they_were_told_was_written(tmp_path):
