@@ -12,6 +12,7 @@ from valtag_assets.console.doors import counting
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine.access import Need
 from valtag_assets.engine.reader import Reader
+from valtag_assets.expression.origins import source_columns
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.access import Asking
@@ -95,7 +96,7 @@ def _tag_data(found: Answer, proposal: Proposal, reader: Reader) -> dict[str, An
         columns[column] = {} if judged is None else {
             "coverage": judged.coverage,
             "distinct": judged.distinct,
-            "distribution": [vars(bar) for bar in judged.bars] if _shown(proposal, reader) else None,
+            "distribution": [vars(bar) for bar in judged.bars] if _shown(found, proposal, reader) else None,
             "nearest": judged.nearest,
             "separation": to_json(judged.separation),
             "cost": vars(judged.cost),
@@ -134,7 +135,7 @@ def _print_one(console: Console, setting: Setting, found: Answer, reader: Reader
         judged = found.judged.get(column)
         if judged is not None:
             console.print()
-            _print_column(console, setting, found, proposal, judged, _shown(proposal, reader))
+            _print_column(console, setting, found, proposal, judged, _shown(found, proposal, reader))
     _print_basis(console, found)
 
 
@@ -234,8 +235,8 @@ def _cost_text(cost: Cost) -> str:
     )
 
 
-def _shown(proposal: Proposal, reader: Reader) -> bool:
-    """Whether the reader may see how values of the tag, and so of the fields it reads, are spread."""
-    value = proposal.tag.get("value")  # none where a tag that is there gets more windows
-    read = [value[key] for key in ("fact", "master") if key in value] if isinstance(value, dict) else []
-    return reader.may(Need(proposal.tag.get("access", "internal"), sources=frozenset(read)))
+def _shown(found: Answer, proposal: Proposal, reader: Reader) -> bool:
+    """Whether the reader may see how values of the tag, and so of all it rests on, are spread."""
+    resolved, columns = found.draft.resolved, proposal.columns.values()
+    read = {source for column in columns for source, _ in source_columns(resolved, resolved.tags[column])}
+    return all(reader.may(Need(resolved.tags[column].spec.access, sources=frozenset(read))) for column in columns)

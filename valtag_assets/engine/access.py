@@ -85,7 +85,7 @@ def column_needs(resolved: Resolved, table: TableRef, columns: Iterable[str]) ->
         # Counts of messages, persons and tags; who they are is not in them.
         known |= dict.fromkeys(columns, _INTERNAL)
     elif table.stage == QUARANTINE:
-        # value and record are judged row by row: see hide_quarantine.
+        # value and record are judged row by row: see engine.refused.
         about_rows = Need("internal", sources=frozenset({table.name}))
         known |= {column: about_rows for column in columns if column not in known}
     return {column: known.get(column, Need("pii", tags=frozenset({column}))) for column in columns}

@@ -38,12 +38,14 @@ def create_app(service: Service, keys: Keys, *, watch: bool = True) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(service.watch()) if watch else None
+        tasks = [asyncio.create_task(service.keep_record())]
+        tasks += [asyncio.create_task(service.watch())] if watch else []
         yield
-        if watching is not None:
-            watching.cancel()
+        for task in tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await watching
+                await task
+        await asyncio.to_thread(service.tally.flush)
 
     project = service.place.resolved.catalog.project
     app = FastAPI(

@@ -18,6 +18,7 @@ from valtag_assets.serving.keys import Caller
 from valtag_assets.serving.refusal import Refusal
 from valtag_assets.serving.service import Service
 from valtag_assets.spec.problem import did_you_mean
+from valtag_assets.warehouse.audit_tally import Reading
 
 CALLER = "valtag.caller"
 AT_ONCE = 25  # persons between which nobody else is answered
@@ -161,8 +162,19 @@ def _counts_everybody(request: Request) -> bool:
 async def _told(
     request: Request, what: str, body: bytes, *, tags: Sequence[str] = (), rows: int = 1, person: str | None = None
 ) -> Response:
-    """The answer, once it is on record. AuditError where it can't be: then nothing is told."""
-    await _record(request, _caller(request).reader, what, rows=rows, tags=tags, person=person)
+    """The answer, once it is on record. AuditError where it can't be: then nothing is told.
+
+    Who reads personal data is on record with every person; of others, who show thousands a second their page, the
+    answers of a kind are counted.
+    """
+    reader = _caller(request).reader
+    if reader.level == "pii":
+        await _record(request, reader, what, rows=rows, tags=tags, person=person)
+        return _json(body)
+    reading = Reading(reader.door, reader.user, what, reader.role, reader.purpose, tuple(tags))
+    tally = _service(request).tally
+    if not tally.join(reading, rows):
+        await asyncio.to_thread(tally.count, reading, rows)
     return _json(body)
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from valtag_assets.serving.health import served_tables, table_states
 from valtag_assets.serving.published import ID_TABLES, NothingPublished, Published, published
 from valtag_assets.serving.refusal import Refusal
 from valtag_assets.serving.store import FILE, Records
-from valtag_assets.warehouse.audit import AuditLog
+from valtag_assets.warehouse.audit import AuditError, AuditLog
+from valtag_assets.warehouse.audit_tally import AuditTally
 from valtag_assets.warehouse.derived import Derived, DerivedFiles
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.manifest import MANIFEST
@@ -35,6 +36,7 @@ from valtag_assets.warehouse.snapshot import TableRef
 from valtag_assets.warehouse.store import Warehouse
 
 POLL_SECONDS = 1.0
+RECORD_SECONDS = 10.0
 # A run publishes table after table and ends with the store; only what stays behind for so long is built here.
 SETTLE_SECONDS = 30.0
 # The past is read from the snapshots, by one thread; more than so many wait for nothing good.
@@ -123,6 +125,7 @@ class Service:
 
     def __init__(self, place: Place, made: Derived, build: Sequence[str] = ()) -> None:
         self.place = place
+        self.tally = AuditTally(place.audit, timedelta(seconds=RECORD_SECONDS))
         self.open = Open.of(place.resolved, made)
         self.build = tuple(build)
         self.health: list[dict[str, Any]] = []
@@ -144,6 +147,17 @@ class Service:
     def trouble(self) -> str | None:
         """Why what is published is not what is served, where that is nobody's intention."""
         return self._unread or self._unbuilt
+
+    # The record
+
+    async def keep_record(self, every: float = RECORD_SECONDS) -> None:
+        """Write for ever what was counted. Where that can't be, it stays counted, and who asks next is refused."""
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await asyncio.to_thread(self.tally.flush)
+            except AuditError as error:
+                print(f"what was told can't be recorded: {error}", file=sys.stderr)
 
     # Keeping up
 

@@ -40,25 +40,40 @@ class AuditTally:
 
     def count(self, reading: Reading, rows: int) -> None:
         """Count one request that gives ``rows``. AuditError if it can't be recorded: then don't answer it."""
+        if self.join(reading, rows):
+            return
         now = self.log.clock()
         with self._lock:
-            begun = self._open.get(reading)
-            if begun is not None and now - begun.since < self.window:
-                begun.requests += 1
-                begun.rows += rows
-                return
             ended = self._open.pop(reading, None)
         self._write(reading, ended)
         self._write(reading, _Open(now, 1, rows))
         with self._lock:
             self._open.setdefault(reading, _Open(now))
 
+    def join(self, reading: Reading, rows: int) -> bool:
+        """Count one request with those of its kind, which never waits; False where it is the first: ``count`` it."""
+        with self._lock:
+            begun = self._open.get(reading)
+            if begun is None or self.log.clock() - begun.since >= self.window:
+                return False
+            begun.requests += 1
+            begun.rows += rows
+            return True
+
     def flush(self) -> None:
-        """Write what was counted: now and then, and at the end of a service."""
+        """Write what was counted: now and then, and at the end of a service. AuditError if it can't be; it stays."""
         with self._lock:
             ended, self._open = self._open, {}
-        for reading, counted in ended.items():
-            self._write(reading, counted)
+        try:
+            while ended:
+                self._write(*next(iter(ended.items())))
+                ended.pop(next(iter(ended)))
+        finally:
+            with self._lock:
+                for reading, counted in ended.items():
+                    begun = self._open.setdefault(reading, _Open(counted.since))
+                    begun.requests += counted.requests
+                    begun.rows += counted.rows
 
     def _write(self, reading: Reading, counted: _Open | None) -> None:
         if counted is not None and counted.requests:

@@ -171,7 +171,7 @@ def measure(folder: Path, persons: int) -> dict[str, Any]:
 
 def inside(setting: Setting, made: Derived, paths: list[str]) -> dict[str, float]:
     """CPU milliseconds from the request to the answer, without the network."""
-    place = Place(setting.resolved, setting.warehouse, setting.spill, setting.spill)
+    place = Place(setting.resolved, setting.warehouse, setting.spill, setting.spill, setting.audit)
     app = create_app(Service(place, made), read_keys(setting.resolved, {}, is_open=True), watch=False)
     times: list[float] = []
 

@@ -153,7 +153,7 @@ def test_questions_are_asked_where_somebody_can_answer(
     assert valtag("new", "tag", *ran.options).code == 0
     assert len(asked) == 8
     block = text_of(ran, "transaction").partition("- code: max_paid_amount\n")[2]
-    assert block.startswith("    title: {zh: 最大单笔, en: Largest amount}\n")
+    assert block.startswith("    title: {zh: 最大单笔, en: Largest paid amount}\n")
     assert "where: status = 'paid'}\n    windows: [90d, 30d]\n" in block
 
 

@@ -56,8 +56,25 @@ def test_what_was_told_and_refused_is_on_record(branded: Desk) -> None:
         assert client.get(f"/segments/elders/persons/{person}").status_code == 403
     told, refused = list(branded.place.audit.entries())[before:]
     assert (told.action, told.actor, told.role, told.rows) == ("serve", "key shop", "shop", 1)
-    assert told.tags == ("city", "birth_date") and told.person is not None and person not in told.line()
+    assert told.tags == ("city", "birth_date") and told.person is None and person not in told.line()
     assert refused.refused is not None and "may not know who is in elders" in refused.refused
+
+
+def test_many_answers_of_a_kind_are_counted_and_none_is_lost_when_the_service_ends(branded: Desk) -> None:
+    before = len(list(branded.place.audit.entries()))
+    with branded.client(key="SHOP_KEY") as client:
+        assert {client.get(f"/persons/{person}/segments").status_code for person in sorted(MINE) * 3} == {200}
+    found = list(branded.place.audit.entries())[before:]
+    assert len(found) == 2 and sum(entry.rows or 0 for entry in found) == 3 * len(MINE)
+
+
+def test_who_reads_personal_data_is_on_record_with_every_person(branded: Desk) -> None:
+    before = len(list(branded.place.audit.entries()))
+    with branded.client(key="DESK_KEY") as client:
+        for person in PERSONS[:3]:
+            assert client.get(f"/persons/{person}").status_code == 200
+    found = list(branded.place.audit.entries())[before:]
+    assert len({entry.person for entry in found} - {None}) == 3
 
 
 def test_nothing_is_told_that_can_t_be_recorded(branded: Desk, tmp_path: Path) -> None:
