@@ -53,3 +53,28 @@ def test_what_a_trigger_saw_in_a_person_takes_what_its_condition_reads(counted: 
     log = ("trigger", "log", "C001", *counted.options, "--json")
     assert valtag(*log).json["entries"] == []
     assert valtag(*log, "--role", "keeper").json["entries"] != []
+
+
+def test_a_new_tag_tells_no_role_what_its_rule_would_not(counted: House, valtag: Valtag) -> None:
+    orders = counted.root / "catalog" / "sources" / "orders.yaml"
+    text = orders.read_text(encoding="utf-8")
+    orders.write_text(text.replace("from: order_id, type: text", "from: order_id, type: text, access: pii"), "utf-8")
+    one = (
+        "new",
+        "tag",
+        "orders.amount",
+        "--agg",
+        "max",
+        "--code",
+        "most",
+        "--where",
+        "order_id = 'O0011'",
+        "--dry-run",
+    )
+    found = valtag(*one, *counted.options, "--json").json
+    assert found["tags"][0]["tag"]["access"] == "pii" and found["tags"][0]["columns"] == {"most": {}}
+    assert "coverage" in valtag(*one, *counted.options, "--role", "keeper").out
+    roles = {"narrow": {**ALL, "sources": ["customers"]}, "sender": ALL}
+    counted.rules({"roles": roles, "default_role": "narrow"})
+    said = valtag("new", "tag", "orders.amount", "--agg", "avg", "--dry-run", *counted.options)
+    assert said.code == 1 and "may not read what avg_amount reads" in said.err and said.out == ""
