@@ -59,18 +59,8 @@ def test_a_new_tag_tells_no_role_what_its_rule_would_not(counted: House, valtag:
     orders = counted.root / "catalog" / "sources" / "orders.yaml"
     text = orders.read_text(encoding="utf-8")
     orders.write_text(text.replace("from: order_id, type: text", "from: order_id, type: text, access: pii"), "utf-8")
-    one = (
-        "new",
-        "tag",
-        "orders.amount",
-        "--agg",
-        "max",
-        "--code",
-        "most",
-        "--where",
-        "order_id = 'O0011'",
-        "--dry-run",
-    )
+    tag = ("new", "tag", "orders.amount", "--dry-run")
+    one = (*tag, "--agg", "max", "--code", "most", "--where", "order_id = 'O0011'")
     found = valtag(*one, *counted.options, "--json").json
     assert found["tags"][0]["tag"]["access"] == "pii" and found["tags"][0]["columns"] == {"most": {}}
     assert "coverage" in valtag(*one, *counted.options, "--role", "keeper").out
