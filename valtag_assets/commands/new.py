@@ -69,7 +69,7 @@ def tag(
     """Build a tag from a field 字段级标签一键构建: named, checked, tried on data, written where it belongs."""
     from valtag_assets.console import new_tag
     from valtag_assets.wizard.one import Wish
-    from valtag_assets.wizard.proposing import Question, answer
+    from valtag_assets.wizard.proposing import Question
 
     setting, terminal = open_setting(catalog, data), sys.stdin.isatty() and not as_json
     windows = tuple(window or ())
@@ -80,8 +80,8 @@ def tag(
         wish = new_tag.ask_wish(setting, wish, lambda question, default: str(typer.prompt(question, default)))
     if not every and not wish.field:
         raise Mistake("name a field (valtag new tag orders.amount), or ask for a whole catalog with --all")
-    reader = new_tag.tries(setting, asking(role, user, purpose))
-    found = answer(setting, Question(None if every else wish, category if every else None, as_of, outcome))
+    question = Question(None if every else wish, category if every else None, as_of, outcome)
+    found, reader = new_tag.tried(setting, question, asking(role, user, purpose))
     if not as_json:
         new_tag.print_found(screen(), setting, found, reader, every=every)
     asks = terminal and not yes and not dry_run and bool(found.proposals)

@@ -12,7 +12,7 @@ from valtag_assets.console.explanation import Explanation
 from valtag_assets.console.why import Seen, conditions_of, hidden_seen, inputs_of
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.receipts import Receipts
-from valtag_assets.engine.access import Need, column_needs, served_needs
+from valtag_assets.engine.access import Need, column_needs, served_needs, trigger_need
 from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import PERSON, one_person
 from valtag_assets.engine.reader import Reader
@@ -101,6 +101,7 @@ def _story(setting: Setting, looking: Looking, reader: Reader, message: Mapping[
     trigger = resolved.triggers.get(message["origin"])
     if trigger is None:
         raise Mistake(f"{message['origin']} is no trigger of this catalog any more")
+    reader.require(trigger_need(resolved, trigger.code), f"whom {trigger.code} names")
     served, notes = _state(setting, message), list[str]()
     row = _row(setting, served, message) if served is not None else {}
     acted = _definition(setting, trigger, served, message["version"])

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from valtag_assets.console.doors import counting
 from valtag_assets.console.screen import count, share, table
-from valtag_assets.engine.access import Need
-from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.access import Need, field_needs, joined
+from valtag_assets.engine.reader import FEWEST_TOLD, Reader
 from valtag_assets.engine.usefulness import expected_score
+from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.origins import source_columns
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.setting import Setting
@@ -23,17 +24,43 @@ from valtag_assets.wizard.judging import Cost, Judged
 from valtag_assets.wizard.making import Proposal
 from valtag_assets.wizard.one import AGGREGATIONS, OF_MASTERS, Wish, propose_one, source_of, usual_agg
 from valtag_assets.wizard.outcome import Separation, to_json
-from valtag_assets.wizard.proposing import Answer
+from valtag_assets.wizard.proposing import Answer, Question, answer
 
 Ask = Callable[[str, str], str]  # (question, default) → what was answered
 _WIDTH = 32
 _REASONS = 12
 
 
-def tries(setting: Setting, by: Asking) -> Reader:
-    """Who tries a tag on everybody. Denied for who may not preview, or reads some brands alone."""
+def tried(setting: Setting, question: Question, by: Asking) -> tuple[Answer, Reader]:
+    """The answer on everybody's data as far as it is for who asks, and who that is. Denied for who may not preview,
+    or reads some brands alone."""
     with counting(setting, "preview", "a new tag", by) as visit:
-        return visit.reader
+        found = _for_reader(answer(setting, question), visit.reader)
+        visit.tags = found.columns
+    return found, visit.reader
+
+
+def _for_reader(found: Answer, reader: Reader) -> Answer:
+    """What may be told of it: of what the reader may not read, counts where many have a value, and to a role of
+    rights nothing. Denied for such a role, and for an outcome that reads what the reader may not."""
+    resolved = found.draft.resolved
+    if found.past is not None:
+        outcome = found.past.outcome
+        fields = field_needs(resolved, resolved.sources[outcome.fact])
+        read = names_read(outcome.where) if outcome.where is not None else ()
+        reader.require_asked(Need("public", sources=frozenset({outcome.fact})), "the outcome")
+        for name in read:
+            reader.require(fields[name], "what the outcome reads")
+    judged = dict(found.judged)
+    for proposal in found.proposals:
+        need = _need(found, proposal)
+        reader.require_asked(need, f"what {proposal.code} reads")
+        for column in proposal.columns.values():
+            known = judged.get(column)
+            few = known is not None and round(known.coverage * (found.persons or 0)) < FEWEST_TOLD
+            if few and not reader.may(need):
+                del judged[column]
+    return replace(found, judged=judged)
 
 
 def ask_wish(setting: Setting, wish: Wish, ask: Ask) -> Wish:
@@ -246,6 +273,10 @@ def _cost_text(cost: Cost) -> str:
 
 def _shown(found: Answer, proposal: Proposal, reader: Reader) -> bool:
     """Whether the reader may see how values of the tag, and so of all it rests on, are spread."""
+    return reader.may(_need(found, proposal))
+
+
+def _need(found: Answer, proposal: Proposal) -> Need:
     resolved, columns = found.draft.resolved, proposal.columns.values()
     read = {source for column in columns for source, _ in source_columns(resolved, resolved.tags[column])}
-    return all(reader.may(Need(resolved.tags[column].spec.access, sources=frozenset(read))) for column in columns)
+    return joined(Need(resolved.tags[column].spec.access, sources=frozenset(read)) for column in columns)

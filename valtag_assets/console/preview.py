@@ -18,7 +18,7 @@ from valtag_assets.engine.access import Need, person_need, rule_need, segment_ne
 from valtag_assets.engine.brands import brand_field, of_own_brands, of_visible
 from valtag_assets.engine.duckdb import DuckDBEngine, data_type, open_duckdb, told
 from valtag_assets.engine.persons import PERSON, PERSONS, persons_table
-from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.reader import FEWEST_TOLD, Reader
 from valtag_assets.engine.rules import rule_inputs
 from valtag_assets.engine.session import EngineError, unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -106,7 +106,8 @@ def preview_rule(setting: Setting, text: str, as_of: date | None, by: Asking) ->
 def _preview(setting: Setting, text: str, as_of: date | None, visit: Visit) -> Preview:
     resolved, reader = setting.resolved, visit.reader
     written, rule = rule_of(resolved, text)
-    reader.require_asked(rule_need(resolved, rule), "all that the rule reads")
+    need = rule_need(resolved, rule)
+    reader.require_asked(need, "all that the rule reads")
     as_of = as_of or newest_as_of(setting)
     if refused := refuse_as_of(setting, as_of):
         raise Mistake(f"this rule can't be answered: {refused}")
@@ -120,6 +121,10 @@ def _preview(setting: Setting, text: str, as_of: date | None, visit: Visit) -> P
         answers = _answers(setting, reader, rule, as_of, gate)
     except EngineError as error:
         raise Mistake(f"this rule can't be computed: {error}") from error
+    size = answers.counted["size"]
+    if not reader.tells(need, size, answers.population):
+        few = f"it finds, or leaves out, fewer than {FEWEST_TOLD} persons"
+        raise reader.denied(need, f"all that the rule reads, and {few}")
     needs = _needs(resolved, rule)
     visit.tags = sorted(needs.keys() - {PERSON})
     masked = sorted(name for name, need in needs.items() if not reader.may(need))
@@ -127,9 +132,9 @@ def _preview(setting: Setting, text: str, as_of: date | None, visit: Visit) -> P
         as_of=as_of,
         text=write_rule(written),
         yaml=rule_data(written),
-        size=answers.counted["size"],
+        size=size,
         population=answers.population,
-        reached=preview.reached(resolved, answers.counted),
+        reached=_reached(reader, answers.counted),
         overlaps=sorted(answers.overlaps, key=lambda item: (-item.both, item.segment)),
         examples=[_seen(reader, row, needs) for row in answers.examples],
         masked=masked,
@@ -171,7 +176,8 @@ def _answers(setting: Setting, reader: Reader, rule: ResolvedRule, as_of: date, 
         expression = preview.overlaps(resolved, only_visible=bool(visible))
         rows = engine.fetch(expression, overlap).to_pylist() if overlap is not None else []
     known = [Overlap(**row) for row in rows]
-    return _Answers(counted, shown, [item for item in known if _may_count(reader, item.segment)], population)
+    overlaps = [item for item in known if _tells_overlap(reader, item, counted["size"])]
+    return _Answers(counted, shown, overlaps, population)
 
 
 def _own_rows(
@@ -189,8 +195,16 @@ def _own_rows(
     return found
 
 
-def _may_count(reader: Reader, segment: str) -> bool:
-    return reader.counts_hidden or reader.may(segment_need(reader.resolved, segment))
+def _tells_overlap(reader: Reader, item: Overlap, size: int) -> bool:
+    return reader.tells(segment_need(reader.resolved, item.segment), item.both, size)
+
+
+def _reached(reader: Reader, counted: Mapping[str, int]) -> dict[str, int]:
+    """How many each channel reaches, of those channels of which that may be told."""
+    resolved = reader.resolved
+    found = preview.reached(resolved, dict(counted))
+    needs = {code: rule_need(resolved, channel.reachable) for code, channel in resolved.channels.items()}
+    return {code: n for code, n in found.items() if reader.tells(needs[code], n, counted["size"])}
 
 
 def _needs(resolved: Resolved, rule: ResolvedRule) -> dict[str, Need]:

@@ -209,7 +209,7 @@ def person_log(setting: Setting, person: str, by: Asking) -> PersonLog:
 
 def _log_of(setting: Setting, reader: Reader, person: str) -> PersonLog:
     resolved = setting.resolved
-    known = [code for code in resolved.triggers if reader.counts_hidden or reader.may(trigger_need(resolved, code))]
+    known = [code for code in resolved.triggers if reader.may(trigger_need(resolved, code))]
     entries: list[dict[str, Any]] = []
     with open_duckdb(setting.spill) as engine:
         for code in known:
@@ -230,7 +230,7 @@ def _log_of(setting: Setting, reader: Reader, person: str) -> PersonLog:
 def _may_know(reader: Reader, message: Mapping[str, Any], triggers: Collection[str]) -> bool:
     """Whether the reader may know why the message was sent: by a trigger, or as one of an audience."""
     delivery = reader.resolved.deliveries.get(message["origin"])
-    if reader.counts_hidden or message["origin"] in triggers:
+    if message["origin"] in triggers:
         return True
     return delivery is not None and reader.may(segment_need(reader.resolved, delivery.spec.segment))
 

@@ -96,7 +96,9 @@ def _why(setting: Setting, person: str, code: str, as_of: date | None, visit: Vi
     if code not in resolved.segments:
         raise Mistake(f"'{code}' is no segment{did_you_mean(code, list(resolved.segments))}")
     segment, ref = resolved.segments[code], TableRef("segments", code)
-    reader.require_asked(segment_need(resolved, code), f"who is in {code}")
+    # About one person the answer of a rule is a value like any other: there is no count to hide in.
+    reader.require_persons()
+    reader.require(segment_need(resolved, code), f"who is in {code}")
     require_visible(setting, reader, person)
     served = setting.warehouse.latest(ref) if as_of is None else setting.warehouse.current(ref, as_of)
     if served is None:

@@ -22,6 +22,8 @@ from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.warehouse.snapshot import TableRef
 
 SHORTEST_KEY = 16
+FEWEST_TOLD = 5
+"""A count of fewer persons, or of all but fewer, says something of single ones."""
 
 
 class Denied(Mistake):
@@ -88,6 +90,10 @@ class Reader:
         own = self.rights
         every = (own.may, own.categories, own.sources, own.destinations, own.purposes, own.brands)
         return all(ALL in rights for rights in every) and own.tags.deny == ()
+
+    def tells(self, need: Need, counted: int, of: int) -> bool:
+        """Whether ``counted`` of so many persons may be told: over what may not be read, no count of few."""
+        return self.may(need) or (self.counts_hidden and FEWEST_TOLD <= counted <= of - FEWEST_TOLD)
 
     def denied(self, need: Need, what: str) -> Denied:
         """Why ``what`` is not for this reader."""

@@ -28,7 +28,7 @@ create table packages as
 select i * 100 + k as e, i, k, student_no, left_on, weekly, diligence,
     1 + whole(if(draw(i * 100 + k, 100) < 0.75, draw(i, 35), draw(i * 100 + k, 101)), 30) as c,
     choose([12, 24, 24, 48], draw(i, 36)) as lessons,
-    joined_on + (7 + k * (lessons * 7 // weekly))::integer as bought_on
+    joined_on + (1 + whole(draw(i, 40), 21) + k * (lessons * 7 // weekly))::integer as bought_on
 from students, unnest(range(0, 8)) as times (k)
 where converted and bought_on <= left_on and (k = 0 or draw(i * 100 + k, 102) < 0.9);
 create table raw.enrolments as
