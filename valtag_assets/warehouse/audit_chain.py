@@ -65,8 +65,10 @@ class Entry:
         try:
             data = json.loads(line)
             entry = cls(**{**data, "at": datetime.fromisoformat(data["at"]), "tags": tuple(data["tags"])})
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(str(error)) from error
+        if not (type(entry.seq) is int and isinstance(entry.hash, str) and isinstance(entry.details, dict)):
+            raise ValueError("its number, hash or details are of another type")
         if entry.line() != line:
             raise ValueError("it is written otherwise than the log writes it")
         return entry
@@ -83,6 +85,17 @@ class Head:
 
     def text(self) -> str:
         return _text(vars(self))
+
+    @classmethod
+    def read(cls, text: str) -> "Head":
+        """The inverse of ``text``. ValueError for what is no head."""
+        try:
+            head = cls(**json.loads(text))
+        except (TypeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+        if not (type(head.count) is type(head.size) is int and isinstance(head.hash, str)):
+            raise ValueError("its numbers or its hash are of another type")
+        return head
 
     def signed(self, key: bytes | None) -> "Head":
         return Head(self.count, self.size, self.hash, sign(f"{self.count} {self.size} {self.hash}", key))

@@ -95,3 +95,18 @@ def test_short_numbers_are_no_marks_but_tell_persons_in_their_column(warehouse):
     publish(warehouse, "SELECT * FROM (VALUES (7, 'size 7'), (17, '7')) AS t (person_id, note)")
     rewrite(warehouse, Marks.of(["7"], []))
     assert rows(warehouse.current(TABLE, DAY)) == [(17, "7")]
+
+
+def test_very_many_marks_and_very_long_ones_are_found(warehouse):
+    long = "Z" * 200_000
+    found = Marks.of([long], [f"someone-{number:05d}@example.com" for number in range(9_000)])
+    texts = ["someone-00000@example.com", "of someone-08999@example.com", "nobody@example.com", f"({long})"]
+    with warehouse.staging(TABLE) as staged:
+        pq.write_table(pa.table({"person_id": [long, "a", "b", "c"], "note": texts}), staged.path / "part-0.parquet")
+        warehouse.publish(staged, **arguments())
+    rewrite(warehouse, found)
+    assert rows(warehouse.current(TABLE, DAY)) == [
+        ("a", "of ***"),
+        ("b", "nobody@example.com"),
+        ("c", "(***)"),
+    ]
