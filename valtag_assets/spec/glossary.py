@@ -27,8 +27,9 @@ CHINESE = _pairs(
     身份证=id card; 身份证号=id card; 身份证号码=id card; 证件号=id card; 证件类型=id type; 地址=address
     详细地址=address; 收货地址=shipping address; 收货人=recipient; 收件人=recipient; 微信=wechat; 微信号=wechat id
     联系人=contact person; 紧急联系人=emergency contact; 护照=passport; 护照号=passport no; 护照号码=passport no
-    银行=bank; 银行卡=bank card; 银行卡号=bank card no; 银行账号=bank account no; 银行账户=bank account; 账号=account no
-    车牌=licence plate; 车牌号=licence plate; 车牌号码=licence plate; 驾驶证=driving licence; 驾驶证号=driving licence no
+    银行=bank; 银行卡=bank card; 银行卡号=bank card no; 银行账号=bank account no; 银行账户=bank account
+    车牌=licence plate; 车牌号=licence plate; 车牌号码=licence plate; 驾驶证=driving licence
+    驾驶证号=driving licence no; 账号=account no
     公众号=official account; 小程序=mini program; 设备=device; 设备号=device id; 国家=country; 省份=province
     省=province; 自治区=autonomous region; 省/自治区=province; 城市=city; 所在城市=city; 区县=district; 区域=region
     地区=region; 大区=region; 邮编=postcode; 职业=occupation; 学历=education; 收入=income; 婚姻状况=marital status
