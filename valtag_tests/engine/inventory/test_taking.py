@@ -232,3 +232,12 @@ def test_large_tables_are_sampled_and_measured_whole(tmp_path: Path, monkeypatch
     assert (join.table, join.master) == ("orders", "users")
     seen = {f"u{n * 2 % 4000:05}" for n in rows}
     assert join.share == pytest.approx(len(seen & set(users["user_id"])) / len(seen), abs=0.1)
+
+
+def test_two_tables_of_the_same_persons_are_copies_only_if_their_values_are_the_same(tmp_path: Path) -> None:
+    before = pd.DataFrame({"member_no": [f"M{n:03}" for n in range(90)], "score": range(90)})
+    before.to_csv(tmp_path / "before.csv", index=False)
+    before.sample(frac=1, random_state=1).to_parquet(tmp_path / "copied.parquet", index=False)
+    before.assign(score=before["score"] * 2).to_csv(tmp_path / "later.csv", index=False)
+    kinds = {item.code: item.role.kind for item in inventory_of(tmp_path).tables}
+    assert kinds == {"before": "master", "copied": None, "later": "master"}
