@@ -26,6 +26,10 @@ CHINESE = _pairs(
     电话=phone; 电话号码=phone; 联系电话=contact phone; 联系方式=contact; 邮箱=email; 电子邮箱=email; 邮件=email
     身份证=id card; 身份证号=id card; 身份证号码=id card; 证件号=id card; 证件类型=id type; 地址=address
     详细地址=address; 收货地址=shipping address; 收货人=recipient; 收件人=recipient; 微信=wechat; 微信号=wechat id
+    联系人=contact person; 紧急联系人=emergency contact; 护照=passport; 护照号=passport no; 护照号码=passport no
+    银行=bank; 银行卡=bank card; 银行卡号=bank card no; 银行账号=bank account no; 银行账户=bank account
+    车牌=licence plate; 车牌号=licence plate; 车牌号码=licence plate; 驾驶证=driving licence
+    驾驶证号=driving licence no; 账号=account no
     公众号=official account; 小程序=mini program; 设备=device; 设备号=device id; 国家=country; 省份=province
     省=province; 自治区=autonomous region; 省/自治区=province; 城市=city; 所在城市=city; 区县=district; 区域=region
     地区=region; 大区=region; 邮编=postcode; 职业=occupation; 学历=education; 收入=income; 婚姻状况=marital status
@@ -74,7 +78,8 @@ ENGLISH = _pairs(
     person=人员; student=学员; patient=患者; employee=员工; id=编号; no=编号; num=编号; number=编号; code=编码
     cd=编码; key=键; name=名称; nickname=昵称; gender=性别; sex=性别; age=年龄; birthday=生日; birth=出生
     dob=出生日期; phone=手机号; mobile=手机号; tel=电话; email=邮箱; mail=邮件; address=地址; addr=地址
-    idcard=身份证; card=卡; openid=OpenID; unionid=UnionID; device=设备; cookie=Cookie; ip=IP; country=国家
+    idcard=身份证; card=卡; passport=护照; bank=银行; account=账号; plate=车牌; contact=联系人; emergency=紧急
+    licence=证照; license=证照; openid=OpenID; unionid=UnionID; device=设备; cookie=Cookie; ip=IP; country=国家
     province=省份; city=城市; district=区县; region=地区; area=地区; state=州; zip=邮编; postcode=邮编; order=订单
     invoice=发票; line=行; item=商品; sku=SKU; product=商品; prod=商品; goods=商品; auction=商品; brand=品牌
     category=品类; cate=品类; cat=品类; model=型号; color=颜色; size=尺寸; shop=店铺; store=门店; merchant=商家

@@ -106,7 +106,11 @@ def _part(source: ResolvedSource, name: str, kind: DataType, seen: Figures | Non
         return "status" if words.STATUS.search(said) else "type"
     if name in spec.key or words.ID.search(name):
         return "id"
-    return _number(said, seen) if kind.numeric else _text(values is not None, seen)
+    if not kind.numeric:
+        return _text(values is not None, seen)
+    part = _number(said, seen)
+    # What was looked up is of the thing, however many rows name it: it is no quantity of theirs.
+    return "rate" if part == "additive" and any(name in lookup.take for lookup in spec.lookups) else part
 
 
 def tells_kinds(source: ResolvedSource, name: str) -> bool:

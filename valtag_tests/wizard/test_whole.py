@@ -130,3 +130,14 @@ def test_a_catalog_that_has_tags_keeps_their_codes(tmp_path: Path) -> None:
     codes = [proposal.code for proposal in propose(resolved, Looked())]
     assert "order_count" not in codes and len(codes) == len(set(codes))
     assert draft(resolved, [p for p in propose(resolved, Looked()) if "order_count" not in p.code]).changes
+
+
+def test_what_was_looked_up_is_a_level_and_never_added_over_rows(tmp_path: Path) -> None:
+    brands = (
+        "source: brands\ntitle: {zh: 品牌, en: Brands}\nkind: lookup\nkey: [brand]\nread: {path: brands.csv}\n"
+        "fields:\n  - {name: brand, type: text}\n  - {name: fans, type: integer, title: {zh: 粉丝, en: Fans}}\n"
+    )
+    with_fans = EVENTS + "lookups: [{source: brands, on: brand, take: [fans]}]\n"
+    files = {**FILES, "sources/events.yaml": with_fans, "sources/brands.yaml": brands}
+    codes = {proposal.code for proposal in propose(make_catalog(tmp_path, files), Looked())}
+    assert "avg_fans" in codes and "total_fans" not in codes

@@ -35,6 +35,8 @@ def _person_name(found: frozenset[str]) -> bool:
     return named and not found & THINGS and bool(found <= {"name", "real", "full", "first", "last"} or found & PERSON)
 
 
+_ACCOUNTS = frozenset({"card", "account"})
+_CONTACTS = frozenset({"contact", "person", "emergency", "name", "info"})
 _KINDS = (
     _Kind(Title(zh="身份证号", en="id card"), lambda f: {"id", "card"} <= f or "idcard" in f, "id_card", 0.05),
     _Kind(Title(zh="手机号", en="phone"), _any("phone", "mobile", "tel", "telephone", "cellphone"), "phone", 0.7),
@@ -47,6 +49,10 @@ _KINDS = (
     _Kind(Title(zh="IP 地址", en="IP address"), _any("ip"), "ip"),
     _Kind(Title(zh="文本中的手机号", en="phone inside text"), lambda f: False, "phone_inside", 1e-9),
     _Kind(Title(zh="文本中的邮箱", en="e-mail inside text"), lambda f: False, "email_inside", 1e-9),
+    _Kind(Title(zh="银行账号", en="bank account"), lambda f: "iban" in f or ("bank" in f and bool(f & _ACCOUNTS))),
+    _Kind(Title(zh="证照号", en="identity document"), lambda f: "passport" in f or {"driving", "licence"} <= f),
+    _Kind(Title(zh="车牌号", en="licence plate"), lambda f: "plate" in f),
+    _Kind(Title(zh="联系人", en="contact"), lambda f: "contact" in f and f <= _CONTACTS),
     _Kind(Title(zh="生日", en="birth date"), lambda f: bool(f & BIRTH), sensitive=True),
 )
 _TEXTS = ("phone_inside", "email_inside", "person_name", "address", "landline")

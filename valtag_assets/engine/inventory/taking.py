@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.inventory.counting import count, take_sample
@@ -126,11 +127,11 @@ def _one_spelling(tables: list[Table]) -> list[Table]:
 
 
 def _without_copies(tables: list[Table], joins: list[Join]) -> list[Table]:
-    """Of two tables with the same columns, rows and keys, the later is a copy: no source is made of it."""
+    """Of two tables with the same columns, rows, keys and values, the later is a copy: no source is made of it."""
     kept: list[Table] = []
     for table in tables:
         for other in kept:
-            same = [column.name for column in table.columns] == [column.name for column in other.columns]
+            same = _content(table) == _content(other)
             joined = any(j.table == table.code and j.master == other.code and j.share == 1 for j in joins)
             if same and joined and table.rows == other.rows and other.role.kind:
                 reason = Title(zh=f"与 {other.code} 内容相同", en=f"is a copy of {other.code}")
@@ -138,6 +139,16 @@ def _without_copies(tables: list[Table], joins: list[Join]) -> list[Table]:
                 break
         kept.append(table)
     return kept
+
+
+def _content(table: Table) -> list[tuple[Any, ...]]:
+    """What tells the values of two tables apart: ranges, quantiles, and how often values stand, of every column."""
+    found = []
+    for column in table.columns:
+        seen, counted = column.measured, column.counted
+        often = sorted(count for _, count in counted.top) if table.sampled is None else []
+        found.append((column.name, seen.missing, seen.low, seen.high, seen.quantiles, counted.distinct, often))
+    return found
 
 
 def _about_persons(table: Table) -> bool:

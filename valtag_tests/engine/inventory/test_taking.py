@@ -92,6 +92,18 @@ def test_personal_data_is_suspected_by_name_or_values(found: Inventory, name: st
     assert (suspicion.what.en if suspicion else None) == what
 
 
+def test_what_forms_do_not_tell_is_suspected_by_its_name(tmp_path: Path) -> None:
+    names = ["银行卡号", "银行账号", "passport_no", "护照号", "车牌号", "紧急联系人", "contact", "iban"]
+    things = ["bank_name", "contact_count", "账号类型"]
+    rows = {name: [f"{name}-{number}" for number in range(60)] for name in (*names, *things)}
+    pd.DataFrame({"member_no": [f"M{number}" for number in range(60)], **rows}).to_csv(
+        tmp_path / "x.csv", index=False
+    )
+    found = inventory_of(tmp_path)
+    masked = {item.counted.name for item in table(found, "x").columns if item.suspicion is not None}
+    assert masked == {"member_no", *names}
+
+
 def test_a_column_that_says_nothing_new_says_why(found: Inventory) -> None:
     reasons = {
         (code, name): item.reason.en
@@ -220,3 +232,12 @@ def test_large_tables_are_sampled_and_measured_whole(tmp_path: Path, monkeypatch
     assert (join.table, join.master) == ("orders", "users")
     seen = {f"u{n * 2 % 4000:05}" for n in rows}
     assert join.share == pytest.approx(len(seen & set(users["user_id"])) / len(seen), abs=0.1)
+
+
+def test_two_tables_of_the_same_persons_are_copies_only_if_their_values_are_the_same(tmp_path: Path) -> None:
+    before = pd.DataFrame({"member_no": [f"M{n:03}" for n in range(90)], "score": range(90)})
+    before.to_csv(tmp_path / "before.csv", index=False)
+    before.sample(frac=1, random_state=1).to_parquet(tmp_path / "copied.parquet", index=False)
+    before.assign(score=before["score"] * 2).to_csv(tmp_path / "later.csv", index=False)
+    kinds = {item.code: item.role.kind for item in inventory_of(tmp_path).tables}
+    assert kinds == {"before": "master", "copied": None, "later": "master"}
