@@ -81,8 +81,8 @@ class Marks:
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        long = _either(text for text in self.texts if _is_long(text))
-        short = _either(text for text in self.texts if not _is_long(text))
+        long = _tree([text for text in self.texts if _is_long(text)])
+        short = _tree([text for text in self.texts if not _is_long(text)])
         return re.compile(long, re.IGNORECASE), re.compile(_as_word(short), re.IGNORECASE)
 
     @cached_property
@@ -91,13 +91,14 @@ class Marks:
 
     @cached_property
     def _bytes(self) -> re.Pattern[bytes]:
-        long = [form for text in self.texts if _is_long(text) for form in _written(text)]
-        short = [form for text in self.texts if not _is_long(text) for form in _written(text)]
-        nothing = _NOWHERE.encode()
-        either = b"|".join(map(re.escape, long)) or nothing
-        word = b"|".join(map(re.escape, short)) or nothing
-        pattern = b"(?:" + either + b")|(?<![0-9A-Za-z])(?:" + word + b")(?![0-9A-Za-z])"
-        return re.compile(pattern, re.IGNORECASE)
+        either, word = (
+            _tree(
+                [form.decode("latin-1") for text in self.texts if _is_long(text) is long for form in _written(text)]
+            )
+            for long in (True, False)
+        )
+        pattern = f"(?:{either})|(?<![0-9A-Za-z])(?:{word})(?![0-9A-Za-z])"
+        return re.compile(pattern.encode("latin-1"), re.IGNORECASE)
 
 
 def _is_long(text: str) -> bool:
@@ -118,6 +119,24 @@ def _patterns_of(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _as_word(pattern: str) -> str:
     return f"(^|[^0-9A-Za-z])(?:{pattern})($|[^0-9A-Za-z])"
+
+
+def _tree(texts: Iterable[str], depth: int = 6) -> str:
+    """``_either`` for Python, which tries one alternative after the other: what texts begin with alike is tried
+    once."""
+    groups: dict[str, set[str]] = {}
+    for text in texts:
+        groups.setdefault(text[:1], set()).add(text[1:])
+    if not groups:
+        return _NOWHERE
+    found = []
+    # The longer first; nothing last.
+    for first, rest in sorted(groups.items(), reverse=True):
+        ends = (
+            _tree(rest, depth - 1) if depth and rest != {""} else "|".join(map(re.escape, sorted(rest, reverse=True)))
+        )
+        found.append(f"{re.escape(first)}(?:{ends})" if len(rest) > 1 else re.escape(first) + ends)
+    return "|".join(found)
 
 
 def _either(texts: Iterable[str]) -> str:
