@@ -12,6 +12,7 @@ from valtag_assets.console.doors import counting
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine.access import Need, field_needs, joined
 from valtag_assets.engine.reader import FEWEST_TOLD, Reader
+from valtag_assets.engine.usefulness import expected_score
 from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.origins import source_columns
 from valtag_assets.expression.resolved import Resolved
@@ -126,6 +127,7 @@ def _tag_data(found: Answer, proposal: Proposal, reader: Reader) -> dict[str, An
             "distribution": [vars(bar) for bar in judged.bars] if _shown(found, proposal, reader) else None,
             "nearest": judged.nearest,
             "separation": to_json(judged.separation),
+            "score": _score(found, judged),
             "cost": vars(judged.cost),
         }  # fmt: skip
     return {"category": proposal.category, "reason": proposal.reason, "tag": dict(proposal.tag), "columns": columns}
@@ -191,7 +193,14 @@ def _print_column(
         console.print(Text(f"{said} {code} ({like:.2f})", style="yellow" if like >= redundant else ""))
     if judged.separation is not None:
         console.print(_separation_text(judged.separation), markup=False)
+    console.print(f"score 价值评分 {_score(found, judged):.2f}, to expect before anything reads it", markup=False)
     console.print(_cost_text(judged.cost), markup=False)
+
+
+def _score(found: Answer, judged: Judged) -> float:
+    """What the tag may be worth, 0 to 1, as ``valtag insight`` weighs it: of coverage and of what it told."""
+    told = None if judged.separation is None else judged.separation.information
+    return expected_score(found.draft.resolved.catalog.project.insight, judged.coverage, told)
 
 
 def _print_all(console: Console, found: Answer) -> None:

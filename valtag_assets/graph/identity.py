@@ -1,5 +1,6 @@
 """Stage *identity*: who the persons are, and which rows belong to nobody among them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -24,9 +25,13 @@ from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.quality.plan import population_expectations, stranger_expectations
 from valtag_assets.spec.types import TEXT
-from valtag_assets.warehouse.snapshot import TableRef
+from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 GROUP = "3_identity"
+_GONE = (
+    "identity.yaml is gone, so everybody would have another id and be written to again: put it back. With one kind in"
+    " it nobody is joined with anybody, and all keep their ids"
+)
 
 
 def identity_assets(setting: Setting) -> list[dg.AssetsDefinition]:
@@ -59,11 +64,19 @@ def _persons_asset(setting: Setting) -> dg.AssetsDefinition:
     return persons
 
 
+def named_by_keys(persons: Snapshot) -> bool:
+    """Whether these persons are the texts of their keys, as they are without identity.yaml."""
+    return all(TableRef.parse(table).stage == "clean" for table in persons.inputs)
+
+
 def persons_plan(setting: Setting) -> Plan:
     """How the population is made."""
     resolved = setting.resolved
     sources = resolved.catalog.person_sources()
     gate = ask(setting.warehouse, list(map(Wanted, keyed_names(resolved, sources))))
+    before = setting.warehouse.current(TableRef.parse(PERSONS))
+    if resolved.identity is None and before is not None and not named_by_keys(before):
+        gate = replace(gate, faults=(*gate.faults, _GONE))
 
     def write(engine: Engine, into: Path) -> Written:
         inputs = {key: snapshot.files for key, snapshot in gate.snapshots.items()}

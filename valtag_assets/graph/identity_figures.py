@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -11,6 +12,10 @@ from valtag_assets.graph.figures import svg
 from valtag_assets.spec.mistake import Mistake
 
 _COLOURS = ("#3b6fb6", "#c0504d", "#6a9f58", "#8064a2", "#d08c2f", "#4f9da6", "#8a8a8a")
+
+# A line behind a label is hidden, so that the label can be read.
+_BEHIND = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.6}
+_AWAY = 7  # points
 
 
 def graph_figure(title: str, nodes: Mapping[str, tuple[int, str]], edges: Sequence[tuple[str, str, int]]) -> Figure:
@@ -21,15 +26,29 @@ def graph_figure(title: str, nodes: Mapping[str, tuple[int, str]], edges: Sequen
     most = max((rows for *_, rows in edges), default=1)
     for hub, other, rows in edges:
         (left, low), (right, high) = places[hub], places[other]
-        axes.plot([left, right], [low, high], color="#b0b0b0", linewidth=0.8 + 3 * rows / most, zorder=1)
+        axes.plot([left, right], [low, high], color="#b0b0b0", linewidth=0.8 + 2 * rows / most, zorder=1)
     for name, (rank, label) in nodes.items():
         colour = _COLOURS[min(rank, len(_COLOURS) - 1)]
         axes.scatter(*places[name], s=90, color=colour, zorder=2)
-        axes.annotate(label, places[name], (6, 6), textcoords="offset points", fontsize=7)
+        axes.annotate(label, places[name], **_outwards(*places[name]))
     axes.margins(0.18)
+    axes.set_aspect("equal")
     axes.set_axis_off()
     figure.text(0.02, 0.965, title, fontsize=10)
     return figure
+
+
+def _outwards(across: float, up: float) -> dict[str, Any]:
+    """Where a label is written: away from the middle, where the lines are."""
+    right, above = across >= 0, up >= 0
+    return {
+        "xytext": (_AWAY if right else -_AWAY, _AWAY if above else -_AWAY),
+        "textcoords": "offset points",
+        "ha": "left" if right else "right",
+        "va": "bottom" if above else "top",
+        "fontsize": 7,
+        "bbox": _BEHIND,
+    }
 
 
 def save(figure: Figure, into: Path) -> None:
@@ -46,12 +65,15 @@ def save(figure: Figure, into: Path) -> None:
 
 
 def _places(ranks: Mapping[str, int]) -> dict[str, tuple[float, float]]:
-    """Rings around the middle, one per kind that is there; those of a ring at equal distances, in their order."""
+    """The strongest kind in the middle, every other one further out; those around it at equal angles, all of them
+    together, so that no two hide each other's lines."""
+    rings = {rank: ring for ring, rank in enumerate(sorted(set(ranks.values())))}
+    middle = [name for name, rank in ranks.items() if rings[rank] == 0]
+    around = [name for name, rank in ranks.items() if rings[rank] > 0]
     found = {}
-    for ring, rank in enumerate(sorted(set(ranks.values()))):
-        own = [name for name, other in ranks.items() if other == rank]
-        radius = float(ring) if len(own) == 1 or ring else 0.4
-        for number, name in enumerate(own):
-            angle = 2 * math.pi * number / len(own) + 0.6 * ring
+    for names, least in ((middle, 0.4 if len(middle) > 1 else 0.0), (around, 0.0)):
+        for number, name in enumerate(names):
+            angle = 2 * math.pi * number / len(names) + (0.6 if names is around else 0.0)
+            radius = rings[ranks[name]] or least
             found[name] = (radius * math.cos(angle), radius * math.sin(angle))
     return found

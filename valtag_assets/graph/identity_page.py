@@ -6,10 +6,14 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.identity.figures import MOST
+from valtag_assets.engine.identity.linking import CONFLICT, SHARED
+from valtag_assets.engine.identity.sightings import BLOCKED, MALFORMED
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.figures import Bars, bars_figure
 from valtag_assets.graph.plots import as_image
 from valtag_assets.warehouse.snapshot import Snapshot
+
+_REASONS = {BLOCKED: "屏蔽", MALFORMED: "不合格式", SHARED: "共用", CONFLICT: "冲突"}
 
 
 def identity_picture(resolved: Resolved, snapshot: Snapshot) -> Mapping[str, Any]:
@@ -29,7 +33,7 @@ def identity_picture(resolved: Resolved, snapshot: Snapshot) -> Mapping[str, Any
 def rows_picture(snapshot: Snapshot) -> Mapping[str, Any]:
     """How many rows found their person."""
     rows, unmatched = snapshot.metrics["rows"], snapshot.metrics["keying"]["unmatched"]
-    share = 1 - unmatched / rows["clean"] if rows["clean"] else None
+    share = round(1 - unmatched / rows["clean"], 4) if rows["clean"] else None
     plot = bars_figure(
         ["有归属 matched", "无归属 unmatched"],
         [Bars("", [rows["clean"] - unmatched, unmatched], [f"{rows['clean'] - unmatched:,}", f"{unmatched:,}"])],
@@ -49,10 +53,10 @@ def _kinds(resolved: Resolved, metrics: Mapping[str, Any]) -> dg.MetadataValue:
     identity = resolved.identity
     assert identity is not None
     panels = []
-    titles = {"": "可用 used", **{reason: reason for reason in sorted(metrics["refused"])}}
+    titles = {"": "可用 used", **{reason: f"{_REASONS[reason]} {reason}" for reason in sorted(metrics["refused"])}}
     for reason, title in titles.items():
         counts = metrics["refused"][reason] if reason else metrics["kinds"]
         values = [counts.get(kind.code, 0) for kind in identity.kinds]
-        panels.append(Bars(title, values, [f"{value:,}" for value in values]))
+        panels.append(Bars(title, values, [f"{value:,}" if value else "" for value in values]))
     labels = [f"{kind.title.zh} {kind.code}" for kind in identity.kinds]
     return as_image(bars_figure(labels, panels), "kinds")

@@ -22,10 +22,11 @@ from valtag_assets.engine.identity.tables import (
     identity_table,
 )
 from valtag_assets.engine.identity.work import Work
-from valtag_assets.engine.persons import PERSON, clean_name
+from valtag_assets.engine.persons import PERSON, PERSONS, clean_name
 from valtag_assets.engine.session import Engine
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Gate, Wanted, ask
+from valtag_assets.graph.identity import named_by_keys
 from valtag_assets.graph.identity_page import identity_picture
 from valtag_assets.graph.metadata import describe, identity_schema
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
@@ -34,6 +35,7 @@ from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.identity import key_table_expectations, successor_expectations, table_expectations
+from valtag_assets.spec.identity import IdentifierKind
 from valtag_assets.spec.types import DataType
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
@@ -108,7 +110,7 @@ def _tables(setting: Setting) -> list[_Table]:
         _Table(
             SUCCESSORS,
             [KEYS, HISTORY],
-            _write_successors,
+            lambda work, into, _: _write_successors(setting, work, into),
             ("was",),
             of_person,
             "失效编号现归属何人 · For every id that is no more, who it is now",
@@ -156,6 +158,7 @@ def _plan(setting: Setting, table: _Table) -> Plan:
         private=table.private,
         write=write,
         expectations=lambda _, previous: _expectations(setting, table, previous),
+        fingerprint=_named_in(setting) if table.name == HISTORY else "",
         picture=lambda snapshot: identity_picture(setting.resolved, snapshot),
     )
 
@@ -163,7 +166,10 @@ def _plan(setting: Setting, table: _Table) -> Plan:
 def _meaning(setting: Setting, table: _Table) -> str:
     identity = setting.resolved.identity
     assert identity is not None
-    return meaning_of(table.name, FORM, identity.meaning if table.name == IDENTIFIERS else "")
+    called = (
+        [(kind.code, kind.normalise) for kind in _calling(setting)] if table.name in (HISTORY, SUCCESSORS) else []
+    )
+    return meaning_of(table.name, FORM, identity.meaning if table.name == IDENTIFIERS else "", *called)
 
 
 def _expectations(setting: Setting, table: _Table, previous: Snapshot | None) -> list[Expectation]:
@@ -209,24 +215,58 @@ def _write_review(work: Work, into: Path, _: Gate) -> Written:
 def _write_history(setting: Setting, work: Work, into: Path, gate: Gate) -> Written:
     """What happened since the keys that the last history knew: one part more, beside those of before."""
     told, warehouse = setting.warehouse.current(TableRef.parse(HISTORY)), setting.warehouse
+    named = _named_in(setting)
     if told is None:
-        work.write(history.first_events(), into / _part(1))
-        return Written({"changes": 1})
+        work.write(history.first_events(_naming(setting, work, named)), into / _part(1))
+        return Written({"changes": 1, "named": named})
     before = warehouse.find(TableRef.parse(KEYS), told.inputs[KEYS])
     if before is None:
         raise WarehouseError(f"{KEYS} has lost its snapshot {told.inputs[KEYS]}, which {HISTORY} goes on from")
     work.files[BEFORE] = before.files
-    changes = told.metrics["changes"]
-    found = work.keep("events", history.events(changes + 1))
-    shared = {part.name: told for part in told.parts}
-    if before.content_hash == gate.snapshots[KEYS].content_hash or not work.number(found):
-        return Written({"changes": changes}, shared=shared)
+    changes, shared = told.metrics["changes"], {part.name: told for part in told.parts}
+    kinds = _naming(setting, work, named if named != told.metrics.get("named", "") else "")
+    found = work.keep("events", history.events(changes + 1, kinds))
+    same = before.content_hash == gate.snapshots[KEYS].content_hash and not kinds
+    if same or not work.number(found):
+        return Written({"changes": changes, "named": named}, shared=shared)
     work.write(found, into / _part(changes + 1))
-    return Written({"changes": changes + 1}, shared=shared)
+    return Written({"changes": changes + 1, "named": named}, shared=shared)
 
 
-def _write_successors(work: Work, into: Path, _: Gate) -> Written:
-    work.write(history.successors(work), into / _PART)
+def _named_in(setting: Setting) -> str:
+    """The newest population from before identity.yaml, by its snapshot; where that is no longer kept, the one that
+    the history tells of; "" where there was none."""
+    known = setting.warehouse.snapshots(TableRef.parse(PERSONS))
+    plain = [persons for persons in known if named_by_keys(persons)]
+    if plain:
+        return plain[-1].id
+    told = setting.warehouse.current(TableRef.parse(HISTORY))
+    return "" if told is None else str(told.metrics.get("named", ""))
+
+
+def _naming(setting: Setting, work: Work, named: str) -> list[IdentifierKind]:
+    """The kinds of keys by which the persons of that population are to be named, and the population as PERSONS for
+    ``work``; none where it is gone, or nothing says what kind of key they were called by."""
+    plain = setting.warehouse.find(TableRef.parse(PERSONS), named) if named else None
+    if plain is None:
+        return []
+    work.files[PERSONS] = plain.files
+    return _calling(setting)
+
+
+def _calling(setting: Setting) -> list[IdentifierKind]:
+    """The kinds of keys that persons were called by without identity.yaml, the strongest first."""
+    resolved, identity = setting.resolved, setting.resolved.identity
+    assert identity is not None
+    persons = [resolved.sources[code] for code in resolved.catalog.person_sources()]
+    ranks = {
+        slot.rank for source in persons for name, slot in identity.fields[source.code] if name == source.spec.person
+    }
+    return [identity.kinds[rank] for rank in sorted(ranks)]
+
+
+def _write_successors(setting: Setting, work: Work, into: Path) -> Written:
+    work.write(history.successors(work, _calling(setting)), into / _PART)
     return Written()
 
 

@@ -4,7 +4,6 @@ An entry is on disk when ``record`` returns; where it can't be written, what was
 One writer at a time, of all processes; threads that wait for each other share one write.
 """
 
-import json
 import os
 import re
 import threading
@@ -150,8 +149,9 @@ class AuditLog:
                 at, first = batch[0].said["at"], len(own)
                 said = [*(_own(at, action, details) for action, details in own), *(item.said for item in batch)]
                 entries = self._append(head, said)
-        except (WarehouseError, OSError) as error:
-            wrong = error if isinstance(error, WarehouseError) else AuditError(f"{self.file}: {error.strerror}")
+        except (WarehouseError, OSError, UnicodeEncodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "what is to be recorded is no text"
+            wrong = error if isinstance(error, WarehouseError) else AuditError(f"{self.file}: {why}")
             for item in batch:
                 item.error = wrong
             return
@@ -230,8 +230,9 @@ class AuditLog:
                     entry = Entry.read(line[:-1].decode())
                 except (ValueError, UnicodeDecodeError):
                     continue  # somebody put it there: it stays to be seen
-                if (entry.previous, entry.digest()) == (head.hash, entry.hash):
-                    head = Head(entry.seq, size, entry.hash)
+                ours = head.signature is None or entry.signature == sign(entry.hash, self.key)
+                if ours and (entry.previous, entry.digest()) == (head.hash, entry.hash):
+                    head = Head(entry.seq, size, entry.hash, head.signature)
         return head, 0
 
     def _last_known(self) -> Head:
@@ -250,8 +251,8 @@ class AuditLog:
     def _head(self) -> Head | None:
         """The head as it was written; None if it is missing or no head any more."""
         try:
-            return Head(**json.loads(self.file.with_name(HEAD).read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
+            return Head.read(self.file.with_name(HEAD).read_text(encoding="utf-8"))
+        except (FileNotFoundError, IsADirectoryError, ValueError):
             return None
 
 

@@ -65,8 +65,10 @@ class Entry:
         try:
             data = json.loads(line)
             entry = cls(**{**data, "at": datetime.fromisoformat(data["at"]), "tags": tuple(data["tags"])})
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(str(error)) from error
+        if not (type(entry.seq) is int and isinstance(entry.hash, str) and isinstance(entry.details, dict)):
+            raise ValueError("its number, hash or details are of another type")
         if entry.line() != line:
             raise ValueError("it is written otherwise than the log writes it")
         return entry
@@ -83,6 +85,17 @@ class Head:
 
     def text(self) -> str:
         return _text(vars(self))
+
+    @classmethod
+    def read(cls, text: str) -> "Head":
+        """The inverse of ``text``. ValueError for what is no head."""
+        try:
+            head = cls(**json.loads(text))
+        except (TypeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+        if not (type(head.count) is type(head.size) is int and isinstance(head.hash, str)):
+            raise ValueError("its numbers or its hash are of another type")
+        return head
 
     def signed(self, key: bytes | None) -> "Head":
         return Head(self.count, self.size, self.hash, sign(f"{self.count} {self.size} {self.hash}", key))
@@ -128,7 +141,7 @@ def verify(lines: Iterable[str], head: Head | None, key: bytes | None, known: st
     """
     faults: list[Fault] = []
     notes: list[Fault] = []
-    count, last, seen, number, unread = 0, BEGINNING, known is None, 0, 0
+    count, last, seen, number, unread, signed = 0, BEGINNING, known is None, 0, 0, False
     for number, line in enumerate(lines, start=1):
         try:
             entry = Entry.read(line)
@@ -139,6 +152,9 @@ def verify(lines: Iterable[str], head: Head | None, key: bytes | None, known: st
         if entry.seq > count + 1:
             count, last = min(count + unread, entry.seq - 1), "" if unread else last
         faults += (Fault(number, what) for what in _wrong(entry, count, last, key))
+        if signed and entry.signature is None:
+            faults.append(Fault(number, f"entry {entry.seq} is not signed, though one before it is"))
+        signed = signed or entry.signature is not None
         notes += (Fault(number, what) for what in _told(entry))
         count, last, seen, unread = entry.seq, entry.hash, seen or entry.hash == known, 0
     if not seen:

@@ -16,6 +16,8 @@ from valtag_assets.spec.masking import MASK
 
 _LONG_BYTES, _SHORTEST, _SHORTEST_NUMBER = 11, 4, 9
 _BLOCK = 1 << 20
+# Characters. RE2 compiles no pattern of some hundred thousand.
+_LONGEST, _PATTERN = 10_000, 50_000
 _NOWHERE = r"[^\s\S]"
 """A pattern that matches nothing, in every dialect of regular expressions."""
 
@@ -40,15 +42,19 @@ class Marks:
         return cls(tuple(ids), tuple(sorted({text for text in (*ids, *identifiers) if is_distinctive(text)})))
 
     @cached_property
-    def anywhere(self) -> str:
-        """The pattern (RE2 and Python) of the long texts, wherever they stand."""
-        return _either(text for text in self.texts if _is_long(text))
+    def anywhere(self) -> tuple[str, ...]:
+        """Patterns (RE2) of the long texts, wherever they stand; each of a size that an engine takes."""
+        return _patterns_of(text for text in self.texts if _is_long(text) and text not in self.longest)
 
     @cached_property
-    def words(self) -> str:
-        """The pattern of the short texts with one character of what is around them: groups 1 and 2."""
-        short = _either(text for text in self.texts if not _is_long(text))
-        return f"(^|[^0-9A-Za-z])(?:{short})($|[^0-9A-Za-z])"
+    def words(self) -> tuple[str, ...]:
+        """Patterns of the short texts with one character of what is around them: groups 1 and 2."""
+        return tuple(map(_as_word, _patterns_of(text for text in self.texts if not _is_long(text))))
+
+    @cached_property
+    def longest(self) -> tuple[str, ...]:
+        """The texts that are too long for a pattern."""
+        return tuple(text for text in self.texts if len(text) > _LONGEST)
 
     def stand_in(self, text: str) -> bool:
         return any(pattern.search(text) for pattern in self._patterns)
@@ -75,7 +81,9 @@ class Marks:
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        return re.compile(self.anywhere, re.IGNORECASE), re.compile(self.words, re.IGNORECASE)
+        long = _tree([text for text in self.texts if _is_long(text)])
+        short = _tree([text for text in self.texts if not _is_long(text)])
+        return re.compile(long, re.IGNORECASE), re.compile(_as_word(short), re.IGNORECASE)
 
     @cached_property
     def _forms(self) -> list[bytes]:
@@ -83,17 +91,52 @@ class Marks:
 
     @cached_property
     def _bytes(self) -> re.Pattern[bytes]:
-        long = [form for text in self.texts if _is_long(text) for form in _written(text)]
-        short = [form for text in self.texts if not _is_long(text) for form in _written(text)]
-        nothing = _NOWHERE.encode()
-        either = b"|".join(map(re.escape, long)) or nothing
-        word = b"|".join(map(re.escape, short)) or nothing
-        pattern = b"(?:" + either + b")|(?<![0-9A-Za-z])(?:" + word + b")(?![0-9A-Za-z])"
-        return re.compile(pattern, re.IGNORECASE)
+        either, word = (
+            _tree(
+                [form.decode("latin-1") for text in self.texts if _is_long(text) is long for form in _written(text)]
+            )
+            for long in (True, False)
+        )
+        pattern = f"(?:{either})|(?<![0-9A-Za-z])(?:{word})(?![0-9A-Za-z])"
+        return re.compile(pattern.encode("latin-1"), re.IGNORECASE)
 
 
 def _is_long(text: str) -> bool:
     return len(text.encode()) >= _LONG_BYTES
+
+
+def _patterns_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Patterns of so many texts each that they are no longer than _PATTERN."""
+    groups, size = list[list[str]](), _PATTERN
+    for text in texts:
+        size += len(text)
+        if size > _PATTERN:
+            groups.append([])
+            size = len(text)
+        groups[-1].append(text)
+    return tuple(map(_either, groups))
+
+
+def _as_word(pattern: str) -> str:
+    return f"(^|[^0-9A-Za-z])(?:{pattern})($|[^0-9A-Za-z])"
+
+
+def _tree(texts: Iterable[str], depth: int = 6) -> str:
+    """``_either`` for Python, which tries one alternative after the other: what texts begin with alike is tried
+    once."""
+    groups: dict[str, set[str]] = {}
+    for text in texts:
+        groups.setdefault(text[:1], set()).add(text[1:])
+    if not groups:
+        return _NOWHERE
+    found = []
+    # The longer first; nothing last.
+    for first, rest in sorted(groups.items(), reverse=True):
+        ends = (
+            _tree(rest, depth - 1) if depth and rest != {""} else "|".join(map(re.escape, sorted(rest, reverse=True)))
+        )
+        found.append(f"{re.escape(first)}(?:{ends})" if len(rest) > 1 else re.escape(first) + ends)
+    return "|".join(found)
 
 
 def _either(texts: Iterable[str]) -> str:

@@ -152,13 +152,34 @@ class Rewrite:
 
 @contextmanager
 def rewriting(marks: Marks) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that knows the marks: the table ``erased_persons`` and the patterns as variables."""
+    """A connection that knows the marks: the table ``erased_persons``, and the macros ``names_person``, whether a
+    text names one, and ``without_marks``, which is ``Marks.without``."""
     with duckdb.connect() as connection:
         connection.execute("CREATE TEMP TABLE erased_persons (id VARCHAR)")
         connection.execute("INSERT INTO erased_persons SELECT unnest(?)", [list(marks.persons)])
-        connection.execute("SET VARIABLE anywhere = ?", [f"(?i){marks.anywhere}"])
-        connection.execute("SET VARIABLE words = ?", [f"(?i){marks.words}"])
+        tests, without = list[str](), "value"
+        for name, text in _variables(marks):
+            connection.execute(f"SET VARIABLE {name} = ?", [text])
+            mark = f"getvariable('{name}')"
+            if name.startswith("longest"):
+                tests.append(f"contains(value, {mark})")
+                without = f"replace({without}, {mark}, '{MASK}')"
+                continue
+            tests.append(f"regexp_matches(value, {mark})")
+            # Two words that share the character between them need two turns.
+            for _ in range(2 if name.startswith("words") else 1):
+                put = rf"\1{MASK}\2" if name.startswith("words") else MASK
+                without = f"regexp_replace({without}, {mark}, '{put}', 'g')"
+        connection.execute(f"CREATE TEMP MACRO names_person(value) AS ({' OR '.join(tests) or 'false'})")
+        connection.execute(f"CREATE TEMP MACRO without_marks(value) AS ({without})")
         yield connection
+
+
+def _variables(marks: Marks) -> Iterator[tuple[str, str]]:
+    """Every pattern and text to look for, with the name of the variable that holds it."""
+    for name, texts in (("longest", marks.longest), ("anywhere", marks.anywhere), ("words", marks.words)):
+        for number, text in enumerate(texts):
+            yield f"{name}_{number}", text if name == "longest" else f"(?i){text}"
 
 
 def _rewritten(
@@ -196,7 +217,7 @@ def conditions(types: Mapping[str, str], whose: Whose) -> tuple[str, str]:
 def _names(value: str, kind: str) -> str:
     if kind == _TEXTS:
         return f"len(list_filter({value}, lambda item: {_names('item', _TEXT)})) > 0"
-    return f"(regexp_matches({value}, getvariable('anywhere')) OR regexp_matches({value}, getvariable('words')))"
+    return f"names_person({value})"
 
 
 def _masked(name: str, kind: str, whose: Whose) -> str:
@@ -206,17 +227,9 @@ def _masked(name: str, kind: str, whose: Whose) -> str:
     if kind not in (_TEXT, _TEXTS) or name in whose.columns:
         return value
     if kind == _TEXTS:
-        return f"list_transform({value}, lambda item: {_without('item')}) AS {value}"
+        return f"list_transform({value}, lambda item: without_marks(item)) AS {value}"
     # A cell that is nothing but a mark becomes empty, as cleaning makes it when it is imported again.
-    return f"CASE WHEN {value} = '{MASK}' THEN {value} ELSE nullif({_without(value)}, '{MASK}') END AS {value}"
-
-
-def _without(value: str) -> str:
-    """SQL of ``Marks.without``."""
-    text = f"regexp_replace({value}, getvariable('anywhere'), '{MASK}', 'g')"
-    for _ in range(2):
-        text = f"regexp_replace({text}, getvariable('words'), '\\1{MASK}\\2', 'g')"
-    return text
+    return f"CASE WHEN {value} = '{MASK}' THEN {value} ELSE nullif(without_marks({value}), '{MASK}') END AS {value}"
 
 
 def _placed(part: Part, folder: Path, into: Path, new: Path | None, columns: tuple[tuple[str, str], ...]) -> Part:

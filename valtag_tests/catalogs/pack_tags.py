@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from valtag_tests.catalogs.people import true_ids, true_persons
 from valtag_tests.catalogs.raw import days_since, half_up, money, read_raw
 
 Recomputed = dict[str, dict[str, pd.Series]]
@@ -18,7 +19,9 @@ def _share(rows: pd.DataFrame, wanted: pd.Series, weight: pd.Series) -> pd.Serie
 
 
 def retail(data: Path) -> Recomputed:
-    lines = read_raw(data / "orders.csv", "会员号", "下单时间", ["小票号", "行号"])
+    lines = read_raw(data / "orders.csv", "小票号", "下单时间", ["小票号", "行号"])
+    truly = lines["小票号"].map(true_persons(data, "订单"))
+    lines = lines.assign(person=truly.map(true_ids(data, lines))).dropna(subset="person")
     paid = lines[lines["状态"].isin(["已支付", "PAID"])]
     amount, at_list = money(paid, "实付"), money(paid, "应付")
     who = paid["person"]

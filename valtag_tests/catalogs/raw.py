@@ -12,10 +12,15 @@ _TIMES = ("%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%dT%H:%M:%S")
 _UNITS = {"元": 1.0, "分": 0.01}
 
 
+def normal(text: str) -> str:
+    """Half width, trimmed, upper case."""
+    return unicodedata.normalize("NFKC", text).strip().upper()
+
+
 def read_raw(file: Path, person: str, time: str | None = None, key: list[str] | None = None) -> pd.DataFrame:
     """The rows of a raw table: ``person`` normalised, ``time`` read or the row dropped, each ``key`` once."""
     rows = pd.read_csv(file, dtype=str, keep_default_na=False)
-    rows["person"] = [unicodedata.normalize("NFKC", text).strip().upper() for text in rows[person]]
+    rows["person"] = rows[person].map(normal)
     if time is not None:
         read = pd.Series(pd.NaT, index=rows.index, dtype="datetime64[ns]")
         for form in _TIMES:

@@ -8,6 +8,8 @@ import typer
 
 from valtag_assets import cli
 from valtag_assets.commands import new
+from valtag_assets.engine.usefulness import expected_score
+from valtag_assets.spec.insight import Insight
 from valtag_tests.cli.conftest import Shop, Valtag
 
 AVERAGE = ("new", "tag", "orders.amount", "--agg", "avg", "--window", "90d")
@@ -45,6 +47,7 @@ def test_it_is_tried_on_the_persons_there_are(valtag: Valtag, served: Shop) -> N
     assert column["coverage"] == 10 / 19 and column["distinct"] == 10
     assert sum(bar["share"] for bar in column["distribution"]) == pytest.approx(1)
     assert column["separation"]["auc"] is None and column["separation"]["persons"] < 19
+    assert column["score"] == expected_score(Insight(), column["coverage"], column["separation"]["information"])
     assert column["cost"]["rows"] == 0 and column["cost"]["tiles_there"] == 10  # total_spend has its sums and counts
     other = valtag(
         "new",

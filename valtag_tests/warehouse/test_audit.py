@@ -1,9 +1,11 @@
 """The audit log: everything written stands, and nothing can be changed unseen."""
 
+import json
 import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -184,6 +186,38 @@ def test_a_whole_line_the_head_did_not_hear_of_is_taken_in(tmp_path):
     log.file.with_name("head.json").write_bytes(before)
     log.record("select", actor="ann", what="segments/fourth")
     assert log.verify().sound and log.verify().entries == 4
+
+
+def test_an_entry_added_without_the_key_is_no_entry_of_ours(tmp_path):
+    log = filled(tmp_path, 2, KEY)
+    _, second = log.entries()
+    forged = replace(second, seq=3, what="segments/forged", previous=second.hash, signature=None)
+    with log.file.open("a", encoding="utf-8") as file:
+        file.write(replace(forged, hash=forged.digest()).line() + "\n")
+    for sees in (KEY, None):
+        assert [fault.line for fault in log_in(tmp_path, sees).verify().faults] == [3]
+    log.record("select", actor="ann", what="segments/next")
+    assert not log.verify().sound and list(log.entries())[-1].previous == second.hash
+
+
+@pytest.mark.parametrize("change", [{"seq": "2"}, {"details": [], "action": "recovered"}, {"hash": 5}])
+def test_what_is_no_entry_any_more_is_a_fault_however_odd(tmp_path, change):
+    log = filled(tmp_path, 3)
+    lines = [json.loads(line) for line in lines_of(log)]
+    lines[1] |= change
+    written = [json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for line in lines]
+    log.file.write_text("".join(f"{line}\n" for line in [*written, "[" * 100_000]), encoding="utf-8")
+    log.file.with_name("head.json").write_text('{"count": "3", "size": "1", "hash": 7}')
+    assert [fault.line for fault in log.verify().faults] == [2, 4, None]
+    log.record("select", actor="ann", what="segments/next")
+    assert not log.verify().sound
+
+
+def test_a_text_no_file_can_hold_is_an_error(tmp_path):
+    log = filled(tmp_path, 1)
+    with pytest.raises(AuditError, match="no text"):
+        log.record("select", actor="ann\ud800", what="segments/x")
+    assert log.verify().entries == 1
 
 
 def test_killed_writers_lose_nothing_they_were_told_was_written(tmp_path):

@@ -1,10 +1,13 @@
 """Persons are taken out of every snapshot of a table, and nothing else changes."""
 
+import re
 from datetime import timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.errors import WarehouseError
@@ -95,3 +98,40 @@ def test_short_numbers_are_no_marks_but_tell_persons_in_their_column(warehouse):
     publish(warehouse, "SELECT * FROM (VALUES (7, 'size 7'), (17, '7')) AS t (person_id, note)")
     rewrite(warehouse, Marks.of(["7"], []))
     assert rows(warehouse.current(TABLE, DAY)) == [(17, "7")]
+
+
+def test_very_many_marks_and_very_long_ones_are_found(warehouse):
+    long = "Z" * 200_000
+    found = Marks.of([long], [f"someone-{number:05d}@example.com" for number in range(9_000)])
+    texts = ["someone-00000@example.com", "of someone-08999@example.com", "nobody@example.com", f"({long})"]
+    with warehouse.staging(TABLE) as staged:
+        pq.write_table(pa.table({"person_id": [long, "a", "b", "c"], "note": texts}), staged.path / "part-0.parquet")
+        warehouse.publish(staged, **arguments())
+    rewrite(warehouse, found)
+    assert rows(warehouse.current(TABLE, DAY)) == [
+        ("a", "of ***"),
+        ("b", "nobody@example.com"),
+        ("c", "(***)"),
+    ]
+
+
+def whole(text, mark):
+    """Whether the mark stands in the text as a word, or at all if it is long."""
+    places = [place for place in range(len(text)) if text.startswith(mark, place)]
+    edge = [(text[place - 1 : place] + text[place + len(mark) : place + len(mark) + 1]) for place in places]
+    return bool(places) and (len(mark.encode()) >= 11 or any(not re.search("[0-9A-Za-z]", end) for end in edge))
+
+
+WORDS = st.text("ab1-.张", min_size=4, max_size=14)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(WORDS, min_size=1, max_size=8), st.lists(WORDS, max_size=4))
+def test_however_many_marks_begin_alike_each_is_found_and_nothing_else(tmp_path, known, others):
+    found = Marks.of([], known)
+    text = "b".join([*others, *(mark[:-1] for mark in known)]) + "|" + (known[0] if len(others) % 2 else "")
+    file = tmp_path / "text"
+    file.write_text(text, encoding="utf-8")
+    there = any(whole(text, mark) for mark in found.texts)
+    assert found.stand_in(text) == there and found.stand_in_bytes(file) == there
+    assert not found.stand_in(found.without(text))

@@ -26,6 +26,8 @@ KEYS, SUCCESSORS = TableRef("identity", "keys"), TableRef("identity", "successor
 Fields = Callable[[Resolved, ResolvedSource], list[str]]
 """Which fields of a source are meant."""
 _ASKED, _VALUE, _ROWS = "asked", "value", "rows"
+_KEYS = unbound(KEYS.key, {"key": "string", PERSON: "string"})
+_MOVES = unbound(SUCCESSORS.key, {"was": "string", "now": "string"})
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,14 @@ class Search:
 
     def find(self, asked: Sequence[str]) -> Found:
         """The persons with these ids or personal values. Every snapshot is asked: an old phone is theirs, too."""
-        owned = self._owners(asked, by_id=True)
-        # Only what is nobody's id is looked for among personal values: a friend's row names a person, too.
-        owned |= self._owners([text for text in asked if text not in {known for known, _ in owned}], by_id=False)
+        owned = set[tuple[str, str]]()
+        # Whose a key is now counts before whose it once was; and only what is nobody's id is looked for among
+        # personal values: a friend's row names a person, too.
+        for search in (self._present, self._former, self._named):
+            known = {text for text, _ in owned}
+            owned |= search([text for text in asked if text not in known])
+        now = self._now()
+        owned = {(text, now.get(person, person)) for text, person in owned}
         counted = Counter(text for text, _ in owned)
         unknown = tuple(number for number, text in enumerate(asked, 1) if counted[text] == 0)
         several = tuple(number for number, text in enumerate(asked, 1) if counted[text] > 1)
@@ -75,20 +82,45 @@ class Search:
             landing.setdefault(file, []).append(row)
         return Found(tuple(sorted(persons)), tuple(sorted(values - shared)), len(shared), landing, unknown, several)
 
-    def _owners(self, asked: Sequence[str], *, by_id: bool) -> set[tuple[str, str]]:
-        """(text asked for, person who has it as an id or key, or else as a personal value)."""
+    def _present(self, asked: Sequence[str]) -> set[tuple[str, str]]:
+        """(text asked for, person who has it as an id or key now)."""
+        current = self.warehouse.current(KEYS)
+        return set() if current is None else self._with_keys(asked, current)
+
+    def _former(self, asked: Sequence[str]) -> set[tuple[str, str]]:
+        """(text asked for, person who has or had it as an id or key)."""
         found: set[tuple[str, str]] = set()
         if not asked:
             return found
-        for snapshot in self.warehouse.snapshots(KEYS) if by_id else ():
-            keys = unbound(KEYS.key, {"key": "string", PERSON: "string"})
-            for name in ("key", PERSON):
-                found |= self._pairs(keys, name, PERSON, asked, {KEYS.key: snapshot.files})
-        for source, snapshot, fields in self._sources(telling_fields):
+        for snapshot in self.warehouse.snapshots(KEYS):
+            found |= self._with_keys(asked, snapshot)
+        for source, snapshot, _ in self._sources(telling_fields):
+            found |= self._pairs(_rows(source, ()), OWNER, OWNER, asked, {_ROWS: snapshot.files})
+        return found
+
+    def _named(self, asked: Sequence[str]) -> set[tuple[str, str]]:
+        """(text asked for, person who has it as a personal value)."""
+        found: set[tuple[str, str]] = set()
+        for source, snapshot, fields in self._sources(telling_fields) if asked else ():
             rows = _rows(source, fields)
-            for name in [OWNER] if by_id else fields:
+            for name in fields:
                 found |= self._pairs(rows, name, OWNER, asked, {_ROWS: snapshot.files})
         return found
+
+    def _with_keys(self, asked: Sequence[str], snapshot: Snapshot) -> set[tuple[str, str]]:
+        found: set[tuple[str, str]] = set()
+        for name in ("key", PERSON) if asked else ():
+            found |= self._pairs(_KEYS, name, PERSON, asked, {KEYS.key: snapshot.files})
+        return found
+
+    def _now(self) -> dict[str, str]:
+        """Of every id that is no more and led to somebody: who it is now."""
+        current = self.warehouse.current(SUCCESSORS)
+        if current is None:
+            return {}
+        merged = _MOVES.filter(_MOVES["now"].notnull())
+        rows = self._fetch(merged, {SUCCESSORS.key: current.files}).to_pylist()
+        return {row["was"]: row["now"] for row in rows}
 
     def _pairs(
         self, rows: ibis.Table, name: str, owner: str, asked: Sequence[str], inputs: Mapping[str, Sequence[Path]]
@@ -98,21 +130,22 @@ class Search:
         return {(row["text"], row["person"]) for row in self._fetch(pairs, inputs).to_pylist()}
 
     def _keys(self, persons: set[str]) -> set[str]:
-        """The persons, those they were merged from, and every key that stands for them."""
-        found = set(persons)
-        for snapshot in self.warehouse.snapshots(SUCCESSORS):
-            merged = unbound(SUCCESSORS.key, {"was": "string", "now": "string"})
-            same = merged.filter(self._is(merged["was"], found) | self._is(merged["now"], found))
-            for side in ("was", "now"):
-                found |= self._texts(same.select(value=side), {SUCCESSORS.key: snapshot.files})
-        for snapshot in self.warehouse.snapshots(KEYS):
-            keys = unbound(KEYS.key, {"key": "string", PERSON: "string"})
-            mine = self._texts(
-                keys.filter(self._is(keys[PERSON], found)).select(value="key"), {KEYS.key: snapshot.files}
+        """The persons, those they were merged from, and every key that stands for them: whoever had a key last has
+        it. Of persons who were one for a while and are two again, the other one and its keys are left alone."""
+        found = persons | {was for was, now in self._now().items() if now in persons}
+        snapshots = sorted(self.warehouse.snapshots(KEYS), key=lambda snapshot: snapshot.known_at, reverse=True)
+        theirs = set[str]()
+        for snapshot in snapshots:
+            theirs |= self._texts(
+                _KEYS.filter(self._is(_KEYS[PERSON], found)).select(value="key"), {KEYS.key: snapshot.files}
             )
-            others = keys.filter(self._is(keys["key"], mine) & ~self._is(keys[PERSON], found))
-            found |= mine - self._texts(others.select(value="key"), {KEYS.key: snapshot.files})
-        return found
+        undecided = set(theirs)
+        for snapshot in snapshots:
+            had = _KEYS.filter(self._is(_KEYS["key"], undecided))
+            others = had.filter(~self._is(had[PERSON], found))
+            theirs -= self._texts(others.select(value="key"), {KEYS.key: snapshot.files})
+            undecided -= self._texts(had.select(value="key"), {KEYS.key: snapshot.files})
+        return found | theirs
 
     def _values(self, persons: Collection[str], fields: Fields) -> set[str]:
         """What the persons' rows have in such fields."""

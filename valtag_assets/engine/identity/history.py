@@ -1,27 +1,57 @@
 """What became of persons from one publication of the keys to the next: born, merged, split, moved, gone."""
 
+from collections.abc import Sequence
+
 import ibis
 
 from valtag_assets.engine.identity.identifiers import BEFORE, overlaps
+from valtag_assets.engine.identity.keys import normalised
 from valtag_assets.engine.identity.tables import HISTORY, KEYS, SUCCESSORS, identity_table, typed
 from valtag_assets.engine.identity.work import Work, united
-from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.persons import PERSON, persons_table
+from valtag_assets.spec.identity import IdentifierKind
 
 NEW, MERGED, SPLIT, MOVED, GONE = "new", "merged", "split", "moved", "gone"
+# A person was known by the text of a key, before identity.yaml said which keys make one.
+NAMED = "named"
 
 
-def first_events() -> ibis.Table:
-    """The events of the first publication: everybody is new."""
+def first_events(kinds: Sequence[IdentifierKind] = ()) -> ibis.Table:
+    """The events of the first publication: everybody is new. ``kinds``: see ``events``."""
     now = identity_table(KEYS)
     born = now.group_by(PERSON).aggregate(keys=now.count()).rename(now=PERSON)
-    return _sorted(born.mutate(ordinal=ibis.literal(1), event=ibis.literal(NEW), was=ibis.null("string")))
+    born = born.mutate(ordinal=ibis.literal(1), event=ibis.literal(NEW), was=ibis.null("string"))
+    return _sorted(born, _naming_events(1, kinds))
 
 
-def events(ordinal: int) -> ibis.Table:
+def _naming_events(ordinal: int, kinds: Sequence[IdentifierKind]) -> list[ibis.Table]:
+    if not kinds:
+        return []
+    called = _called(persons_table().select(was=PERSON), kinds)
+    told = called.mutate(ordinal=ibis.literal(ordinal), event=ibis.literal(NAMED), keys=ibis.literal(1))
+    return [told]
+
+
+def _called(texts: ibis.Table, kinds: Sequence[IdentifierKind]) -> ibis.Table:
+    """(was, now): those of ``texts`` (was) that are a key of one of ``kinds``, the first first, and who has it now,
+    or had it last."""
+    keys, found = identity_table(KEYS), []
+    for place, kind in enumerate(kinds):
+        mine = keys.filter(keys["kind"] == kind.code).select("since", "until", now=PERSON, _key="key")
+        said = texts.select("was", _said=normalised(texts["was"], kind.normalise))
+        found.append(said.join(mine, said["_said"] == mine["_key"]).mutate(_kind=ibis.literal(place)))
+    both = united(found)
+    last = [ibis.desc("until", nulls_first=True), ibis.desc("since", nulls_first=False)]
+    both = both.mutate(_place=ibis.row_number().over(group_by="was", order_by=["_kind", *last, "now"]))
+    return both.filter(both["_place"] == 0).select("was", "now")
+
+
+def events(ordinal: int, kinds: Sequence[IdentifierKind] = ()) -> ibis.Table:
     """The events between the keys BEFORE and those now.
 
     merged: an id is no more; ``now`` holds its biggest piece. split: a part of ``was`` is a person by itself.
     moved: a part of ``was`` went to a person that had been there. new: nobody had these keys. gone: nor has now.
+    named: a person of PERSONS was called by a key of one of ``kinds`` (if there are any); ``now`` has it.
     """
     after, before = identity_table(KEYS), identity_table(KEYS, BEFORE)
     ids, old = after.select(now=PERSON).distinct(), before.select(was=PERSON).distinct()
@@ -47,16 +77,22 @@ def events(ordinal: int) -> ibis.Table:
     lost = lost.select("was", now=none, keys=ibis.literal(0, "int64"), event=ibis.literal(GONE))
     columns = ("was", "now", "keys", "event")
     both = united([told.select(*columns), born.select(*columns), lost.select(*columns)])
-    return _sorted(both.mutate(ordinal=ibis.literal(ordinal)))
+    return _sorted(both.mutate(ordinal=ibis.literal(ordinal)), _naming_events(ordinal, kinds))
 
 
-def successors(work: Work) -> ibis.Table:
+def successors(work: Work, kinds: Sequence[IdentifierKind] = ()) -> ibis.Table:
     """The rows of SUCCESSORS, from the whole HISTORY and KEYS: of every id that is no more, who it is now. A chain
-    leads to its end; of an id that came back and went again, the last end counts."""
+    leads to its end; of an id that came back and went again, the last end counts. Who was called by a key of one of
+    ``kinds`` is whoever has that key now."""
     told, live = identity_table(HISTORY), identity_table(KEYS).select(_live=PERSON).distinct()
-    ends = told.filter(told["event"].isin([MERGED, GONE]))
+    ends = told.filter(told["event"].isin([MERGED, GONE, NAMED]))
     last = ibis.row_number().over(group_by="was", order_by=ibis.desc("ordinal"))
-    ends = ends.mutate(place=last).filter(lambda table: table["place"] == 0).select("was", "now")
+    ends = ends.mutate(place=last).filter(lambda table: table["place"] == 0).select("was", "now", "event")
+    if kinds:
+        has = _called(ends.filter(ends["event"] == NAMED).select("was"), kinds).rename(_called="was", _has="now")
+        ends = ends.left_join(has, ends["was"] == has["_called"])
+        ends = ends.mutate(now=ibis.coalesce(ends["_has"], ends["now"]))
+    ends = ends.select("was", "now")
     found = work.keep("ends", ends.anti_join(live, ends["was"] == live["_live"]))
     while True:
         step = found.rename(_was="was", _then="now")
@@ -67,5 +103,5 @@ def successors(work: Work) -> ibis.Table:
         found = work.keep("ends", both.select("was", now=both["_was"].isnull().ifelse(both["now"], both["_then"])))
 
 
-def _sorted(table: ibis.Table) -> ibis.Table:
-    return typed(table, HISTORY).order_by(["event", "was", "now"])
+def _sorted(table: ibis.Table, more: Sequence[ibis.Table]) -> ibis.Table:
+    return united([typed(part, HISTORY) for part in (table, *more)]).order_by(["event", "was", "now"])

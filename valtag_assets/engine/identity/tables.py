@@ -45,7 +45,7 @@ COLUMNS: dict[str, dict[str, tuple[DataType, Title]]] = {
     REVIEW: {**_KIND, **_REFUSED, **_SEEN},
     HISTORY: {
         "ordinal": (INTEGER, Title(zh="次序", en="The how-manieth change of identities")),
-        "event": (TEXT, Title(zh="事件", en="new, merged, split, moved or gone")),
+        "event": (TEXT, Title(zh="事件", en="new, merged, split, moved, gone or named")),
         **_MOVE,
         "keys": (INTEGER, Title(zh="标识数", en="Identifiers that went along")),
     },
