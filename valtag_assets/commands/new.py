@@ -90,4 +90,4 @@ def tag(
     if as_json:
         print_json(new_tag.to_data(found, reader, written))
     else:
-        new_tag.print_written(screen(), written, dry_run=dry_run)
+        new_tag.print_written(screen(), found, written, dry_run=dry_run)

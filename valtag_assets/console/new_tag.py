@@ -141,8 +141,11 @@ def print_found(console: Console, setting: Setting, found: Answer, reader: Reade
         _print_one(console, setting, found, reader)
 
 
-def print_written(console: Console, written: Sequence[Path], *, dry_run: bool) -> None:
+def print_written(console: Console, found: Answer, written: Sequence[Path], *, dry_run: bool) -> None:
     """The files that were written, and what comes next."""
+    if not found.proposals:
+        console.print("nothing to write: the catalog has all that the fields are good for", markup=False)
+        return
     for path in written:
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
     if not written:

@@ -215,13 +215,13 @@ def named_of_master(column: Column, how: str | None) -> Named:
         code, zh, en = (
             ("age", "年龄", "Age")
             if birth
-            else (f"years_since_{_stem(name)}", f"{title.zh}距今年数", f"Years since {title.en}")
+            else (f"years_since_{_stem(column)}", f"{title.zh}距今年数", f"Years since {title.en}")
         )
         # The oldest age on record: Jeanne Calment's 122 years.
         domain = {"min": 0, "max": 122} if birth else {"min": 0}
         return Named(code, zh, en, INTEGER, "about", "years", domain, of=f"years_since({name})")
     else:
-        stem, zh, en = _stem(name), _END_ZH.sub("", title.zh) or title.zh, _END_EN.sub("", _lower(title.en))
+        stem, zh, en = _stem(column), _END_ZH.sub("", title.zh) or title.zh, _END_EN.sub("", _lower(title.en))
         if column.part == "birth":
             stem, zh, en = "birthday", "生日", "birthday"
         if how == "days_since":
@@ -243,8 +243,9 @@ def lawful(code: str, kind: DataType) -> str:
     return with_end(code, "_value") if code.endswith(("_at", "_date")) else code
 
 
-def _stem(name: str) -> str:
-    """registered_at → registered."""
+def _stem(column: Column) -> str:
+    """registered_at → registered; a time that is called nothing else (at, date) goes by its table."""
+    name = column.source.code if column.name in ("at", "on", "date", "time") else column.name
     return re.sub(r"_(?:at|on|date|time)$", "", name)
 
 

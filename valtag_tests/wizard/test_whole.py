@@ -141,3 +141,10 @@ def test_what_was_looked_up_is_a_level_and_never_added_over_rows(tmp_path: Path)
     files = {**FILES, "sources/events.yaml": with_fans, "sources/brands.yaml": brands}
     codes = {proposal.code for proposal in propose(make_catalog(tmp_path, files), Looked())}
     assert "avg_fans" in codes and "total_fans" not in codes
+
+
+def test_a_time_that_is_called_nothing_else_goes_by_its_table(tmp_path: Path) -> None:
+    members = MEMBERS + "  - {name: at, type: timestamp}\n"
+    resolved = make_catalog(tmp_path, {**FILES, "sources/members.yaml": members})
+    found = propose(resolved, Looked())
+    assert "days_since_members" in {proposal.code for proposal in found} and draft(resolved, found).changes
