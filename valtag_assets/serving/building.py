@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.identity.naming import present_keys
+from valtag_assets.engine.identity.person import is_given
 from valtag_assets.engine.lookup import ASKED, lookup_expression
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.successors import successors
@@ -41,7 +42,9 @@ def build_store(files: DerivedFiles, resolved: Resolved, wanted: Published, spil
             engine.write(lookup_expression(resolved, wanted.parts, wanted.as_of), wanted.inputs, rows)
             names = None
             if set(ID_TABLES) <= wanted.inputs.keys():
-                former, keys = (engine.fetch(asked, wanted.inputs) for asked in (successors(), present_keys()))
+                known = successors()
+                known = known.filter(is_given(known["was"]))
+                former, keys = (engine.fetch(asked, wanted.inputs) for asked in (known, present_keys()))
                 names = Names(former, keys)
             persons = write_store(folder / FILE, pq.ParquetFile(rows).iter_batches(_ROWS), names)
         if persons != wanted.persons.rows:

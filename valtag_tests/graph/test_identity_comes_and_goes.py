@@ -6,11 +6,14 @@ from pathlib import Path
 
 import duckdb
 
+from valtag_assets.console.person import find_person
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.identity.history import first_events, successors
 from valtag_assets.engine.identity.tables import HISTORY, KEYS, identity_columns
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import PERSON, PERSONS
+from valtag_assets.engine.reader import reader_of
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.identity import IdentifierKind
 from valtag_tests.graph.caring import MORNING, messages
@@ -45,6 +48,12 @@ def test_who_was_known_by_a_key_is_the_person_who_has_it(cared: Shop) -> None:
     assert (entries["person_id"] == entries["entered_as"].map(person)).all() and len(entries)
 
     assert set(next_day(cared, 1, IDENTITY).values()) == {"reused"}
+    # A role that may not read member numbers finds nobody by them, though they once were ids.
+    (cared.root / "catalog" / "access.yaml").write_text("roles: {desk: pii, office: internal}\ndefault_role: desk\n")
+    setting = cared.setting
+    desk, office = (reader_of(setting.resolved, "explain", Asking(role), {}) for role in ("desk", "office"))
+    assert find_person(setting, desk, "C005")[0] == person["C005"]
+    assert find_person(setting, office, "C005") == ("C005", None)
 
 
 def test_a_person_is_who_has_the_key_now_though_two_were_one_for_a_while(tmp_path: Path) -> None:

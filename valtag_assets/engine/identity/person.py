@@ -1,6 +1,7 @@
 """One person's identifiers: found by any of them, and the rows that bear them."""
 
 import ibis
+import ibis.expr.types as ir
 
 from valtag_assets.engine.identity.keying import keyed_rows
 from valtag_assets.engine.identity.keys import normalised
@@ -27,9 +28,15 @@ def persons_of(text: str, kinds: list[IdentifierKind], *, present: bool = False)
 
 
 def successor_of(person: str) -> ibis.Table:
-    """(now): who a former id is now; null for nobody."""
+    """(now): who a former id is now; null for nobody. Not of the text of a key by which a person was called before
+    identity.yaml: that is found as a key, by those who may read its kind."""
     ends = identity_table(SUCCESSORS)
-    return ends.filter(ends["was"] == ibis.literal(person)).select("now")
+    return ends.filter(ends["was"] == ibis.literal(person), is_given(ends["was"])).select("now")
+
+
+def is_given(person: ir.StringValue) -> ir.BooleanValue:
+    """Whether it has the form of an id that valtag gave (identifiers: a 128-bit hash)."""
+    return person.re_search(r"^[0-9a-f]{32}\z")
 
 
 def identifiers_of(person: str) -> ibis.Table:
