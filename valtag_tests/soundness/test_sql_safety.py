@@ -116,8 +116,9 @@ PIECES = {
     },
     "warehouse/rewriting.py": {
         "MASK": "a constant",
-        "_without('item')": "functions of a name; marks are variables",
-        "_without(value)": "functions of a quoted name; marks are variables",
+        "name": "a variable: a word and a number",
+        "' OR '.join(tests) or 'false'": "functions of value; marks are variables",
+        "without": "functions of value; marks are variables",
         "columns": "_masked: quoted names and functions",
         "gone": "conditions: quoted names and functions; marks are variables",
         "named": "conditions: quoted names and functions; marks are variables",
