@@ -116,9 +116,9 @@ PIECES = {
     },
     "warehouse/rewriting.py": {
         "MASK": "a constant",
-        "name": "a variable called longest0, words1, …",
-        "' OR '.join(tests) or 'false'": "functions of variables",
-        "without": "functions of variables",
+        "name": "a variable: a word and a number",
+        "' OR '.join(tests) or 'false'": "functions of value; marks are variables",
+        "without": "functions of value; marks are variables",
         "columns": "_masked: quoted names and functions",
         "gone": "conditions: quoted names and functions; marks are variables",
         "named": "conditions: quoted names and functions; marks are variables",
