@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import ibis
+
 from valtag_assets.console.doors import require_visible, through
 from valtag_assets.console.explain_ltv import ltv_proof, ltv_words
 from valtag_assets.console.explain_rows import Looking, Tables, row_of_master, rows_of_fact
@@ -27,7 +29,7 @@ from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, keyed_name
 from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rfm import cut_expression, rfm_expression
 from valtag_assets.engine.scores import score_table
-from valtag_assets.engine.session import Inputs
+from valtag_assets.engine.session import Inputs, unbound
 from valtag_assets.engine.tags import category_table, tags_name
 from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedTag, code_version
 from valtag_assets.expression.value_titles import column_title, value_titles
@@ -61,13 +63,14 @@ def explain(setting: Setting, asked: Asked) -> Explanation:
     """Raises Mistake for whoever or whatever does not exist, was never published, or may not be read."""
     with through(setting, "explain", asked.by, asked.tag, person=asked.person) as visit:
         visit.person = whom(setting, visit.reader, asked.person)
-        found = explained(setting, visit.reader, replace(asked, person=visit.person))
+        found = explained(setting, visit.reader, replace(asked, person=visit.person), said=asked.person)
         visit.rows, visit.tags = 1, [asked.tag]
     return found
 
 
-def explained(setting: Setting, reader: Reader, asked: Asked) -> Explanation:
-    """``explain`` for a reader who has come in already."""
+def explained(setting: Setting, reader: Reader, asked: Asked, said: str | None = None) -> Explanation:
+    """``explain`` for a reader who has come in already. ``said``: by what the person was named; where that was
+    somebody's id at the as-of, it is that person who is explained, merged or not since."""
     ref = _table_of(setting, asked.tag)
     reader.require_persons()
     reader.require(served_need(setting.resolved, asked.tag), asked.tag)
@@ -75,8 +78,19 @@ def explained(setting: Setting, reader: Reader, asked: Asked) -> Explanation:
     if ref not in setting.warehouse.tables():
         raise Mistake(f"{asked.tag} was never published: {ref} has no snapshot; valtag run computes it")
     snapshot = find_snapshot(setting, ref.key, asked.as_of)
+    if said is not None and said != asked.person and _has(setting, snapshot, said):
+        asked = replace(asked, person=said)
     with _looking(setting, reader, asked) as looking:
         return _Explaining(setting, looking).found(asked.tag, snapshot, asked.deep)
+
+
+def _has(setting: Setting, snapshot: Snapshot, person: str) -> bool:
+    """Whether the snapshot has a row of that person."""
+    name = str(snapshot.table)
+    rows = unbound(name, {PERSON: "string"})
+    with open_duckdb(setting.spill) as engine:
+        found = engine.fetch(rows.filter(rows[PERSON] == ibis.literal(person)).limit(1), {name: snapshot.files})
+    return bool(found.num_rows)
 
 
 @contextmanager

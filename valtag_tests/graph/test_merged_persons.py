@@ -10,6 +10,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from valtag_assets.console.explain import Asked, explain
 from valtag_assets.console.person import find_person
 from valtag_assets.console.triggers import person_log
 from valtag_assets.engine.reader import reader_of
@@ -171,6 +172,18 @@ def test_a_person_is_named_by_a_former_id_or_an_identifier_the_role_may_read(two
     assert find_person(setting, outside, gone) == (gone, None), "who may read of nobody learns nothing"
     log = person_log(setting, gone, Asking("desk"))
     assert len([row for row in log.entries if row["trigger"] == "care"]) == 2
+
+
+def test_what_was_said_of_two_is_explained_by_the_ids_of_then(two: Path, one: Path) -> None:
+    survivor, gone = (persons(looking(two))[name] for name in NAMES)
+    shop = looking(one)
+    shop.clock = lambda: MORNING + timedelta(days=1)
+    before = shop.rows("tags/transaction", AS_OF).set_index("person_id")["total_spend"]
+    for person in (survivor, gone):
+        found = explain(shop.setting, Asked(person, "total_spend", AS_OF, Asking("desk")))
+        assert (found.value, found.proof.equal) == (before[person], True)
+    now = explain(shop.setting, Asked(gone, "total_spend", None, Asking("desk")))
+    assert (now.value, now.proof.equal) == (before[survivor] + before[gone], True)
 
 
 def test_who_was_two_after_all_has_the_own_back_and_full_equals_incremental(merged: Shop) -> None:
