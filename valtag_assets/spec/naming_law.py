@@ -56,14 +56,6 @@ def code_of(name: str, kind: str | None = None) -> str:
     return f"{code}_value" if code in _TAKEN else code
 
 
-def codes_of(names: Iterable[tuple[str, str | None]]) -> list[str]:
-    """The codes of all columns of one table, each (name, kind of type); no two are the same (``_2``, ``_3``, …)."""
-    found: list[str] = []
-    for name, kind in names:
-        found.append(unused(code_of(name, kind), found))
-    return found
-
-
 def unused(code: str, taken: Iterable[str]) -> str:
     """``code``, or with the first number that makes it a new one: customer, customer_2, …"""
     others, number, made = set(taken), 1, code
