@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.access import field_needs
-from valtag_assets.engine.identity.keying import keyed_rows, one_row_each
+from valtag_assets.engine.identity.keying import keyed_rows, one_row_each, without_lost_keys
 from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS, identity_table
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import OWNER, PERSON, clean_name, keyed_name, rows_table
@@ -194,7 +194,7 @@ class _Keying:
             self.work.write(rows.order_by([OWNER, *ORIGIN_COLUMNS]), into)
             return self._counted(into, {"clean": self.clean.rows, "merged": 0, "nobody": 0})
         found = self.work.keep("keyed", rows)
-        self.work.write(one_row_each(self.source, found), into)
+        self.work.write(one_row_each(self.source, without_lost_keys(self.source, self.identity, found)), into)
         owner = found[OWNER]
         told = found.aggregate(clean=found.count(), known=owner.count(), persons=owner.nunique())
         numbers = self.work.rows(told)[0]

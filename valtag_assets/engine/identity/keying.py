@@ -1,7 +1,7 @@
 """The rows of a source with the person each belongs to: that of its strongest identifier that is a key.
 
 A fact keeps its rows. A master has one row per person: of several, each field is the first that is not empty, in
-the order of ``deduplicate``, else the newest first.
+the order of ``deduplicate``, else the newest first. A key that went on to somebody else is nobody's field any more.
 """
 
 import ibis
@@ -52,6 +52,23 @@ def _present() -> ibis.Table:
     living = keys.select(was=PERSON).distinct()
     living = living.mutate(now=living["was"])
     return ibis.union(known.filter(known["now"].notnull()).select("was", "now"), living)
+
+
+def without_lost_keys(source: ResolvedSource, identity: ResolvedIdentity, rows: ibis.Table) -> ibis.Table:
+    """The keyed ``rows`` of a master, where a key that is another person's by now is null: who is written to at a
+    recycled number is the wrong one. Reads KEYS."""
+    keys, table = identity_table(KEYS), rows
+    for field, slot in identity.fields[source.code]:
+        kind = identity.kinds[slot.rank]
+        if kind.days:
+            holders = keys.filter(keys["kind"] == kind.code, keys["until"].isnull())
+            present = holders.select(_held="key", _holder=PERSON)
+            table = table.mutate(_key=slot_keys(source, identity, table)[slot])
+            table = table.left_join(present, table["_key"] == present["_held"])
+            lost = table["_holder"].notnull() & (table["_holder"] != table[OWNER])
+            kept = lost.fill_null(False).ifelse(ibis.null(table[field].type()), table[field])
+            table = table.mutate(**{field: kept}).select(*rows.columns)
+    return table
 
 
 def one_row_each(source: ResolvedSource, rows: ibis.Table) -> ibis.Table:
