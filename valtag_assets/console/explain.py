@@ -12,8 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import ibis
-
 from valtag_assets.console.doors import require_visible, through
 from valtag_assets.console.explain_ltv import ltv_proof, ltv_words
 from valtag_assets.console.explain_rows import Looking, Tables, row_of_master, rows_of_fact
@@ -25,11 +23,19 @@ from valtag_assets.engine import explain as rests
 from valtag_assets.engine.access import Need, served_need
 from valtag_assets.engine.brands import brand_field
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.persons import PERSON, PERSONS, clean_name, keyed_name, keyed_names, persons_table
+from valtag_assets.engine.persons import (
+    PERSON,
+    PERSONS,
+    clean_name,
+    keyed_name,
+    keyed_names,
+    one_person,
+    persons_table,
+)
 from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rfm import cut_expression, rfm_expression
 from valtag_assets.engine.scores import score_table
-from valtag_assets.engine.session import Inputs, unbound
+from valtag_assets.engine.session import Inputs
 from valtag_assets.engine.tags import category_table, tags_name
 from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedTag, code_version
 from valtag_assets.expression.value_titles import column_title, value_titles
@@ -86,11 +92,9 @@ def explained(setting: Setting, reader: Reader, asked: Asked, said: str | None =
 
 def _has(setting: Setting, snapshot: Snapshot, person: str) -> bool:
     """Whether the snapshot has a row of that person."""
-    name = str(snapshot.table)
-    rows = unbound(name, {PERSON: "string"})
+    name = snapshot.table.key
     with open_duckdb(setting.spill) as engine:
-        found = engine.fetch(rows.filter(rows[PERSON] == ibis.literal(person)).limit(1), {name: snapshot.files})
-    return bool(found.num_rows)
+        return bool(engine.fetch(one_person(person, name), {name: snapshot.files}).num_rows)
 
 
 @contextmanager

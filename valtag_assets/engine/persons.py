@@ -92,9 +92,9 @@ def persons_table() -> ibis.Table:
     return unbound(PERSONS, {PERSON: "string"})
 
 
-def one_person(person: str) -> ibis.Table:
-    """(person_id) of that person alone; no row for nobody."""
-    table = persons_table()
+def one_person(person: str, name: str = PERSONS) -> ibis.Table:
+    """(person_id) of that person alone in the table ``name``; no row for nobody."""
+    table = unbound(name, {PERSON: "string"})
     return table.filter(table[PERSON] == ibis.literal(person))
 
 
