@@ -1,6 +1,7 @@
 """How the values of a column spread, as a few bars."""
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,7 +67,8 @@ def _of_values(known: pa.ChunkedArray, *, ordered: bool) -> list[Bar]:
 def _of_numbers(numbers: Any) -> list[Bar]:
     low, high = float(numbers.min()), float(np.quantile(numbers, 0.95))
     step = round_step((high - low) / (_BARS - 1))
-    first = math.floor(low / step) * step
+    # Next to nothing below zero is divided to zero itself, and would be left of the first bar.
+    first = min(math.floor(low / step) * step, low)
     edges = [first + step * place for place in range(_BARS) if first + step * place <= max(high, low)]
     counts = np.histogram(numbers, bins=[*edges, math.inf])[0]
     labels = [f"{_short(edge)} –" for edge in edges]
@@ -74,8 +76,8 @@ def _of_numbers(numbers: Any) -> list[Bar]:
 
 
 def round_step(least: float) -> float:
-    """The next 1, 2 or 5 times a power of ten."""
-    if least <= 0:
+    """The next 1, 2 or 5 times a power of ten; 1 if there is nothing to divide, or no float that small."""
+    if least < sys.float_info.min:
         return 1.0
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))

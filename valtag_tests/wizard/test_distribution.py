@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, list_of
@@ -35,6 +35,8 @@ def test_values_are_shown_by_how_many_have_them_and_rare_ones_together() -> None
 
 @settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
+@example([8.0, -5e-324])
+@example([0.0, 3.5e-323])
 def test_steps_of_numbers_are_round_and_hold_everybody(numbers: list[float]) -> None:
     found = bars(column(numbers), FLOAT)
     assert 1 <= len(found) <= 9 and sum(bar.share for bar in found) == pytest.approx(1)
