@@ -21,7 +21,8 @@ _TEXT, _SHOWN = "text", "shown"
 def token(text: ir.StringValue) -> ir.StringValue:
     """The token of a text, of nothing nothing; reads the table ``KEY``."""
     key = unbound(KEY, KEY_COLUMNS)["key"].max().as_scalar()
-    return key.concat(key.concat(text).hexdigest("sha256")).hexdigest("sha256").left(DIGITS).re_replace("^", PREFIX)
+    digest = key.concat(key.concat(text).hexdigest("sha256")).hexdigest("sha256")
+    return ibis.literal(PREFIX).concat(digest.left(DIGITS))
 
 
 def is_token(text: ir.StringValue) -> ir.BooleanValue:

@@ -12,12 +12,14 @@ from valtag_assets.spec.types import DataType
 
 @dataclass(frozen=True)
 class Symbol:
-    """One name: its type, the closed set of its values (None: open) and the titles people know it by."""
+    """One name: its type, the closed set of its values (None: open) and the titles people know it by. ``vaulted``: it
+    holds tokens, of which nothing can be said but whether they are there and equal."""
 
     code: str
     type: DataType
     values: tuple[str, ...] | None = None
     titles: tuple[str, ...] = ()
+    vaulted: bool = False
 
 
 class Scope:

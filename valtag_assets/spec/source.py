@@ -192,8 +192,8 @@ class Field(Block):
 
     @property
     def vaulted(self) -> bool:
-        """Whether its values lie in the vault alone: a personal text. Of a closed list of codes none names anybody."""
-        closed = self.values is not None and self.unknown != "keep"
+        """Whether its values lie in the vault alone: a personal text. Codes of a closed list name nobody."""
+        closed = (self.values is not None or self.code_table is not None) and self.unknown != "keep"
         return self.access == "pii" and self.type.kind == "text" and not closed
 
     def _check_bounds(self, bounds: Bounds) -> None:
@@ -301,7 +301,8 @@ class Source(Block):
     @property
     def vaulted(self) -> tuple[str, ...]:
         """Its own columns whose values lie in the vault alone; in the tables stands a token for each."""
-        return tuple(item.name for item in (*self.fields, *self.compute) if item.vaulted)
+        own = [item.name for item in self.fields if item.vaulted]
+        return (*own, *(item.name for item in self.compute if item.vaulted))
 
     @property
     def merge(self) -> Deduplicate | None:
