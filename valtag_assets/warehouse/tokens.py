@@ -18,6 +18,7 @@ from valtag_assets.warehouse.snapshot import TableRef
 
 VAULT = "vault"
 """The stage of the tables that say what tokens stand for: files for their owner only, and no view shows them."""
+PRIVATE = 0o700
 PREFIX, DIGITS = "vault-", 32
 KEY_FILE, KEY_VARIABLE = "vault.key", "VALTAG_VAULT_KEY"
 KEY_COLUMNS = {"key": "string"}
@@ -58,7 +59,7 @@ class Tokens:
 
 def mode_of(table: TableRef) -> int:
     """Who may enter the folders of a table's stage, of what the umask leaves: those of the vault, its owner."""
-    return 0o700 if table.stage == VAULT else 0o777
+    return PRIVATE if table.stage == VAULT else 0o777
 
 
 def _sha256(text: str) -> str:
