@@ -224,7 +224,7 @@ def _examples(
 def _seen(
     reader: Reader, row: Mapping[str, Any], needs: Mapping[str, Need], tokens: Collection[str]
 ) -> dict[str, Any]:
-    """An example as the reader may see it, tokens as they are. An id is never shown whole: it is nobody in particular."""
+    """An example as the reader may see it, tokens as they are. An id is never shown whole: an example is nobody."""
     shown = {}
     for name, value in row.items():
         if reader.may(needs[name]) or (name in tokens and reader.mask(name, needs[name]) != "drop"):

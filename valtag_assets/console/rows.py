@@ -38,6 +38,7 @@ from valtag_assets.spec.access import UNSAID, Asking, Door
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.types import BOOLEAN, DataType
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.tokens import VAULT
 
 _ANY_WIDTH = 100_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -95,6 +96,8 @@ def find_rows(setting: Setting, asked: Asked, door: Door = "show") -> Rows:
 def _rows_for(setting: Setting, asked: Asked, visit: Visit) -> Rows:
     reader = visit.reader
     snapshot = find_snapshot(setting, asked.table, asked.as_of, asked.known_at)
+    if snapshot.table.stage == VAULT:
+        raise Mistake(f"{snapshot.table} is not shown: what its tokens stand for is, in the tables that have them")
     types = {name: data_type(text) for name, text in snapshot.columns}
     hidden = reader.hidden(snapshot.table, types)
     readable = {name: kind for name, kind in types.items() if name not in hidden}

@@ -1,5 +1,4 @@
-"""Contact data: joined to messages right before they are sent, from what is published and from the vault, masked as is
-said.
+"""Contact data: joined to messages right before they are sent, from what is published and the vault, masked as said.
 
 It never lies in the ledger, so a message that waits a day gets the number of the day it is sent.
 """

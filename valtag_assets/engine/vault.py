@@ -43,8 +43,8 @@ def is_token(text: ir.StringValue) -> ir.BooleanValue:
 
 
 def values_of(table: ibis.Table, columns: Iterable[str], key: str | None = None) -> ibis.Table:
-    """``table`` with the values of its ``columns`` (texts, or lists of them) in the place of their tokens, in any order
-    of rows; reads the table ``VAULT``. ``key``: a column that tells the rows apart, where there are lists.
+    """``table`` with the values of its ``columns`` (texts, or lists of them) in the place of their tokens, in any
+    order of rows; reads the table ``VAULT``. ``key``: a column that tells the rows apart, where there are lists.
 
     What is no token (of a table from before there was a vault) stays as it is; a token that the vault does not know
     is nothing, and in a list ``***``.
@@ -93,6 +93,13 @@ def vaulted_tags(resolved: Resolved) -> frozenset[str]:
 def has_vault(resolved: Resolved) -> bool:
     """Whether anything of the catalog is vaulted."""
     return any(source.spec.vaulted for source in resolved.sources.values())
+
+
+def persons_are_tokens(resolved: Resolved) -> bool:
+    """Whether the ids of persons are tokens: without identity.yaml, where a source says by a vaulted column whose its
+    rows are."""
+    persons = [resolved.sources[code] for code in resolved.catalog.person_sources()]
+    return resolved.identity is None and any(source.spec.person in source.vaulted for source in persons)
 
 
 def vault_files(warehouse: Warehouse) -> list[Path]:

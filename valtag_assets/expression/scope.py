@@ -25,8 +25,8 @@ class Symbol:
 class Scope:
     """The symbols of one place. ``what`` names them in messages: 'field of orders', 'tag'.
 
-    ``trees`` holds what ``parse`` made of a text here: many tags share one condition. ``token_of``: what a written text
-    is among tokens; only a door knows it.
+    ``trees`` holds what ``parse`` made of a text here: many tags share one condition. ``token_of``: what a written
+    text is among tokens; only a door knows it.
     """
 
     def __init__(self, symbols: Iterable[Symbol], what: str, token_of: Callable[[str], str] | None = None) -> None:

@@ -105,6 +105,7 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
         fingerprint=combined(contents) + cleaning.state,
         in_parts=spec.kind == "fact",
         drifting={item.name: item.type for item in spec.fields if any(check.stability for check in item.checks)},
+        tokens=source.vaulted,
         picture=_quarantine_picture,
     )
 

@@ -54,7 +54,8 @@ def build_store(files: DerivedFiles, resolved: Resolved, wanted: Published, spil
             if set(ID_TABLES) <= wanted.inputs.keys():
                 known = successors()
                 known = known.filter(is_given(known["was"]))
-                former, keys = (engine.fetch(asked, wanted.inputs) for asked in (known, present_keys()))
+                asked = (known, present_keys(opened=bool(wanted.vault)))
+                former, keys = (engine.fetch(table, wanted.inputs) for table in asked)
                 names = Names(former, keys)
             persons = write_store(folder / FILE, pq.ParquetFile(rows).iter_batches(_ROWS), names)
         if persons != wanted.persons.rows:

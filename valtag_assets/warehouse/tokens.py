@@ -6,6 +6,7 @@ joined and compared by them is what it was; what a text was, only the vault tell
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +56,11 @@ class Tokens:
     @property
     def _key(self) -> str:
         return self._given or own_key(self._file)
+
+
+def looks_like(text: str) -> bool:
+    """Whether the text has the form of a token."""
+    return re.fullmatch(rf"{PREFIX}[0-9a-f]{{{DIGITS}}}", text) is not None
 
 
 def mode_of(table: TableRef) -> int:

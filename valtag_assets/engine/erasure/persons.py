@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valtag_assets.engine.access import QUARANTINE
-from valtag_assets.engine.erasure.scan import refused_rows
+from valtag_assets.engine.erasure.scan import naming_tokens, refused_rows
 from valtag_assets.engine.erasure.whose import owner_fields, personal_fields, telling_fields
 from valtag_assets.engine.persons import OWNER, PERSON, keyed_name, owner_column
 from valtag_assets.engine.session import Engine, unbound
+from valtag_assets.engine.vault import COLUMNS
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
@@ -21,6 +22,7 @@ from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.marks import Marks
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
+from valtag_assets.warehouse.tokens import VAULT, Tokens
 
 KEYS, SUCCESSORS = TableRef("identity", "keys"), TableRef("identity", "successors")
 Fields = Callable[[Resolved, ResolvedSource], list[str]]
@@ -50,12 +52,14 @@ class Found:
 
 @dataclass
 class Search:
-    """A search in what is published. ``space``: a folder for working files, which hold identifiers."""
+    """A search in what is published. ``space``: a folder for working files, which hold identifiers; ``tokens``: what
+    stands for them in tables."""
 
     engine: Engine
     resolved: Resolved
     warehouse: Warehouse
     space: Path
+    tokens: Tokens
     _files: dict[tuple[str, ...], Path] = field(default_factory=dict, init=False)
 
     def find(self, asked: Sequence[str]) -> Found:
@@ -77,10 +81,26 @@ class Search:
         persons |= own - self._shared(persons, own)
         values = self._values(persons, personal_fields) - persons
         shared = self._shared(persons, values)
+        telling = (values - shared) | self._unsealed(persons, values - shared)
         landing: dict[str, list[int]] = {}
-        for file, row in sorted({*self._landing(persons), *self._refused(Marks.of(persons, values - shared))}):
+        for file, row in sorted({*self._landing(persons), *self._refused(Marks.of(persons, telling))}):
             landing.setdefault(file, []).append(row)
-        return Found(tuple(sorted(persons)), tuple(sorted(values - shared)), len(shared), landing, unknown, several)
+        return Found(tuple(sorted(persons)), tuple(sorted(telling)), len(shared), landing, unknown, several)
+
+    def _unsealed(self, persons: Collection[str], values: Collection[str]) -> set[str]:
+        """What the tokens among these stand for, and the tokens of every text that names any of it."""
+        files = {file.stat().st_ino: file for snapshot in self._vault() for file in snapshot.files}
+        if not files:
+            return set()
+        vault = unbound(_ROWS, COLUMNS)
+        mine = vault.filter(self._is(vault["token"], {*persons, *values})).select(value="value")
+        opened = self._texts(mine, {_ROWS: [*files.values()]})
+        return opened | naming_tokens([*files.values()], Marks.of(persons, {*values, *opened}))
+
+    def _vault(self) -> Iterator[Snapshot]:
+        for table in self.warehouse.tables():
+            if table.stage == VAULT:
+                yield from self.warehouse.snapshots(table)
 
     def _present(self, asked: Sequence[str]) -> set[tuple[str, str]]:
         """(text asked for, person who has it as an id or key now)."""
@@ -125,9 +145,11 @@ class Search:
     def _pairs(
         self, rows: ibis.Table, name: str, owner: str, asked: Sequence[str], inputs: Mapping[str, Sequence[Path]]
     ) -> set[tuple[str, str]]:
-        hit = rows.filter(self._is(rows[name], asked), rows[owner].notnull())
+        spelt = {self.tokens.of(text): text for text in asked}
+        hit = rows.filter(self._is(rows[name], {*asked, *spelt}), rows[owner].notnull())
         pairs = hit.select(text=hit[name].cast("string"), person=hit[owner]).distinct()
-        return {(row["text"], row["person"]) for row in self._fetch(pairs, inputs).to_pylist()}
+        found = self._fetch(pairs, inputs).to_pylist()
+        return {(spelt.get(row["text"], row["text"]), row["person"]) for row in found}
 
     def _keys(self, persons: set[str]) -> set[str]:
         """The persons, those they were merged from, and every key that stands for them: whoever had a key last has

@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.identity.keys import normalised, usable
+from valtag_assets.engine.identity.sealing import unsealed
 from valtag_assets.engine.identity.work import Work, united
 from valtag_assets.engine.persons import clean_table
 from valtag_assets.engine.sums import total
@@ -46,7 +47,7 @@ def find_nodes(work: Work, resolved: Resolved) -> Nodes:
 def sightings(source: ResolvedSource, identity: ResolvedIdentity) -> ibis.Table:
     """Rows of ``source`` that bear the same identifiers as one row: a key per slot, in ``x_…`` the values that are no
     keys, the ``day`` where some kind needs it, ``source``, how many ``rows``, ``first_seen`` and ``last_seen``."""
-    table = clean_table(source)
+    table = unsealed(source, identity, clean_table(source))
     found = slot_keys(source, identity, table)
     raw = {slot: table[field].cast("string") for field, slot in identity.fields[source.code]}
     null = ibis.null("string")
