@@ -1,6 +1,10 @@
-"""How tests are shared out among workers: what is costly to set up is set up once."""
+"""How tests are shared out among workers: what is costly to set up is set up once. And with what luck they run."""
 
 import pytest
+
+from valtag_tests import chance
+
+chance.load()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
