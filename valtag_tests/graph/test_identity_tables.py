@@ -22,6 +22,7 @@ kinds:
 sources:
   customers: {customer_id: member_no, phone: phone}
   orders: {customer_id: member_no, device: device}
+channels: {customers: {name: 门店}, orders: {name: App}}
 apart:
   member_no: {}
 """
@@ -85,6 +86,11 @@ def test_rows_find_their_person_by_any_identifier_and_a_second_run_changes_nothi
     told = identity_report(linked.setting)
     assert (told.persons, told.change, told.refused["shared"]) == (60, 1, {"phone": 1})
     assert [(item.source, item.rate) for item in told.matched] == [("customers", 1.0), ("orders", 1.0)]
+    lines = len(orders()) + 1
+    assert [(item.channel, item.rows, item.identified, item.known, item.persons) for item in told.channels] == [
+        ("App", lines, lines, lines, len(wanted) + 1),
+        ("门店", 60, 60, 60, 60),
+    ]
 
 
 def test_a_late_link_merges_persons_and_taking_it_back_splits_them(
