@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import ibis
@@ -35,9 +36,9 @@ class DuckDBEngine:
     def sql(self, expression: ibis.Table) -> str:
         return compile_sql(expression, self.name)
 
-    def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
+    def write(self, expression: ibis.Table, inputs: Inputs, into: Path, *, passing: bool = False) -> None:
         with self._bound(inputs):
-            _copy(self.connection.sql(self.sql(expression)), into)
+            _copy(self.connection.sql(self.sql(expression)), into, "uncompressed" if passing else "zstd")
 
     def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
         # COPY ... PARTITION_BY keeps no order inside a part and may make several files of one.
@@ -68,8 +69,8 @@ class DuckDBEngine:
                 self.connection.execute(f"DROP VIEW IF EXISTS {quote(name)}")
 
 
-def _copy(rows: duckdb.DuckDBPyRelation, into: Path) -> None:
-    rows.write_parquet(str(into), compression="zstd", row_group_size=122_880)
+def _copy(rows: duckdb.DuckDBPyRelation, into: Path, compression: Literal["zstd", "uncompressed"] = "zstd") -> None:
+    rows.write_parquet(str(into), compression=compression, row_group_size=122_880)
 
 
 @contextmanager

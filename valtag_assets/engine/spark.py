@@ -66,9 +66,9 @@ class SparkEngine:
     def sql(self, expression: ibis.Table) -> str:
         return compile_sql(expression, self.name)
 
-    def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
+    def write(self, expression: ibis.Table, inputs: Inputs, into: Path, *, passing: bool = False) -> None:
         with self._result(expression, inputs) as result:
-            _write_one(result, into)
+            _write_one(result, into, {"compression": "uncompressed"} if passing else {})
 
     def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
         with self._result(expression, inputs) as result, _folder(into / ".parts") as space:
@@ -108,11 +108,11 @@ class SparkEngine:
         return self._known[seen]
 
 
-def _write_one(result: DataFrame, into: Path) -> None:
+def _write_one(result: DataFrame, into: Path, options: Mapping[str, str]) -> None:
     """All rows into one Parquet file, which is there whole or not at all. Spark itself knows only folders."""
     with _folder(into.with_name(f".{into.name}.parts")) as space:
         # Partitions of a sorted result are put one after the other, so the file is sorted too.
-        result.coalesce(1).write.mode("overwrite").parquet(str(space))
+        result.coalesce(1).write.mode("overwrite").options(**options).parquet(str(space))
         (part,) = space.glob("*.parquet")
         os.replace(part, into)
 
