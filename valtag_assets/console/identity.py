@@ -186,9 +186,16 @@ class Channel:
     known: int
     persons: int
 
+    @property
+    def identified_share(self) -> float:
+        return self.identified / self.rows
+
+    @property
+    def known_share(self) -> float:
+        return self.known / self.rows
+
     def to_json(self) -> dict[str, Any]:
-        shares = {"identified_share": self.identified / self.rows, "known_share": self.known / self.rows}
-        return {**asdict(self), **shares}
+        return {**asdict(self), "identified_share": self.identified_share, "known_share": self.known_share}
 
 
 @dataclass(frozen=True)
@@ -219,10 +226,11 @@ class Report:
 def identity_report(setting: Setting) -> Report:
     """What is served now. Raises Mistake without identity.yaml, or before the first run."""
     with counting(setting, "report", "identity/report"):
-        return _report(setting)
+        return report_on(setting)
 
 
-def _report(setting: Setting) -> Report:
+def report_on(setting: Setting) -> Report:
+    """``identity_report`` for who is through a door already."""
     identity = _identity(setting)
     keys, seen, told = (served(setting, TableRef.parse(name), None) for name in (KEYS, IDENTIFIERS, HISTORY))
     matched = []

@@ -91,8 +91,8 @@ def print_report(console: Console, setting: Setting, found: Report) -> None:
             [
                 item.channel if item.channel is not None else "—",
                 count(item.rows),
-                share(item.identified / item.rows),
-                share(item.known / item.rows),
+                share(item.identified_share),
+                share(item.known_share),
                 count(item.persons),
             ]
             for item in found.channels
