@@ -72,7 +72,7 @@ def longest_review(most: int) -> ibis.Table:
 
 
 def newest_changes(most: int) -> ibis.Table:
-    """(ordinal, event, n, ago): how often each event happened at each of the newest ``most`` changes; names nobody."""
+    """(ordinal, event, n, ago): how often each event happened at the newest ``most`` changes; nobody is named."""
     table = identity_table(HISTORY)
     counted = table.group_by(["ordinal", "event"]).aggregate(n=table.count())
     newest = counted["ordinal"].max().over() - counted["ordinal"]
