@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
+from pydantic import PrivateAttr
 
 from valtag_assets.engine.duckdb import DuckDBEngine, within_limits
 from valtag_assets.engine.session import Engine, EngineError
@@ -22,7 +23,7 @@ class EngineSession(dg.ConfigurableResource):
     duckdb: DuckDBResource
     spill: str
     engines: dict
-    _database: Database
+    _database: Database = PrivateAttr()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["EngineSession"]:

@@ -32,9 +32,9 @@ class Database:
         """A connection with a catalog of its own: that of the DuckDB file ``file``, else one in memory that is empty
         and gone at the end. What was written into a file is in it at the end, and not in a log beside it."""
         name = f"session_{next(_numbers)}"
-        place = literal(":memory:" if file is None else str(file))
+        place, how = ":memory:" if file is None else str(file), " (READ_ONLY)" if read_only else ""
         with self._cursor() as connection:
-            connection.execute(f"ATTACH {place} AS {name}{' (READ_ONLY)' if read_only else ''}")
+            connection.execute(f"ATTACH {literal(place)} AS {name}{how}")
             try:
                 connection.execute(f"USE {name}")
                 yield connection
