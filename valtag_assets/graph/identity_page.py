@@ -34,19 +34,16 @@ def rows_picture(snapshot: Snapshot) -> Mapping[str, Any]:
     """How many rows found their person."""
     rows, unmatched = snapshot.metrics["rows"], snapshot.metrics["keying"]["unmatched"]
     share = round(1 - unmatched / rows["clean"], 4) if rows["clean"] else None
-    plot = bars_figure(
-        ["有归属 matched", "无归属 unmatched"],
-        [Bars("", [rows["clean"] - unmatched, unmatched], [f"{rows['clean'] - unmatched:,}", f"{unmatched:,}"])],
-        width=4.4,
-    )
+    bars = Bars("", [rows["clean"] - unmatched, unmatched], [f"{rows['clean'] - unmatched:,}", f"{unmatched:,}"])
+    plot = as_image("matched", bars_figure, ["有归属 matched", "无归属 unmatched"], [bars], width=4.4)
     told = {"rows merged 合并行": rows["merged"], "rows unmatched 无归属行": unmatched}
-    return {"plot 归属": as_image(plot, "matched"), **told, **({} if share is None else {"match rate 归属率": share})}
+    return {"plot 归属": plot, **told, **({} if share is None else {"match rate 归属率": share})}
 
 
 def _sizes(sizes: list[list[int]]) -> dg.MetadataValue:
     labels = [f"{size} 个标识 keys" if size < MOST else f"≥ {MOST} 个标识 keys" for size, _ in sizes]
     bars = Bars("人数 persons", [persons for _, persons in sizes], [f"{persons:,}" for _, persons in sizes])
-    return as_image(bars_figure(labels, [bars], width=6.4), "sizes")
+    return as_image("sizes", bars_figure, labels, [bars], width=6.4)
 
 
 def _kinds(resolved: Resolved, metrics: Mapping[str, Any]) -> dg.MetadataValue:
@@ -59,4 +56,4 @@ def _kinds(resolved: Resolved, metrics: Mapping[str, Any]) -> dg.MetadataValue:
         values = [counts.get(kind.code, 0) for kind in identity.kinds]
         panels.append(Bars(title, values, [f"{value:,}" if value else "" for value in values]))
     labels = [f"{kind.title.zh} {kind.code}" for kind in identity.kinds]
-    return as_image(bars_figure(labels, panels), "kinds")
+    return as_image("kinds", bars_figure, labels, panels)
