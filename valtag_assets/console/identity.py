@@ -194,9 +194,9 @@ class Report:
         return {**asdict(self), "matched": [{**asdict(item), "rate": item.rate} for item in self.matched]}
 
 
-def identity_report(setting: Setting) -> Report:
+def identity_report(setting: Setting, by: Asking) -> Report:
     """What is served now. Raises Mistake without identity.yaml, or before the first run."""
-    with counting(setting, "report", "identity/report"):
+    with counting(setting, "report", "identity/report", by):
         return _report(setting)
 
 
