@@ -103,6 +103,7 @@ def order_erasure(setting: Setting, asked: Sequence[str], by: Orderer) -> Order:
         identifiers=found.identifiers,
         shared=found.shared,
         landing=found.landing,
+        until=found.until,
     )
 
 
@@ -119,7 +120,7 @@ def carry_out(setting: Setting, order: Order) -> Erased:
     if begun(root) is None:
         audit.record("erase", what="persons", details={**told, "reason": order.reason}, **about)
         begin(root, order)
-    Tombstones(root).add([*order.persons, *order.identifiers])
+    Tombstones(root).add([*order.persons, *order.identifiers], order.until)
     patient = Warehouse(root, lock_seconds=_WAIT_SECONDS)
     with patient.undisturbed():
         tables = erase_tables(setting, order, marks)

@@ -108,7 +108,8 @@ def test_several_persons_are_found_by_what_tells_them_and_errors_name_nobody(mar
 
 
 def test_with_linked_identities_every_identifier_of_the_person_goes(shop: Shop) -> None:
-    shop.files = {**LINKED, "access.yaml": ACCESS}
+    passing = LINKED["identity.yaml"].replace("limit: 10}", "limit: 10, valid_for: 20d}")
+    shop.files = {**LINKED, "identity.yaml": passing, "access.yaml": ACCESS}
     shop.write(phones(), devices())
     assert set(shop.run(job=INTAKE).values()) == {"published"}
     root = shop.setting.warehouse.root
@@ -123,6 +124,14 @@ def test_with_linked_identities_every_identifier_of_the_person_goes(shop: Shop) 
     assert set(shop.run(job=INTAKE).values()) == {"published"}
     mark = re.compile(rb"(C007|139-?0000-?0007)(?!\d)")
     assert [file for file in root.rglob("*") if file.is_file() and mark.search(file.read_bytes())] == []
+    # Her device goes to somebody else when nobody has used it for twenty days: his order is his.
+    later = {"order_id": "LATER", "ordered_at": "2024-06-01 10:00:00", "amount": "7", "device": "DC007"}
+    soon = {**later, "order_id": "SOON", "ordered_at": "2024-03-20 10:00:00"}
+    shop.write(phones(), pd.concat([devices(), pd.DataFrame([later, soon])]))
+    assert set(shop.run(job=INTAKE).values()) <= {"published", "reused"}
+    bought = shop.rows("clean/orders", None)
+    assert bought[bought["device"] == "DC007"]["order_id"].tolist() == ["LATER"]
+    assert "DC007" in by_key(shop) and "C007" not in by_key(shop)
 
 
 def test_of_two_who_were_one_for_a_while_only_the_one_goes(shop: Shop) -> None:
