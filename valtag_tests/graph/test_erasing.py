@@ -1,5 +1,6 @@
 """A person is erased from everything, nobody else is touched, and it is proven."""
 
+import gzip
 import json
 import re
 import sqlite3
@@ -12,6 +13,7 @@ import pytest
 from valtag_assets.graph.certificate import certify
 from valtag_assets.graph.erasing import Orderer, carry_out, order_erasure
 from valtag_assets.graph.jobs import INTAKE
+from valtag_assets.graph.receipts import receipts_folder
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.journal import begun
 from valtag_tests.graph.caring import messages
@@ -40,6 +42,14 @@ def test_nothing_of_the_person_is_left_and_nobody_else_has_changed(marked: Shop)
     data, root = marked.root / "data", marked.setting.warehouse.root
     before = others_rows(root, [PERSON])
     spend = marked.served("tags/transaction")
+    receipts = receipts_folder(marked.setting) / "broken.jsonl"
+    others = ['{"person_id": "C008", "sta', "C0070 \udcff", '{"person_id": "C008", "reason": "C0071"}', "[" * 9999]
+    hers = ['{"person_id": "C007", "sta', f"call {phone(PERSON)}", '{"person_id": "C007"}\udcff']
+    about = f'{{"person_id": "C008", "reason": "not {phone(PERSON)}"}}'
+    lines = "\n".join([*others, *hers, about])
+    receipts.write_bytes(lines.encode("utf-8", "surrogateescape"))
+    (root / "packed.gz").write_bytes(gzip.compress(b"C0070 is fine"))
+    (root / "strange.7z").write_bytes(b"7z\xbc\xaf\x27\x1c")
     assert len(telling(data)) > 10
     done = erase(marked)
     assert done.complete, (done.scanned.hits, done.withdrawn)
@@ -48,7 +58,10 @@ def test_nothing_of_the_person_is_left_and_nobody_else_has_changed(marked: Shop)
     assert {name: rows for name, rows in others_rows(root, [PERSON]).items() if rows} == {
         name: rows for name, rows in before.items() if rows
     }
+    left = receipts.read_bytes().decode("utf-8", "surrogateescape").splitlines()
+    assert left == [*others, about.replace(phone(PERSON), "***")] and done.receipts >= 4
     said = json.loads(file.read_text(encoding="utf-8"))
+    assert said["scan"]["closed"] == ["strange.7z"]
     assert said["scan"]["found"] == 0 and begun(root) is None
     assert said["identifiers_left_to_others"] == 1  # the e-mail address she shares
     held = {name: len(rows) for name, rows in said["company_files"].items()}
