@@ -30,7 +30,8 @@ class RowRules:
     """The source's computed fields and row rules, as typed trees over its clean columns.
 
     ``erased``: the tombstones of persons whose rows must not come back; None while there are none. ``own``: the
-    fields that say whose a row is. ``key``: that of tokens; None for a source without a vaulted column.
+    fields that say whose a row is; ``passing``: those of them that may say somebody else later. ``key``: that of
+    tokens; None for a source without a vaulted column.
     """
 
     compute: tuple[tuple[Computed, Node], ...] = ()
@@ -38,6 +39,7 @@ class RowRules:
     drop: tuple[tuple[RowRule, Node], ...] = ()
     erased: Path | None = None
     own: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
     key: Path | None = None
 
 
