@@ -227,7 +227,14 @@ class Shop:
 
     def opened(self, table: str, as_of: date | None = AS_OF) -> pd.DataFrame:
         """``rows`` with what stands in the vault in the place of tokens."""
-        return self.rows(table, as_of).replace(vault_values(self.setting.warehouse.root))
+        return opened(self.rows(table, as_of), self.setting.warehouse.root)
+
+
+def opened(rows: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """``rows`` with what stands in the vault of the warehouse ``root`` in the place of tokens."""
+    values = vault_values(root)
+    texts = rows.select_dtypes(object).map(lambda cell: values.get(cell, cell) if isinstance(cell, str) else cell)
+    return rows.assign(**texts)
 
 
 def vault_values(root: Path) -> dict[str, str]:
