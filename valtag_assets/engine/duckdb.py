@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from duckdb import ColumnExpression, ConstantExpression, StarExpression
 
 from valtag_assets.engine.session import EngineError, Inputs, compile_sql, part_name
 from valtag_assets.spec.types import DataType, parse_type
+from valtag_assets.warehouse.in_memory import Database
 from valtag_assets.warehouse.quoting import quote
 
 _TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
@@ -21,16 +23,14 @@ _TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
 class DuckDBEngine:
     """Runs Ibis expressions on one DuckDB connection.
 
-    ``spill`` is the folder big sorts may spill to. External access is needed only to read and write the
-    Parquet files named by valtag itself: rules never reach the connection as text.
+    External access is needed only to read and write the Parquet files named by valtag itself: rules never reach
+    the connection as text.
     """
 
     name = "duckdb"
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: Path | None = None) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        connection.execute("SET memory_limit = '6GB'")
-        connection.execute("SET temp_directory = $path", {"path": str(spill or tempfile.gettempdir())})
         connection.execute("SET TimeZone = 'UTC'")
 
     def sql(self, expression: ibis.Table) -> str:
@@ -75,9 +75,22 @@ def _copy(rows: duckdb.DuckDBPyRelation, into: Path, compression: Literal["zstd"
 
 @contextmanager
 def open_duckdb(spill: Path | None = None) -> Iterator[DuckDBEngine]:
-    """An engine on its own in-memory database, closed at the end."""
-    with duckdb.connect(":memory:") as connection:
-        yield DuckDBEngine(connection, spill)
+    """An engine with a catalog of its own in memory, gone at the end. Big sorts go to the folder ``spill``."""
+    with _kept(str(spill or tempfile.gettempdir())).connection() as connection:
+        yield DuckDBEngine(connection)
+
+
+# The one used last: a process has one warehouse, as a rule.
+@lru_cache(maxsize=1)
+def _kept(spill: str) -> Database:
+    return Database(lambda: within_limits(duckdb.connect(":memory:"), spill))
+
+
+def within_limits(database: duckdb.DuckDBPyConnection, spill: str) -> duckdb.DuckDBPyConnection:
+    """The ``database`` just opened, with as much memory as it may use and the folder for what is more."""
+    database.execute("SET memory_limit = '6GB'")
+    database.execute("SET temp_directory = $path", {"path": spill})
+    return database
 
 
 @contextmanager

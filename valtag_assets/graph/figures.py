@@ -42,6 +42,11 @@ def svg(figure: Figure) -> str:
     settings["text.parse_math"] = False
     for text in figure.findobj(Text):
         text.set_parse_math(False)
+    # Titles and names of axes have their places; to look for free ones means to measure every text around them.
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0, 0)
     with mpl.rc_context(settings), warnings.catch_warnings():
         # Its own font only measures the text here; the reader's browser draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -115,7 +120,7 @@ def bars_figure(labels: Sequence[str], panels: Sequence[Bars], width: float = 8.
             end = (max(value or 0.0, 0.0), place)
             axes.annotate(panel.written[place], end, (3, 0), textcoords="offset points", va="center", fontsize=7)
         if panel.title:
-            axes.set_title(panel.title, loc="left", fontsize=8)
+            axes.set_title(panel.title, loc="left", fontsize=8, y=1.0)
     return figure
 
 

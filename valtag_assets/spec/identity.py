@@ -68,10 +68,29 @@ class Apart(Block):
     unless: tuple[Code, ...] = ()
 
 
+class Origin(Block):
+    """The channel (渠道) that rows of a source come from: what a ``field`` of each says, or one ``name`` for all."""
+
+    field: Code | None = None
+    name: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        return {"field": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Origin":
+        if (self.field is None) == (self.name is None):
+            raise ValueError("a channel is a field of the source, or {name: …} for all of its rows")
+        return self
+
+
 class Identity(Block):
     """identity.yaml. ``kinds``, the strongest first. ``sources``: of each source with persons, which field is an
     identifier of which kind; ``person`` for ids that valtag gave (receipts, a list that came back): these join
     nothing, and a former one is whoever it is now. ``apart``: kinds whose keys are different persons, by their code.
+    ``channels``: of sources, where their rows come from, so that `valtag identity report` tells channels apart.
 
     ``salt`` goes into every person_id, so that nobody finds an identifier by hashing all there may be; another
     one gives everybody another id.
@@ -80,6 +99,7 @@ class Identity(Block):
     kinds: tuple[IdentifierKind, ...] = Field(min_length=1)
     sources: dict[Code, dict[Code, Code]] = Field(min_length=1)
     apart: dict[Code, Apart] = {}
+    channels: dict[Code, Origin] = {}
     salt: str = ""
 
     @model_validator(mode="after")

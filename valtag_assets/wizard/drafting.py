@@ -20,8 +20,9 @@ from valtag_assets.graph.setting import SHIPPED
 from valtag_assets.spec.block import ACCESS_LEVELS, check_code
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import CatalogError
-from valtag_assets.spec.tag_text import NoPlace, category_text, with_tags, with_windows
+from valtag_assets.spec.tag_text import NoPlace, category_text, with_laws, with_tags, with_windows
 from valtag_assets.warehouse import durable
+from valtag_assets.wizard.laws import Law
 from valtag_assets.wizard.making import Proposal, highest
 from valtag_assets.wizard.meanings import Meanings
 from valtag_assets.wizard.words import CATEGORIES
@@ -58,9 +59,10 @@ class Draft:
         return [change.file for change in self.changes]
 
 
-def draft(resolved: Resolved, proposals: Sequence[Proposal]) -> Draft:
-    """The catalog with ``proposals``. Raises CatalogError or Mistake with what is wrong; writes nothing."""
-    changes = _changes(resolved, proposals)
+def draft(resolved: Resolved, proposals: Sequence[Proposal], laws: Sequence[Law] = ()) -> Draft:
+    """The catalog with ``proposals`` and the ``laws`` between them; writes nothing. Raises CatalogError or Mistake
+    with what is wrong."""
+    changes = [_lawful(change, resolved, laws) for change in _changes(resolved, proposals)]
     made = _checked(resolved, changes)
     columns = [column for proposal in proposals for column in proposal.columns.values()]
     faults = [*_said_again(made, columns), *_too_open(made, columns)]
@@ -103,6 +105,17 @@ def _changed(resolved: Resolved, category: str, proposals: Sequence[Proposal]) -
     except NoPlace as error:
         raise Mistake(f"{known.file}: {error}") from error
     return Change(known.file, before, (_BOM if before.startswith(_BOM) else b"") + after.encode())
+
+
+def _lawful(change: Change, resolved: Resolved, laws: Sequence[Law]) -> Change:
+    """The change with the laws of its category, where the file has a place for them."""
+    categories = resolved.catalog.categories.items()
+    category = next((code for code, entry in categories if entry.file == change.file), change.file.stem)
+    own = [law.block for law in laws if law.category == category]
+    try:
+        return replace(change, after=with_laws(change.after.decode(), own).encode()) if own else change
+    except NoPlace as error:
+        raise Mistake(f"{change.file}: {error}") from error
 
 
 def _heading(category: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from valtag_assets.engine.identity.work import Work
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.identity import Normalise
+from valtag_tests.chance import MORE
 from valtag_tests.engine.identity_oracle import Node, Rules, pieces_of, with_epochs
 from valtag_tests.kit import write_catalog
 
@@ -110,7 +111,7 @@ ROW = st.fixed_dictionaries(
 SOME = st.fixed_dictionaries({"m": value("M", 12), "p": value("P", 12)})
 VISITS = st.lists(st.tuples(st.integers(0, 300), ROW), min_size=1, max_size=40)
 MEMBERS = st.lists(st.tuples(st.just(0), SOME), max_size=10)
-TRIED = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TRIED = settings(max_examples=8 * MORE, suppress_health_check=[HealthCheck.too_slow])
 
 
 @TRIED
@@ -173,7 +174,7 @@ class Persons:
         work.files[table] = [file]
 
 
-@settings(TRIED, max_examples=3)
+@settings(TRIED, max_examples=3 * MORE)
 @given(st.lists(st.tuples(VISITS, MEMBERS), min_size=2, max_size=3))
 def test_over_adds_and_deletes_the_biggest_piece_keeps_the_id(steps: Sequence[tuple[Rows, Rows]]) -> None:
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:

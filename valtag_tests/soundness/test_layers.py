@@ -53,7 +53,7 @@ HOMES = {
     "scipy": {"engine", "models"},
     "sklearn": {"engine"},
     "jinja2": {"site"},
-    "pydantic": {"spec", "console", "serving"},
+    "pydantic": {"spec", "graph", "console", "serving"},
     "pypinyin": {"spec"},
     "yaml": {"spec"},
     "rich": {"console", "cli"},

@@ -15,6 +15,7 @@ from valtag_assets.warehouse.manifest import MANIFEST
 from valtag_assets.warehouse.marks import Marks
 from valtag_assets.warehouse.repair import repair
 from valtag_assets.warehouse.rewriting import Rewrite, Whose
+from valtag_tests.chance import MORE
 from valtag_tests.warehouse.publishing import DAY, MORNING, TABLE, arguments, publish, rows
 
 PERSON, PHONE = "C-0001", "13800000001"
@@ -125,7 +126,7 @@ def whole(text, mark):
 WORDS = st.text("ab1-.张", min_size=4, max_size=14)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60 * MORE, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORDS, min_size=1, max_size=8), st.lists(WORDS, max_size=4))
 def test_however_many_marks_begin_alike_each_is_found_and_nothing_else(tmp_path, known, others):
     found = Marks.of([], known)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, list_of
@@ -33,7 +33,6 @@ def test_values_are_shown_by_how_many_have_them_and_rare_ones_together() -> None
     assert bars(pa.chunked_array([pa.array([None], pa.string())]), TEXT) == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
 @example([8.0, -5e-324])
 @example([0.0, 3.5e-323])
