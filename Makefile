@@ -28,7 +28,7 @@ test: lint ## run everything CI runs
 
 test-long: lint ## what takes minutes, before a release: shipped catalogs on Spark, a lost worker, many kills and histories
 	VALTAG_KILLS=20 VALTAG_EXAMPLES=100 $(BIN)/pytest -m long
-	VALTAG_KILLS=20 VALTAG_EXAMPLES=100 VALTAG_DAYS=30 $(BIN)/pytest valtag_tests/graph/test_kills.py valtag_tests/graph/test_history.py valtag_tests/engine/test_incremental.py valtag_tests/engine/test_rules.py
+	VALTAG_KILLS=20 VALTAG_EXAMPLES=100 VALTAG_DAYS=30 $(BIN)/pytest valtag_tests/graph/test_kills.py valtag_tests/graph/test_history.py valtag_tests/graph/test_identity_histories.py valtag_tests/engine/test_incremental.py valtag_tests/engine/test_rules.py
 
 lint: $(VENV)/.dev ## check style and types
 	$(BIN)/ruff check .

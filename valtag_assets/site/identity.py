@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ibis
-
 from valtag_assets.console.identity import Report, report_on
 from valtag_assets.engine.access import Need
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.identity.tables import HISTORY, KEYS, REVIEW, identity_table
+from valtag_assets.engine.identity.figures import most_refused, newest_changes
+from valtag_assets.engine.identity.tables import HISTORY, KEYS, REVIEW
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.graph.figures import inline_svg
@@ -68,8 +67,8 @@ def identities(published: Published) -> IdentityEntry | None:
     report = report_on(published.setting)
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
         work = Work(engine, Path(folder), files)
-        review = work.rows(_review())
-        changes = work.rows(_changes())
+        review = work.rows(most_refused(MOST))
+        changes = work.rows(newest_changes(MOST))
     events = tuple(sorted({row["event"] for row in changes}))
     return IdentityEntry(
         found=found,
@@ -91,24 +90,11 @@ def _kinds(identity: ResolvedIdentity, report: Report) -> tuple[tuple[str, Title
     )
 
 
-def _review() -> ibis.Table:
-    table = identity_table(REVIEW)
-    return table.order_by([ibis.desc("rows"), "kind", "key"]).limit(MOST)
-
-
 def _refused(published: Published, identity: ResolvedIdentity, row: Mapping[str, Any]) -> Refused:
     kind = identity.kinds[identity.ranks[row["kind"]]]
     key = row["key"] if published.readable(Need(kind.access)) else MASK
     days = sorted({str(row[end].date()) for end in ("first_seen", "last_seen") if row[end] is not None})
     return Refused(kind.code, key, row["reason"], row["degree"], row["rows"], row["sources"], " – ".join(days))
-
-
-def _changes() -> ibis.Table:
-    """How often each event happened at each of the newest changes. Nobody is named."""
-    table = identity_table(HISTORY)
-    counted = table.group_by(["ordinal", "event"]).aggregate(n=table.count())
-    newest = counted["ordinal"].max().over() - counted["ordinal"]
-    return counted.mutate(ago=newest).filter(lambda one: one["ago"] < MOST).order_by(["ordinal", "event"])
 
 
 def _counted(rows: Sequence[Mapping[str, Any]], events: Sequence[str]) -> tuple[tuple[int, tuple[int, ...]], ...]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import ibis
 
-from valtag_assets.engine.identity.tables import IDENTIFIERS, KEYS, identity_table
+from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, REVIEW, identity_table
 from valtag_assets.engine.identity.work import Work, united
 from valtag_assets.engine.persons import OWNER, PERSON, persons_table, rows_table
 from valtag_assets.expression.resolved import Resolved
@@ -63,3 +63,17 @@ def channel_figures(work: Work, resolved: Resolved) -> list[dict[str, Any]]:
         persons=both["_known"].nunique(),
     )
     return work.rows(told.order_by([ibis.desc("rows"), "channel"]))
+
+
+def most_refused(most: int) -> ibis.Table:
+    """The rows of REVIEW that most rows bear."""
+    table = identity_table(REVIEW)
+    return table.order_by([ibis.desc("rows"), "kind", "key"]).limit(most)
+
+
+def newest_changes(most: int) -> ibis.Table:
+    """(ordinal, event, n): how often each event happened at each of the newest changes. Nobody is named."""
+    table = identity_table(HISTORY)
+    counted = table.group_by(["ordinal", "event"]).aggregate(n=table.count())
+    ago = counted["ordinal"].max().over() - counted["ordinal"]
+    return counted.mutate(ago=ago).filter(lambda one: one["ago"] < most).order_by(["ordinal", "event"]).drop("ago")
