@@ -18,8 +18,10 @@ from valtag_assets.engine.identity.suggesting import require_splink, suggested_w
 from valtag_assets.engine.identity.tables import SUGGESTIONS
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import keyed_name
+from valtag_assets.engine.reader import Reader
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.access import Asking
+from valtag_assets.spec.identity import Suggest
 from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import TableRef
@@ -51,30 +53,36 @@ class Pairs:
 def find_pairs(setting: Setting, by: Asking, most: int) -> Pairs:
     """At most ``most`` pairs, as who asks may see them. Raises Mistake where identity.yaml asks for none, the
     extra is missing, or nothing was made yet."""
-    identity = setting.resolved.identity
-    suggest = None if identity is None else identity.entry.spec.suggest
-    if suggest is None:
-        raise Mistake("nothing is suggested: write suggest: into identity.yaml")
-    ref, source = TableRef.parse(SUGGESTIONS), setting.resolved.sources[suggest.source]
+    with through(setting, "show", by, SUGGESTIONS) as visit:
+        visit.reader.require_every_brand(SUGGESTIONS)
+        visit.reader.require_persons()
+        found = _found(setting, visit.reader, most)
+        visit.rows = len(found.pairs)
+    return found
+
+
+def _found(setting: Setting, reader: Reader, most: int) -> Pairs:
+    suggest, ref = _suggest(setting), TableRef.parse(SUGGESTIONS)
     if setting.warehouse.current(ref) is None:
         require_splink()
-    found = served(setting, ref, None)
-    with through(setting, "show", by, SUGGESTIONS) as visit:
-        reader = visit.reader
-        reader.require_every_brand(SUGGESTIONS)
-        reader.require_persons()
-        needs = field_needs(setting.resolved, source)
-        shown = [name for name in suggest.fields if reader.may(needs[name])]
-        rows_name = keyed_name(source)
-        with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
-            files: dict[str, Sequence[Path]] = {
-                SUGGESTIONS: found.files,
-                rows_name: served(setting, TableRef.parse(rows_name), None).files,
-            }
-            rows = Work(engine, Path(folder), files).rows(suggested_with(source, shown, most))
-        visit.rows = len(rows)
+    source = setting.resolved.sources[suggest.source]
+    needs = field_needs(setting.resolved, source)
+    shown = [name for name in suggest.fields if reader.may(needs[name])]
+    pairs, keyed = (served(setting, table, None) for table in (ref, TableRef.parse(keyed_name(source))))
+    with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
+        work = Work(engine, Path(folder), {SUGGESTIONS: pairs.files, keyed_name(source): keyed.files})
+        rows = work.rows(suggested_with(source, shown, most))
     masked = [name for name in suggest.fields if name not in shown]
-    return Pairs([_pair(row, list(suggest.fields), shown) for row in rows], found.rows, masked)
+    return Pairs([_pair(row, list(suggest.fields), shown) for row in rows], pairs.rows, masked)
+
+
+def _suggest(setting: Setting) -> Suggest:
+    identity = setting.resolved.identity
+    if identity is None:
+        raise Mistake("the catalog has no identity.yaml: nothing is suggested")
+    if identity.entry.spec.suggest is None:
+        raise Mistake("nothing is suggested: write suggest: into identity.yaml")
+    return identity.entry.spec.suggest
 
 
 def _pair(row: Mapping[str, Any], fields: Sequence[str], shown: Sequence[str]) -> Pair:
