@@ -37,8 +37,12 @@ def test_what_one_connection_makes_no_other_sees_and_nothing_is_left(database: D
 
 
 def test_a_failed_query_is_told_and_the_next_connection_works(database: Database) -> None:
-    with pytest.raises(duckdb.ConversionException), database.connection() as connection:
-        connection.execute("BEGIN")
-        connection.execute("SELECT CAST('a' AS INTEGER)")
+    def fail() -> None:
+        with database.connection() as connection:
+            connection.execute("BEGIN")
+            connection.execute("SELECT CAST('a' AS INTEGER)")
+
+    with pytest.raises(duckdb.ConversionException):
+        fail()
     with database.connection() as connection:
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
