@@ -7,6 +7,7 @@ from valtag_assets.spec.identity import IdentifierKind, Normalise
 
 # Mobile numbers of mainland China, written with or without the country's code; numbers of other countries by E.164.
 _MOBILE = r"^(0086|86)?1[3-9][0-9]{9}\z"
+_PLAIN = r"^1[3-9][0-9]{9}\z"
 _ABROAD = r"^[1-9][0-9]{6,14}\z"
 _NOT_DIALLED = r"[^0-9+()\-. /]"
 _EMAIL = r"^[^@ ]+@[^@ ]+[.][^@ ]+\z"
@@ -45,6 +46,8 @@ def _phone(text: ir.StringValue) -> ir.StringValue:
     international = text.startswith("+").ifelse(digits, digits.startswith("00").ifelse(digits.substr(2), ""))
     abroad = international.re_search(_ABROAD) & ~international.startswith("86")
     return ibis.cases(
+        # Nearly all are written so, and need no more than this look.
+        (text.re_search(_PLAIN), text),
         (dialled & abroad, ibis.literal("+") + international),
         (dialled & digits.re_search(_MOBILE), digits.right(_MOBILE_DIGITS)),
         else_=ibis.null("string"),

@@ -15,8 +15,10 @@ from valtag_assets.engine.identity.keys import normalised, usable
 from valtag_assets.engine.identity.numbers import WIDTH, Numbers
 from valtag_assets.engine.identity.work import Work, united
 from valtag_assets.engine.persons import clean_table
+from valtag_assets.engine.sums import total
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.expression.resolved_identity import ResolvedIdentity, Slot
+from valtag_assets.spec.types import INTEGER
 
 BLOCKED, MALFORMED = "blocked", "malformed"
 
@@ -201,7 +203,7 @@ def _counted_keys(identity: ResolvedIdentity, dated: ibis.Table, rank: int) -> i
 def _counted(identity: ResolvedIdentity, tall: ibis.Table, by: Sequence[str], **more: ir.Value) -> ibis.Table:
     """One row per ``by``: its rows, when it was first and last seen, in which sources, and ``more``."""
     there = {name: tall[name].bit_or() for name in bits(identity)}
-    rows = tall["rows"].sum().cast("int64")
+    rows = total(tall["rows"], INTEGER).cast("int64")
     seen = {"first_seen": tall["first_seen"].min(), "last_seen": tall["last_seen"].max()}
     return tall.group_by(by).aggregate(rows=rows, **seen, **there, **more)
 
