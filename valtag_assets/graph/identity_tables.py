@@ -36,18 +36,21 @@ from valtag_assets.graph.metadata import describe, identity_schema
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.sighted import Sighted, same_sightings, sighted
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.graph.vaults import every_vault, publish_vault, vault_of
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.identity import key_table_expectations, successor_expectations, table_expectations
 from valtag_assets.spec.identity import IdentifierKind
 from valtag_assets.spec.types import DataType
+from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
 GROUP = "3_identity"
 # Raised when the rules change by which persons are found, so that everything is found anew.
-FORM = 1
+FORM = 2
+_IDENTITY_VAULT = TableRef(VAULT, VAULT_NAME)
 _PART = "part-0.parquet"
 Write = Callable[[Work, Path, Gate, str], Written]
 """Into a folder, from what the gate let through, in the run of that id."""
@@ -134,7 +137,7 @@ def _asset(setting: Setting, table: _Table) -> dg.AssetsDefinition:
         description=describe(TITLES[table.name], table.about),
         owners=[setting.resolved.catalog.project.owner],
         kinds={setting.engines.of(table.name), "parquet"},
-        code_version=_meaning(setting, table),
+        code_version=_meaning(setting, table.name),
         metadata={"dagster/column_schema": identity_schema(table.name)},
         automation_condition=dg.AutomationCondition.eager(),
         check_specs=check_specs(key, lambda previous: _expectations(setting, table, previous), columns),
@@ -157,7 +160,7 @@ def _plan(setting: Setting, table: _Table, run_id: str) -> Plan:
     return Plan(
         table=TableRef.parse(table.name),
         as_of=None,
-        meaning=_meaning(setting, table),
+        meaning=_meaning(setting, table.name),
         gate=gate,
         key=table.key,
         columns=columns,
@@ -169,12 +172,10 @@ def _plan(setting: Setting, table: _Table, run_id: str) -> Plan:
     )
 
 
-def _meaning(setting: Setting, table: _Table) -> str:
+def _meaning(setting: Setting, table: str) -> str:
     identity = _identity(setting)
-    called = (
-        [(kind.code, kind.normalise) for kind in _calling(setting)] if table.name in (HISTORY, SUCCESSORS) else []
-    )
-    return meaning_of(table.name, FORM, identity.meaning if table.name == IDENTIFIERS else "", *called)
+    called = [(kind.code, kind.normalise) for kind in _calling(setting)] if table in (HISTORY, SUCCESSORS) else []
+    return meaning_of(table, FORM, identity.meaning if table == IDENTIFIERS else "", *called)
 
 
 def _expectations(setting: Setting, table: _Table, previous: Snapshot | None) -> list[Expectation]:
@@ -198,8 +199,36 @@ def _working(setting: Setting, engine: Engine, gate: Gate) -> Iterator[Work]:
 
 
 def _write_identifiers(setting: Setting, work: Work, into: Path, gate: Gate, run_id: str) -> Written:
+    """Found anew only if something has changed that identity reads."""
+    earlier = _standing_identifiers(setting)
+    known: Sighted = {} if earlier is None else earlier.metrics["sighted"]
+    found = sighted(work, setting.resolved, gate, known)
+    shared, inputs = dict[str, Snapshot](), dict[str, str]()
+    if earlier is not None and same_sightings(known, found):
+        work.files[IDENTIFIERS], shared = earlier.files, {part.name: earlier for part in earlier.parts}
+        inputs = {name: kept for name, kept in earlier.inputs.items() if name == _IDENTITY_VAULT.key}
+    else:
+        inputs = _find_identifiers(setting, work, into, gate, run_id)
+        work.files[IDENTIFIERS] = [into / _PART]
+    told = {**identifier_figures(work), "sighted": found, "sealed": _sealed(setting)}
+    return Written(told, shared=shared, inputs=inputs)
+
+
+def _standing_identifiers(setting: Setting) -> Snapshot | None:
+    """The identifiers of before, if they are whole, of the same rules and with the same tokens."""
+    earlier = None if setting.full else setting.warehouse.current(TableRef.parse(IDENTIFIERS))
+    if earlier is None or damage(earlier) or earlier.metrics["meaning"] != _meaning(setting, IDENTIFIERS):
+        return None
+    same = earlier.metrics["sealed"] == _sealed(setting)
+    kept = _IDENTITY_VAULT.key not in earlier.inputs or setting.warehouse.find(
+        _IDENTITY_VAULT, earlier.inputs[_IDENTITY_VAULT.key]
+    )
+    return earlier if same and kept else None
+
+
+def _find_identifiers(setting: Setting, work: Work, into: Path, gate: Gate, run_id: str) -> dict[str, str]:
     """What is linked are the identifiers themselves; what is published of personal ones are tokens, and these beside
-    them in the vault."""
+    them in the vault. Gives the snapshot of that table, as an input."""
     identity = _identity(setting)
     found, inputs = find_identifiers(work, setting.resolved), dict[str, str]()
     if identity.sealed:
@@ -212,8 +241,7 @@ def _write_identifiers(setting: Setting, work: Work, into: Path, gate: Gate, run
         found = typed(sealed_keys(identity, found), IDENTIFIERS)
         found = found.order_by(["piece", "kind", "key", found["since"].asc(nulls_first=True), "reason"])
     work.write(found, into / _PART)
-    work.files[IDENTIFIERS] = [into / _PART]
-    return Written(identifier_figures(work), inputs=inputs)
+    return inputs
 
 
 def _write_keys(setting: Setting, work: Work, into: Path) -> Written:

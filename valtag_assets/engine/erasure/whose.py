@@ -9,8 +9,8 @@ from valtag_assets.warehouse.rewriting import Whose
 from valtag_assets.warehouse.snapshot import TableRef
 from valtag_assets.warehouse.tokens import VAULT
 
-PERSON_COLUMNS = (PERSON, OWNER, "was", "now")
-"""Columns of these names hold persons in every table; the last two in the history of merged persons."""
+PERSON_COLUMNS = (PERSON, OWNER, "was", "now", "other_id")
+"""Columns of these names hold persons in every table; the last three where persons are beside each other."""
 
 
 def whose(resolved: Resolved, table: TableRef, columns: Sequence[str]) -> Whose:
