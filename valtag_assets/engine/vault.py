@@ -90,11 +90,6 @@ def vaulted_tags(resolved: Resolved) -> frozenset[str]:
     return frozenset(code for code, tag in resolved.tags.items() if tag.vaulted)
 
 
-def has_vault(resolved: Resolved) -> bool:
-    """Whether anything of the catalog is vaulted."""
-    return any(source.spec.vaulted for source in resolved.sources.values())
-
-
 def persons_are_tokens(resolved: Resolved) -> bool:
     """Whether the ids of persons are tokens: without identity.yaml, where a source says by a vaulted column whose its
     rows are."""

@@ -18,7 +18,7 @@ from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
-from valtag_assets.engine.vault import VAULT, has_vault, vault_files
+from valtag_assets.engine.vault import VAULT, vault_files, vaulted_tags
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.mistake import Mistake
@@ -193,7 +193,7 @@ class _Gathered:
         # An erasure leaves a snapshot its id, and changes its content.
         taken = [(item.part, item.snapshot.id, item.snapshot.content_hash) for item in self.taken]
         ids = tuple(self._ids())
-        vault = tuple(vault_files(self.warehouse)) if has_vault(self.resolved) else None
+        vault = tuple(vault_files(self.warehouse)) if self._has_tokens() else None
         told = (_FORMAT, self.as_of, persons.id, persons.content_hash, taken, self.layout, types, rules)
         text = repr((*told, [(item.id, item.content_hash) for item in ids]) if ids else told)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -216,6 +216,10 @@ class _Gathered:
             found = next(_sound(self.warehouse, TableRef.parse(name), None), None)
             if found is not None:
                 yield found
+
+    def _has_tokens(self) -> bool:
+        identity = self.resolved.identity
+        return bool(vaulted_tags(self.resolved)) or (identity is not None and bool(identity.sealed))
 
     def _columns_in(self, table: TableRef) -> list[str]:
         if table.stage == "tags":
