@@ -71,7 +71,8 @@ def _nothing_counted(tags: Sequence[ResolvedTag]) -> Iterator[Law]:
     for own in _by(tags, lambda read: (read.fact, read.where, read.window)):
         count = next((tag for tag in own if _read(tag).agg in _COUNTS), None)
         for tag in own if count is not None else ():
-            if count is not None and _read(tag).agg == "sum" and tag.spec.empty_value == 0:
+            whole = _read(tag).window.kind == "all"
+            if count is not None and whole and _read(tag).agg == "sum" and tag.spec.empty_value == 0:
                 law, columns = f"{count.code} > 0 or {tag.code} = 0", (count.code, tag.code)
                 yield Law(tag.category, f"no_{tag.code}_without_{count.code}", law, columns, _out_of_nothing)
 

@@ -41,7 +41,6 @@ def test_windows_lie_in_each_other_and_nothing_comes_of_nothing(shop: Resolved) 
         "order_count_90d <= order_count",
         "days_since_last_order <= days_since_first_order",
         "order_count > 0 or spend = 0",
-        "order_count_30d > 0 or spend_30d = 0",
     }, "an amount may be negative, so more may be spent in 30 days than ever"
 
 
