@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import duckdb
 import ibis
@@ -15,7 +14,7 @@ from duckdb import ColumnExpression, ConstantExpression, StarExpression
 from valtag_assets.engine.session import EngineError, Inputs, compile_sql, part_name
 from valtag_assets.spec.types import DataType, parse_type
 from valtag_assets.warehouse.in_memory import Database
-from valtag_assets.warehouse.quoting import quote
+from valtag_assets.warehouse.quoting import literal, quote
 
 _TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
 
@@ -38,7 +37,7 @@ class DuckDBEngine:
 
     def write(self, expression: ibis.Table, inputs: Inputs, into: Path, *, passing: bool = False) -> None:
         with self._bound(inputs):
-            _copy(self.connection.sql(self.sql(expression)), into, "uncompressed" if passing else "zstd")
+            self._copy(self.sql(expression), into, passing=passing)
 
     def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
         # COPY ... PARTITION_BY keeps no order inside a part and may make several files of one.
@@ -50,12 +49,18 @@ class DuckDBEngine:
             parts = [into / part_name(value) for value in values]
             for value, part in zip(values, parts, strict=True):
                 mine = rows.filter(ColumnExpression(bucket) == ConstantExpression(value))
-                _copy(mine.select(StarExpression(exclude=[bucket])), part)
+                self._copy(mine.select(StarExpression(exclude=[bucket])).sql_query(), part)
         return parts
 
     def fetch(self, expression: ibis.Table, inputs: Inputs) -> pa.Table:
         with self._bound(inputs):
             return self.connection.execute(self.sql(expression)).to_arrow_table()
+
+    def _copy(self, sql: str, into: Path, *, passing: bool = False) -> None:
+        # The lowest level takes half the time of the usual one for texts of digits, and the files are hardly larger.
+        packed = "COMPRESSION uncompressed" if passing else "COMPRESSION zstd, COMPRESSION_LEVEL 1"
+        settings = f"FORMAT parquet, {packed}, ROW_GROUP_SIZE 122880"
+        self.connection.execute(f"COPY ({sql}) TO {literal(str(into))} ({settings})")
 
     @contextmanager
     def _bound(self, inputs: Inputs) -> Iterator[None]:
@@ -67,10 +72,6 @@ class DuckDBEngine:
         finally:
             for name in inputs:
                 self.connection.execute(f"DROP VIEW IF EXISTS {quote(name)}")
-
-
-def _copy(rows: duckdb.DuckDBPyRelation, into: Path, compression: Literal["zstd", "uncompressed"] = "zstd") -> None:
-    rows.write_parquet(str(into), compression=compression, row_group_size=122_880)
 
 
 @contextmanager
