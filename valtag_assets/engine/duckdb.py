@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import ibis
@@ -37,9 +38,9 @@ class DuckDBEngine:
     def sql(self, expression: ibis.Table) -> str:
         return compile_sql(expression, self.name)
 
-    def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
+    def write(self, expression: ibis.Table, inputs: Inputs, into: Path, *, passing: bool = False) -> None:
         self._bind(inputs)
-        _copy(self.connection.sql(self.sql(expression)), into)
+        _copy(self.connection.sql(self.sql(expression)), into, "uncompressed" if passing else "zstd")
 
     def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
         # COPY ... PARTITION_BY keeps no order inside a part and may make several files of one.
@@ -82,8 +83,8 @@ def _as_it_is(file: Path) -> tuple[str, object]:
     return str(file), (found.st_mtime_ns, found.st_size)
 
 
-def _copy(rows: duckdb.DuckDBPyRelation, into: Path) -> None:
-    rows.write_parquet(str(into), compression="zstd", row_group_size=122_880)
+def _copy(rows: duckdb.DuckDBPyRelation, into: Path, compression: Literal["zstd", "uncompressed"] = "zstd") -> None:
+    rows.write_parquet(str(into), compression=compression, row_group_size=122_880)
 
 
 @contextmanager

@@ -6,6 +6,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from valtag_assets.expression.resolved_delivery import (
@@ -45,12 +46,12 @@ class Window:
     kind: Literal["all", "last", "before", "month", "year"]
     days: int = 0
 
-    @property
+    @cached_property
     def suffix(self) -> str:
         ends = {"last": f"_{self.days}d", "before": f"_before_{self.days}d", "month": "_mtd", "year": "_ytd"}
         return ends.get(self.kind, "")
 
-    @property
+    @cached_property
     def title(self) -> Title | None:
         words = {
             "last": Title(zh=f"近{self.days}天", en=f"last {self.days} days"),
@@ -94,11 +95,15 @@ class Aggregate:
     equals: str | int | None
 
 
+CARRYING = frozenset({"first", "last", "top", "top_k", "list", "min", "max"})
+"""Aggregations whose answer is a value of the field; the others count, add or compare."""
+
+
 @dataclass(frozen=True)
 class ResolvedTag:
     """One column of a category's table: by ``aggregate``, by ``master`` + ``node``, or by ``node`` over tags.
 
-    ``values`` is the closed list of values, for the tags that have one.
+    ``values`` is the closed list of values, for the tags that have one; ``vaulted``: its values are tokens.
     """
 
     code: str
@@ -114,6 +119,7 @@ class ResolvedTag:
     master: str | None = None
     node: Node | None = None
     values: tuple[str, ...] | None = None
+    vaulted: bool = False
 
     @property
     def spec(self) -> Tag:
@@ -123,7 +129,8 @@ class ResolvedTag:
 @dataclass(frozen=True)
 class ResolvedSource:
     """One source: the columns of its clean table, its row-level rules as typed trees, and as ``scope`` the
-    fields that an expression over its clean table may name. ``keyed``: identity.yaml says whose its rows are."""
+    fields that an expression over its clean table may name. ``keyed``: identity.yaml says whose its rows are.
+    ``vaulted``: the columns that hold tokens; what these stand for lies in the vault."""
 
     code: str
     entry: Entry[Source]
@@ -136,6 +143,7 @@ class ResolvedSource:
     meaning: str
     scope: Scope = field(repr=False, compare=False)
     keyed: bool = False
+    vaulted: frozenset[str] = frozenset()
 
     @property
     def spec(self) -> Source:

@@ -5,11 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.identity.figures import MOST
 from valtag_assets.engine.identity.linking import CONFLICT, SHARED
 from valtag_assets.engine.identity.sightings import BLOCKED, MALFORMED
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.figures import Bars, bars_figure
+from valtag_assets.graph.identity_figures import sizes_figure
 from valtag_assets.graph.plots import as_image
 from valtag_assets.warehouse.snapshot import Snapshot
 
@@ -21,7 +21,7 @@ def identity_picture(resolved: Resolved, snapshot: Snapshot) -> Mapping[str, Any
     metrics = snapshot.metrics
     if "sizes" in metrics:
         return {
-            "plot 每人标识数": _sizes(metrics["sizes"]),
+            "plot 每人标识数": as_image("sizes", sizes_figure, metrics["sizes"]),
             "persons 人数": metrics["persons"],
             "largest 最多标识": metrics["largest"],
         }
@@ -38,12 +38,6 @@ def rows_picture(snapshot: Snapshot) -> Mapping[str, Any]:
     plot = as_image("matched", bars_figure, ["有归属 matched", "无归属 unmatched"], [bars], width=4.4)
     told = {"rows merged 合并行": rows["merged"], "rows unmatched 无归属行": unmatched}
     return {"plot 归属": plot, **told, **({} if share is None else {"match rate 归属率": share})}
-
-
-def _sizes(sizes: list[list[int]]) -> dg.MetadataValue:
-    labels = [f"{size} 个标识 keys" if size < MOST else f"≥ {MOST} 个标识 keys" for size, _ in sizes]
-    bars = Bars("人数 persons", [persons for _, persons in sizes], [f"{persons:,}" for _, persons in sizes])
-    return as_image("sizes", bars_figure, labels, [bars], width=6.4)
 
 
 def _kinds(resolved: Resolved, metrics: Mapping[str, Any]) -> dg.MetadataValue:

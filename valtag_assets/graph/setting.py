@@ -21,6 +21,7 @@ from valtag_assets.spec.engines import Engines
 from valtag_assets.warehouse.audit import AuditLog, audit_key
 from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_assets.warehouse.store import WORK, Warehouse
+from valtag_assets.warehouse.tokens import Tokens
 
 SHIPPED = Path(__file__).parent.parent / "catalogs"
 DEFAULT_CATALOG = "complete_journey"
@@ -80,6 +81,11 @@ class Setting:
         return AuditLog(self.warehouse.root, self.clock, audit_key(os.environ))
 
     @property
+    def tokens(self) -> Tokens:
+        """What stands for personal identifiers outside the vault."""
+        return Tokens(self.warehouse.root, os.environ)
+
+    @property
     def derived(self) -> DerivedFiles:
         """Tiles and checkpoints."""
         return DerivedFiles(self.warehouse.root)
@@ -123,5 +129,6 @@ def setting_from(environment: Mapping[str, str]) -> Setting:
     engine that is none."""
     root = catalog_folder(environment.get("VALTAG_CATALOG", DEFAULT_CATALOG))
     engine = environment.get("VALTAG_ENGINE")
-    resolved = checked_catalog(root, engine)
-    return Setting(resolved, data_folder(environment), engine=resolved.catalog.project.engine.instead(engine))
+    data = data_folder(environment)
+    resolved = checked_catalog(root, engine, data / ".catalogs")
+    return Setting(resolved, data, engine=resolved.catalog.project.engine.instead(engine))

@@ -13,7 +13,7 @@ import ibis.expr.operations as ops
 from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr.types import BooleanValue, Table, Value
 
-from valtag_assets.engine.cleaning.erased import NAMED, OWN, erased_columns, erased_rule, without_erased
+from valtag_assets.engine.cleaning.erased import NAMED, OWN, erased_columns, erased_rule, with_days, without_erased
 from valtag_assets.engine.cleaning.field import missing_reason, plan_field, raw_column
 from valtag_assets.engine.cleaning.plan import STAGES, FieldPlan, Rule
 from valtag_assets.engine.cleaning.rows import (
@@ -27,6 +27,7 @@ from valtag_assets.engine.cleaning.rows import (
 )
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.vault import token
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.project import Project
 from valtag_assets.spec.source import Field, Source
@@ -55,9 +56,12 @@ def judge(
 ) -> tuple[Table, list[Rule]]:
     """The judged table as an expression on the unbound raw table, and the rules in the order of its verdicts.
 
-    Columns: those of ``clean_schema``, ``_rule`` (text), and for every repairing rule a boolean.
+    Columns: those of ``clean_schema``, ``_rule`` (text), and for every repairing rule a boolean. A vaulted column has
+    tokens, and its values are in the ``value_column``.
     """
     plans, steps = staged(source, project, raw, medians)
+    if rules.erased is not None:
+        steps = with_days(rules.passing, steps, plans)
     refusals = [rule for plan in plans.values() for rule in plan.rules]
     repairs = [rule for rule in refusals if rule.action == "repair"]
     table = steps.select(
@@ -76,7 +80,12 @@ def judge(
         gone = erased_rule()
         caught = ibis.ifelse(table[OWN] | (table[NAMED] & caught.notnull()), gone.name, caught)
         later.append(gone)
-    judged = table.select(*clean_schema(source, taken), *(repair_column(rule) for rule in repairs), _rule=caught)
+    columns: dict[str, Value] = {name: table[name] for name in clean_schema(source, taken)}
+    columns |= {value_column(name): table[name] for name in source.vaulted}
+    columns |= {name: token(table[name]) for name in source.vaulted}
+    judged = table.select(
+        **columns, **{repair_column(rule): table[repair_column(rule)] for rule in repairs}, _rule=caught
+    )
     return judged, refusals + later
 
 
@@ -87,6 +96,10 @@ def _kept(source: Source, rules: RowRules, plan: FieldPlan, steps: Table) -> Val
 
 def repair_column(rule: Rule) -> str:
     return f"_repaired_{rule.name}"
+
+
+def value_column(name: str) -> str:
+    return f"_value_of_{name}"
 
 
 def raw_table(raw: RawTable) -> Table:

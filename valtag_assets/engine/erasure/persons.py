@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import ibis
@@ -10,10 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valtag_assets.engine.access import QUARANTINE
-from valtag_assets.engine.erasure.scan import refused_rows
+from valtag_assets.engine.erasure.scan import naming_tokens, refused_rows
 from valtag_assets.engine.erasure.whose import owner_fields, personal_fields, telling_fields
+from valtag_assets.engine.identity.keys import usable
 from valtag_assets.engine.persons import OWNER, PERSON, keyed_name, owner_column
 from valtag_assets.engine.session import Engine, unbound
+from valtag_assets.engine.vault import COLUMNS, values_of
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
@@ -21,6 +25,7 @@ from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.marks import Marks
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
+from valtag_assets.warehouse.tokens import VAULT, Tokens
 
 KEYS, SUCCESSORS = TableRef("identity", "keys"), TableRef("identity", "successors")
 Fields = Callable[[Resolved, ResolvedSource], list[str]]
@@ -37,7 +42,8 @@ class Found:
     ``persons``: their ids and every key their rows have. ``identifiers``: personal values of theirs that nobody else
     has; ``shared``: how many somebody else has too, so that they are left. ``landing``: the rows of the company's
     files that hold them, by file. ``unknown``: which of those asked for (by their place, from 1) are nobody;
-    ``several``: which are personal values of more than one.
+    ``several``: which are personal values of more than one. ``until``: of identifiers that may go to somebody else,
+    the day (ISO 8601) from which on they are not the persons' any more.
     """
 
     persons: tuple[str, ...]
@@ -46,16 +52,19 @@ class Found:
     landing: Mapping[str, Sequence[int]]
     unknown: tuple[int, ...]
     several: tuple[int, ...]
+    until: Mapping[str, str]
 
 
 @dataclass
 class Search:
-    """A search in what is published. ``space``: a folder for working files, which hold identifiers."""
+    """A search in what is published. ``space``: a folder for working files, which hold identifiers; ``tokens``: what
+    stands for them in tables."""
 
     engine: Engine
     resolved: Resolved
     warehouse: Warehouse
     space: Path
+    tokens: Tokens
     _files: dict[tuple[str, ...], Path] = field(default_factory=dict, init=False)
 
     def find(self, asked: Sequence[str]) -> Found:
@@ -77,10 +86,36 @@ class Search:
         persons |= own - self._shared(persons, own)
         values = self._values(persons, personal_fields) - persons
         shared = self._shared(persons, values)
+        telling = (values - shared) | self._unsealed(persons, values - shared)
         landing: dict[str, list[int]] = {}
-        for file, row in sorted({*self._landing(persons), *self._refused(Marks.of(persons, values - shared))}):
+        for file, row in sorted({*self._landing(persons), *self._refused(Marks.of(persons, telling))}):
             landing.setdefault(file, []).append(row)
-        return Found(tuple(sorted(persons)), tuple(sorted(values - shared)), len(shared), landing, unknown, several)
+        return Found(
+            persons=tuple(sorted(persons)),
+            identifiers=tuple(sorted(telling)),
+            shared=len(shared),
+            landing=landing,
+            unknown=unknown,
+            several=several,
+            until=self._until(persons),
+        )
+
+    def _unsealed(self, persons: Collection[str], values: Collection[str]) -> set[str]:
+        """What the tokens among these stand for, and the tokens of every text that names any of it."""
+        files = self._vault
+        if not files:
+            return set()
+        vault = unbound(_ROWS, COLUMNS)
+        mine = vault.filter(self._is(vault["token"], {*persons, *values})).select(value="value")
+        opened = self._texts(mine, {_ROWS: files})
+        return opened | naming_tokens(files, Marks.of(persons, {*values, *opened}))
+
+    @cached_property
+    def _vault(self) -> list[Path]:
+        """The vault as it is and was."""
+        tables = [table for table in self.warehouse.tables() if table.stage == VAULT]
+        every = [snapshot for table in tables for snapshot in self.warehouse.snapshots(table)]
+        return [*{file.stat().st_ino: file for snapshot in every for file in snapshot.files}.values()]
 
     def _present(self, asked: Sequence[str]) -> set[tuple[str, str]]:
         """(text asked for, person who has it as an id or key now)."""
@@ -125,9 +160,11 @@ class Search:
     def _pairs(
         self, rows: ibis.Table, name: str, owner: str, asked: Sequence[str], inputs: Mapping[str, Sequence[Path]]
     ) -> set[tuple[str, str]]:
-        hit = rows.filter(self._is(rows[name], asked), rows[owner].notnull())
+        spelt = {self.tokens.of(text): text for text in asked}
+        hit = rows.filter(self._is(rows[name], {*asked, *spelt}), rows[owner].notnull())
         pairs = hit.select(text=hit[name].cast("string"), person=hit[owner]).distinct()
-        return {(row["text"], row["person"]) for row in self._fetch(pairs, inputs).to_pylist()}
+        found = self._fetch(pairs, inputs).to_pylist()
+        return {(spelt.get(row["text"], row["text"]), row["person"]) for row in found}
 
     def _keys(self, persons: set[str]) -> set[str]:
         """The persons, those they were merged from, and every key that stands for them: whoever had a key last has
@@ -156,6 +193,49 @@ class Search:
             for name in names:
                 found |= self._texts(mine.select(value=name), {_ROWS: snapshot.files})
         return found
+
+    def _until(self, persons: Collection[str]) -> dict[str, str]:
+        """Of the persons' identifiers, in every spelling, that are somebody else's when nobody has used them for a
+        while (identity.yaml: valid_for): from which day on."""
+        last, spelt = dict[tuple[int, str], date](), set[tuple[str, int, str]]()
+        for text, key, rank, day in self._uses(persons):
+            spelt.add((text, rank, key))
+            if day is not None:
+                last[rank, key] = max(day, last.get((rank, key), day))
+        found: dict[str, str] = {}
+        for text, rank, key in sorted(spelt):
+            if (rank, key) in last:
+                free = last[rank, key] + timedelta(days=self._valid_for[rank] + 1)
+                found |= {text: free.isoformat(), key: free.isoformat()}
+        return found
+
+    @cached_property
+    def _valid_for(self) -> dict[int, int]:
+        """For how many days a key stays somebody's, by the rank of its kind; of kinds where that is said."""
+        kinds = self.resolved.identity.kinds if self.resolved.identity is not None else ()
+        return {rank: kind.days for rank, kind in enumerate(kinds) if kind.days is not None}
+
+    def _uses(self, persons: Collection[str]) -> Iterator[tuple[str, str, int, date | None]]:
+        """(as written, key, rank of its kind, last day) of the persons' keys that may go to somebody else."""
+        identity = self.resolved.identity
+        if identity is None or not self._valid_for:
+            return
+        for source, snapshot, names in self._sources(owner_fields):
+            time = source.spec.time
+            rows = _rows(source, [*names, *filter(None, [time])])
+            mine = rows.filter(self._is(rows[OWNER], persons))
+            if sealed := [name for name in names if name in source.vaulted and self._vault]:
+                mine = values_of(mine, sealed)
+            day = ibis.null("date") if time is None else mine[time].cast("timestamp(6)").date()
+            for name, slot in identity.fields[source.code]:
+                if name in names and slot.rank in self._valid_for:
+                    key = usable(mine[name], identity.kinds[slot.rank])
+                    used = mine.select(text=mine[name].cast("string"), key=key, day=day)
+                    used = used.filter(used["key"].notnull())
+                    used = used.group_by(["text", "key"]).aggregate(last=lambda t: t["day"].max())
+                    inputs = {_ROWS: snapshot.files} | ({VAULT: self._vault} if sealed else {})
+                    for row in self._fetch(used, inputs).to_pylist():
+                        yield row["text"], row["key"], slot.rank, row["last"]
 
     def _shared(self, persons: Collection[str], values: Collection[str]) -> set[str]:
         """Those of the values that somebody else's rows have, too."""

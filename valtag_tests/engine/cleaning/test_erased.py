@@ -1,16 +1,20 @@
 """Rows of persons who were erased don't come back, and nobody else's row goes with them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from valtag_assets.engine.cleaning.account import Restated
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.judge import judge
 from valtag_assets.engine.cleaning.spread import Medians
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.session import compile_sql
+from valtag_assets.warehouse.tokens import Tokens
 from valtag_assets.warehouse.tombstones import Tombstones
 from valtag_tests.engine.cleaning.cleaned import project, raw_table, row_rules, source
 
@@ -39,12 +43,19 @@ def cleaned(folder: Path, erased: list[str]):
     stones = Tombstones(folder)
     if erased:
         stones.add(erased)
-    rules = replace(row_rules(MEMBERS, {}), erased=stones.table(folder), own=("member",))
+    key = Tokens(folder, {}).table(folder)
+    rules = replace(row_rules(MEMBERS, {}), erased=stones.table(folder), own=("member",), key=key)
     with open_duckdb() as engine:
         result = clean_source(engine, MEMBERS, project(), raw, {}, rules, Medians(), folder)
-    rows = pq.read_table(result.clean.folder).to_pylist()
-    refused = pq.read_table(result.quarantine.folder).to_pylist()
-    return {row["member"]: row for row in rows}, refused, result.account
+    vault = pq.read_table(result.vault.folder).to_pylist()
+    assert not erased or not set(erased) & {row["value"] for row in vault}
+    known = {row["token"]: row["value"] for row in vault}
+    rows = [{name: known.get(value, value) for name, value in row.items()} for row in read(result.clean)]
+    return {row["member"]: row for row in rows}, read(result.quarantine), result.account
+
+
+def read(table: Restated) -> list[dict[str, Any]]:
+    return pq.read_table(table.folder).to_pylist()
 
 
 def test_an_erased_person_does_not_come_back_in_any_row(tmp_path):
@@ -68,6 +79,55 @@ def test_without_tombstones_everything_is_as_before(tmp_path):
     assert account.erased == 0 and account.balanced
 
 
+CALLS = source(
+    [
+        {"name": "phone", "type": "text", "access": "pii"},
+        {"name": "called_on", "type": "date", "required": True},
+        {"name": "friend", "type": "text", "access": "pii"},
+    ],
+    kind="fact",
+    time="called_on",
+    key=[],
+)
+DAYS = {
+    "phone": ["13800000001", " 13800000001", "13800000001", "13800000002", "13800000003"],
+    "called_on": ["2024-05-31", "2024-06-01", "2024-07-01", "2024-07-01", "2024-07-01"],
+    "friend": [None, None, None, "13800000001", None],
+}
+
+
+def called(folder: Path, passing: tuple[str, ...]) -> list[tuple[str, str, str | None]]:
+    """The calls that are left of an erased person whose number may be somebody else's since June."""
+    arrays = {name: pa.array(values, pa.string()) for name, values in DAYS.items()}
+    raw = raw_table(folder / "raw", arrays, dict.fromkeys(arrays, "VARCHAR"))
+    stones = Tombstones(folder)
+    stones.add(["13800000001", "13800000003"], {"13800000001": "2024-06-01"})
+    rules = replace(row_rules(CALLS, {}), erased=stones.table(folder), own=("phone",), passing=passing)
+    with open_duckdb() as engine:
+        found = clean_source(engine, CALLS, project(), raw, {}, rules, Medians(), folder)
+    assert found.account.balanced
+    rows = pq.read_table(found.clean.folder).to_pylist()
+    return sorted((row["phone"], str(row["called_on"]), row["friend"]) for row in rows)
+
+
+def test_a_number_that_went_to_somebody_else_is_his_from_that_day_on(tmp_path):
+    other = ("13800000002", "2024-07-01", None)
+    assert called(tmp_path / "a", ()) == [other]
+    later = [("13800000001", day, None) for day in ("2024-06-01", "2024-07-01")]
+    assert called(tmp_path / "b", ("phone",)) == [*later, other]
+
+
+def test_who_was_erased_for_ever_or_until_later_stays_so(tmp_path):
+    stones = Tombstones(tmp_path)
+    stones.add(["a", "b", "c"], {"a": "2024-06-01", "c": "2024-06-01"})
+    stones.add(["a", "b", "c"], {"a": "2023-01-01", "b": "2025-01-01", "c": "2025-01-01"})
+    found = stones.digests()
+    assert [found[stones.digest(name)] for name in "abc"] == ["2024-06-01", None, "2025-01-01"]
+    file = tmp_path / "erased/tombstones.json"
+    file.write_text(json.dumps(sorted(found)), encoding="ascii")  # as they were kept before there were days
+    assert stones.digests() == dict.fromkeys(found) and stones.state
+
+
 def test_a_tombstone_says_nothing_without_its_key(tmp_path):
     for name in ("one", "other"):
         Tombstones(tmp_path / name).add(["13800000001"])
@@ -78,6 +138,6 @@ def test_a_tombstone_says_nothing_without_its_key(tmp_path):
 def test_the_same_is_asked_of_spark(tmp_path):
     arrays = {name: pa.array(values, pa.string()) for name, values in ROWS.items()}
     raw = raw_table(tmp_path / "raw", arrays, dict.fromkeys(arrays, "VARCHAR"))
-    rules = replace(row_rules(MEMBERS, {}), erased=tmp_path, own=("member",))
+    rules = replace(row_rules(MEMBERS, {}), erased=tmp_path, own=("member",), passing=("member",))
     sql = compile_sql(judge(MEMBERS, project(), raw, {}, rules, {})[0], "spark")
-    assert "SHA2(" in sql.upper()
+    assert "SHA2(" in sql.upper() and "LEFT OUTER JOIN" in sql.upper()
