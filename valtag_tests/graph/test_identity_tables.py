@@ -161,10 +161,11 @@ def test_a_change_that_no_identifier_is_in_finds_nobody_anew(linked: Shop, monke
     )
     now = linked.served("identity/identifiers", None)
     assert before and now and [file.stat().st_ino for file in before.files] == [f.stat().st_ino for f in now.files]
+    assert now.inputs["vault/_identity"] == before.inputs["vault/_identity"]
 
     linked.write(phones({2: "+86 139-0000-0077"}).assign(城市="Lhasa"), devices())
     linked.run(job=INTAKE)
-    assert "13900000077" in linked.rows("identity/keys", None)["key"].tolist()
+    assert "13900000077" in linked.opened("identity/keys", None)["key"].tolist()
 
 
 def _months(shop: Shop) -> dict[str, int]:
