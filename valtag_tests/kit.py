@@ -1,6 +1,8 @@
 """What tests of many parts need: a catalog from text, clean tables from rows, an expression run to Parquet."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
+from filelock import FileLock
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.persons import PERSONS, clean_name
@@ -95,6 +99,20 @@ def problems(folder: Path, files: Mapping[str, Any]) -> list[str]:
     except CatalogError as error:
         return [str(problem).removeprefix(f"{folder}/") for problem in error.problems]
     return []
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder ``name``, filled by ``make`` once for all workers. Not to be changed: take a copy."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    with FileLock(f"{folder}.lock"):
+        done = folder.with_suffix(".done")
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 def tag(code: str, kind: str, value: Any, **more: Any) -> dict[str, Any]:
