@@ -11,10 +11,11 @@ from valtag_assets.console.doors import counting, is_visible, through
 from valtag_assets.console.insight import served
 from valtag_assets.engine.access import Need
 from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.identity.figures import channel_figures
 from valtag_assets.engine.identity.person import borne_by, identifiers_of, persons_of, successor_of
-from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, SUCCESSORS, identity_table
+from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, SUCCESSORS, SUGGESTIONS, identity_table
 from valtag_assets.engine.identity.work import Work
-from valtag_assets.engine.persons import clean_name, keyed_name
+from valtag_assets.engine.persons import PERSONS, clean_name, keyed_name
 from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.graph.setting import Setting
@@ -175,9 +176,33 @@ class Matched:
 
 
 @dataclass(frozen=True)
+class Channel:
+    """Rows of a channel (None: rows that say none), those that are somebody's, those of the population and how many
+    persons of it they are of."""
+
+    channel: str | None
+    rows: int
+    identified: int
+    known: int
+    persons: int
+
+    @property
+    def identified_share(self) -> float:
+        return self.identified / self.rows
+
+    @property
+    def known_share(self) -> float:
+        return self.known / self.rows
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "identified_share": self.identified_share, "known_share": self.known_share}
+
+
+@dataclass(frozen=True)
 class Report:
     """All persons in numbers. ``sizes``: [identifiers, persons], the last of so many or more. ``kinds``: usable keys
-    by kind, ``refused``: the others by reason and kind. ``events``: how often each happened, and at the last change.
+    by kind, ``refused``: the others by reason and kind. ``suggestions``: pairs to look at, None where nobody asks.
+    ``events``: how often each happened, and at the last change.
     """
 
     persons: int
@@ -186,21 +211,28 @@ class Report:
     kinds: Mapping[str, int]
     refused: Mapping[str, Mapping[str, int]]
     matched: Sequence[Matched]
+    channels: Sequence[Channel]
+    suggestions: int | None
     events: Mapping[str, int]
     last_events: Mapping[str, int]
     change: int
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "matched": [{**asdict(item), "rate": item.rate} for item in self.matched]}
+        return {
+            **asdict(self),
+            "matched": [{**asdict(item), "rate": item.rate} for item in self.matched],
+            "channels": [item.to_json() for item in self.channels],
+        }
 
 
-def identity_report(setting: Setting) -> Report:
+def identity_report(setting: Setting, by: Asking) -> Report:
     """What is served now. Raises Mistake without identity.yaml, or before the first run."""
-    with counting(setting, "report", "identity/report"):
-        return _report(setting)
+    with counting(setting, "report", "identity/report", by):
+        return report_on(setting)
 
 
-def _report(setting: Setting) -> Report:
+def report_on(setting: Setting) -> Report:
+    """``identity_report`` for who is through a door already."""
     identity = _identity(setting)
     keys, seen, told = (served(setting, TableRef.parse(name), None) for name in (KEYS, IDENTIFIERS, HISTORY))
     matched = []
@@ -213,7 +245,10 @@ def _report(setting: Setting) -> Report:
         )
     events = identity_table(HISTORY)
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
-        work = Work(engine, Path(folder), {HISTORY: told.files})
+        coming = [keyed_name(setting.resolved.sources[code]) for code in identity.entry.spec.channels]
+        files = {name: served(setting, TableRef.parse(name), None).files for name in [PERSONS, *coming]}
+        work = Work(engine, Path(folder), {HISTORY: told.files, **files})
+        channels = [Channel(**row) for row in channel_figures(work, setting.resolved)]
         counted = work.rows(events.group_by(["ordinal", "event"]).aggregate(n=events.count()).order_by("event"))
     change = told.metrics["changes"]
     total = dict[str, int]()
@@ -226,7 +261,17 @@ def _report(setting: Setting) -> Report:
         kinds=seen.metrics["kinds"],
         refused=seen.metrics["refused"],
         matched=matched,
+        channels=channels,
+        suggestions=_suggested(setting, identity),
         events=total,
         last_events={row["event"]: row["n"] for row in counted if row["ordinal"] == change},
         change=change,
     )
+
+
+def _suggested(setting: Setting, identity: ResolvedIdentity) -> int | None:
+    """How many pairs are to be looked at; None where nobody asks, or they were never found."""
+    if identity.entry.spec.suggest is None:
+        return None
+    snapshot = setting.warehouse.current(TableRef.parse(SUGGESTIONS))
+    return None if snapshot is None else snapshot.rows

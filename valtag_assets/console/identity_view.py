@@ -86,6 +86,21 @@ def print_report(console: Console, setting: Setting, found: Report) -> None:
     console.print(
         table("归属率 · Rows that found their person", ["!source", "title", ">rows", ">matched", ">merged"], matched)
     )
+    if found.channels:
+        channels = [
+            [
+                item.channel if item.channel is not None else "—",
+                count(item.rows),
+                share(item.identified_share),
+                share(item.known_share),
+                count(item.persons),
+            ]
+            for item in found.channels
+        ]
+        header = ["!channel", ">rows", ">identified", ">known persons'", ">persons"]
+        console.print(table("渠道归属率 · Rows of each channel", header, channels))
+    if found.suggestions is not None:
+        console.print(f"疑似同一人 may be one: {count(found.suggestions)} pairs; valtag identity suggestions")
     events = [
         [event, count(number), count(found.last_events.get(event, 0))] for event, number in found.events.items()
     ]

@@ -8,6 +8,12 @@ from valtag_assets.expression.resolved_identity import ResolvedIdentity, Slot
 from valtag_assets.spec.catalog import Catalog, Entry
 from valtag_assets.spec.identity import GIVEN, Identity
 from valtag_assets.spec.problem import Problem, did_you_mean
+from valtag_assets.spec.source import Computed, Field
+
+# What everybody may read.
+_OPEN = ("public", "internal")
+# What a field is that is compared so; else a text.
+_COMPARED = {"date": "date"}
 
 
 def resolve_identity(
@@ -17,7 +23,13 @@ def resolve_identity(
     entry = catalog.identity
     if entry is None:
         return None
-    found = [*_source_faults(entry, sources), *_uncovered(entry, sources), *_apart_faults(entry)]
+    found = [
+        *_source_faults(entry, sources),
+        *_uncovered(entry, sources),
+        *_apart_faults(entry),
+        *_channel_faults(entry, sources),
+        *_suggest_faults(entry, sources),
+    ]
     problems.extend(found)
     if found:
         return None
@@ -95,3 +107,46 @@ def _apart_faults(entry: Entry[Identity]) -> Iterator[Problem]:
                     f"'{kind}' is stronger than '{code}' and would join its keys: name it in unless, or put it below"
                 )
                 yield entry.problem(message, "apart", code)
+
+
+def _channel_faults(entry: Entry[Identity], sources: Mapping[str, ResolvedSource]) -> Iterator[Problem]:
+    """A channel is of a source with identifiers, a text, and nothing personal: everybody reads how it is called."""
+    for code, origin in entry.spec.channels.items():
+        if code not in entry.spec.sources:
+            message = f"'{code}' has no identifiers here{did_you_mean(code, list(entry.spec.sources))}"
+            yield entry.problem(message, "channels", code)
+        elif origin.field is not None and code in sources:
+            spec = sources[code].spec
+            fields: dict[str, Field | Computed] = {field.name: field for field in spec.fields}
+            fields |= {field.name: field for field in spec.compute}
+            if origin.field not in fields:
+                message = f"'{origin.field}' is no field of {code}{did_you_mean(origin.field, list(fields))}"
+                yield entry.problem(message, "channels", code)
+            elif fields[origin.field].type.kind != "text" or fields[origin.field].access not in _OPEN:
+                message = f"'{origin.field}' is no channel: name a text field that is public or internal"
+                yield entry.problem(message, "channels", code)
+
+
+def _suggest_faults(entry: Entry[Identity], sources: Mapping[str, ResolvedSource]) -> Iterator[Problem]:
+    """Suggestions compare fields of a master with identifiers."""
+    suggest = entry.spec.suggest
+    if suggest is None:
+        return
+    masters = [code for code in entry.spec.sources if code in sources and sources[code].spec.kind == "master"]
+    if suggest.source not in masters:
+        message = f"'{suggest.source}' is no master with identifiers{did_you_mean(suggest.source, masters)}"
+        yield entry.problem(message, "suggest", "source")
+        return
+    columns = sources[suggest.source].columns
+    for field, kind in suggest.fields.items():
+        if field not in columns:
+            message = f"'{field}' is no field of {suggest.source}{did_you_mean(field, list(columns))}"
+            yield entry.problem(message, "suggest", "fields", field)
+        elif kind != "equal" and columns[field].kind != _COMPARED.get(kind, "text"):
+            message = f"'{field}' is a {columns[field]}: it can't be compared as a {kind}"
+            yield entry.problem(message, "suggest", "fields", field)
+    for number, names in enumerate(suggest.among):
+        for field in names:
+            if field not in suggest.fields:
+                message = f"'{field}' is none of its fields{did_you_mean(field, list(suggest.fields))}"
+                yield entry.problem(message, "suggest", "among", number)

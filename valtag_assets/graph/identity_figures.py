@@ -1,4 +1,4 @@
-"""A person's identifiers as a picture: the stronger, the nearer to the middle."""
+"""Identities as pictures: how many identifiers persons have; those of one, the stronger, the nearer to the middle."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from valtag_assets.graph.figures import svg
+from valtag_assets.engine.identity.figures import MOST
+from valtag_assets.graph.figures import Bars, bars_figure, svg
 from valtag_assets.spec.mistake import Mistake
 
 _COLOURS = ("#3b6fb6", "#c0504d", "#6a9f58", "#8064a2", "#d08c2f", "#4f9da6", "#8a8a8a")
@@ -16,6 +17,13 @@ _COLOURS = ("#3b6fb6", "#c0504d", "#6a9f58", "#8064a2", "#d08c2f", "#4f9da6", "#
 # A line behind a label is hidden, so that the label can be read.
 _BEHIND = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.6}
 _AWAY = 7  # points
+
+
+def sizes_figure(sizes: Sequence[Sequence[int]]) -> Figure:
+    """``sizes``: [identifiers, persons], the last of so many or more."""
+    labels = [f"{size} 个标识 keys" if size < MOST else f"≥ {MOST} 个标识 keys" for size, _ in sizes]
+    bars = Bars("人数 persons", [persons for _, persons in sizes], [f"{persons:,}" for _, persons in sizes])
+    return bars_figure(labels, [bars], width=6.4)
 
 
 def graph_figure(title: str, nodes: Mapping[str, tuple[int, str]], edges: Sequence[tuple[str, str, int]]) -> Figure:

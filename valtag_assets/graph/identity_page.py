@@ -5,11 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from valtag_assets.engine.identity.figures import MOST
 from valtag_assets.engine.identity.linking import CONFLICT, SHARED
 from valtag_assets.engine.identity.sightings import BLOCKED, MALFORMED
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.figures import Bars, bars_figure
+from valtag_assets.graph.identity_figures import sizes_figure
 from valtag_assets.graph.plots import as_image
 from valtag_assets.warehouse.snapshot import Snapshot
 
@@ -21,7 +21,7 @@ def identity_picture(resolved: Resolved, snapshot: Snapshot) -> Mapping[str, Any
     metrics = snapshot.metrics
     if "sizes" in metrics:
         return {
-            "plot 每人标识数": _sizes(metrics["sizes"]),
+            "plot 每人标识数": as_image("sizes", sizes_figure, metrics["sizes"]),
             "persons 人数": metrics["persons"],
             "largest 最多标识": metrics["largest"],
         }
@@ -34,19 +34,10 @@ def rows_picture(snapshot: Snapshot) -> Mapping[str, Any]:
     """How many rows found their person."""
     rows, unmatched = snapshot.metrics["rows"], snapshot.metrics["keying"]["unmatched"]
     share = round(1 - unmatched / rows["clean"], 4) if rows["clean"] else None
-    plot = bars_figure(
-        ["有归属 matched", "无归属 unmatched"],
-        [Bars("", [rows["clean"] - unmatched, unmatched], [f"{rows['clean'] - unmatched:,}", f"{unmatched:,}"])],
-        width=4.4,
-    )
+    bars = Bars("", [rows["clean"] - unmatched, unmatched], [f"{rows['clean'] - unmatched:,}", f"{unmatched:,}"])
+    plot = as_image("matched", bars_figure, ["有归属 matched", "无归属 unmatched"], [bars], width=4.4)
     told = {"rows merged 合并行": rows["merged"], "rows unmatched 无归属行": unmatched}
-    return {"plot 归属": as_image(plot, "matched"), **told, **({} if share is None else {"match rate 归属率": share})}
-
-
-def _sizes(sizes: list[list[int]]) -> dg.MetadataValue:
-    labels = [f"{size} 个标识 keys" if size < MOST else f"≥ {MOST} 个标识 keys" for size, _ in sizes]
-    bars = Bars("人数 persons", [persons for _, persons in sizes], [f"{persons:,}" for _, persons in sizes])
-    return as_image(bars_figure(labels, [bars], width=6.4), "sizes")
+    return {"plot 归属": plot, **told, **({} if share is None else {"match rate 归属率": share})}
 
 
 def _kinds(resolved: Resolved, metrics: Mapping[str, Any]) -> dg.MetadataValue:
@@ -59,4 +50,4 @@ def _kinds(resolved: Resolved, metrics: Mapping[str, Any]) -> dg.MetadataValue:
         values = [counts.get(kind.code, 0) for kind in identity.kinds]
         panels.append(Bars(title, values, [f"{value:,}" if value else "" for value in values]))
     labels = [f"{kind.title.zh} {kind.code}" for kind in identity.kinds]
-    return as_image(bars_figure(labels, panels), "kinds")
+    return as_image("kinds", bars_figure, labels, panels)

@@ -14,6 +14,7 @@ from valtag_assets.graph.setting import Setting
 from valtag_assets.site.allocations import allocations
 from valtag_assets.site.audiences import scores, segments
 from valtag_assets.site.dictionary import categories
+from valtag_assets.site.identity import identities
 from valtag_assets.site.insight import effects, usefulness
 from valtag_assets.site.numbers import reports
 from valtag_assets.site.published import Published
@@ -54,6 +55,7 @@ def _page(setting: Setting, published: Published) -> str:
         "published": published,
         "project": setting.resolved.catalog.project,
         "known_at": _local(published.known_at, setting.resolved.catalog.project.zone),
+        "identity": identities(published),
         "categories": categories(published),
         "segments": segments(published),
         "scores": scores(published),

@@ -3,8 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 
-from valtag_assets.engine.access import Need
+from valtag_assets.engine.access import Need, segment_need
+from valtag_assets.engine.identity.tables import TITLES as IDENTITY_TITLES
+<<<<<<< HEAD
+from valtag_assets.engine.persons import PERSONS
+=======
+from valtag_assets.engine.identity.tables import identity_names
+>>>>>>> mall-8
 from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.insight import INSIGHT
@@ -63,6 +70,23 @@ class Published:
         """Whether the reader may see what takes all of that."""
         return all(self.reader.may(need) for need in needs)
 
+    def tells(self, found: Found, counted: int) -> bool:
+        """Whether the reader may be told that so many persons are in an audience, or came to it; of other tables the
+        rows may be told."""
+        if found.table.stage != "segments":
+            return True
+        need = segment_need(self.resolved, found.table.name)
+        return self.reader.tells(need, counted, self._everybody)
+
+    def told(self, found: Found) -> bool:
+        """Whether the reader may be told how many rows the table has, and so how its checks went."""
+        return self.tells(found, 0 if found.snapshot is None else found.snapshot.rows)
+
+    @cached_property
+    def _everybody(self) -> int:
+        found = self.warehouse.current(TableRef.parse(PERSONS), None)
+        return 0 if found is None else found.rows
+
     def history(self, table: TableRef) -> list[Snapshot]:
         """Every snapshot of the table up to the as-of."""
         return [item for item in self.warehouse.snapshots(table) if item.as_of is None or item.as_of <= self.as_of]
@@ -94,6 +118,8 @@ def tables_of(resolved: Resolved) -> Iterator[tuple[TableRef, Title]]:
     for code, source in resolved.sources.items():
         if source.spec.kind == "list":
             yield TableRef("lists", code), source.spec.title
+    if resolved.identity is not None:
+        yield from ((TableRef.parse(name), IDENTITY_TITLES[name]) for name in identity_names(resolved.identity))
     yield TableRef("identity", "persons"), resolved.catalog.project.persons.title
     for code, category in resolved.catalog.categories.items():
         yield TableRef("tags", code), category.spec.title

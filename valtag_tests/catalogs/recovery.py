@@ -57,6 +57,11 @@ def times(column: pd.Series, formats: tuple[str, ...], epochs: bool = False) -> 
     return found
 
 
+def phones(column: pd.Series) -> pd.Series:
+    """Numbers without spaces, hyphens and the country's code."""
+    return texts(column).str.replace(r"[ -]", "", regex=True).str.replace(r"^\+?86", "", regex=True)
+
+
 def members(raw: Path, until: pd.Timestamp) -> Cleaned:
     source = pd.read_csv(raw / "crm_members.csv", encoding="gb18030", dtype=str, keep_default_na=False)
     out = pd.DataFrame({"member_no": texts(source["会员号"]).str.upper()})
@@ -65,8 +70,7 @@ def members(raw: Path, until: pd.Timestamp) -> Cleaned:
     born = times(source["生日"], ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y年%m月%d日"))
     out["birth_date"] = born.where((born >= "1900-01-01") & (born <= until))
     out["city"] = coded(source["城市"], "city")
-    phone = texts(source["手机号"]).str.replace(r"[ -]", "", regex=True)
-    out["phone"] = phone.str.replace(r"^\+?86", "", regex=True)
+    out["phone"] = phones(source["手机号"])
     out["channel"] = coded(source["所属渠道"], "channel")
     out["registered_at"] = times(source["注册时间"], ("%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M"))
     out["level"] = texts(source["会员等级"])
@@ -81,6 +85,7 @@ def order_lines(raw: Path, products: pd.DataFrame) -> Cleaned:
     source = pd.concat(parts, ignore_index=True)
     out = pd.DataFrame({"order_id": texts(source["order_id"]), "line_no": source["line_no"].astype(int)})
     out["member_no"] = texts(source["member_no"]).str.upper()
+    out["phone"] = phones(source["phone"])
     forms = ("%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y年%m月%d日 %H:%M:%S")
     out["order_time"] = times(source["order_time"], forms, epochs=True)
     out["amount"] = [
@@ -99,7 +104,8 @@ def order_lines(raw: Path, products: pd.DataFrame) -> Cleaned:
     out["campaign_id"] = texts(source["campaign_id"])
     size = out["amount"].map(lambda value: abs(float(value)), na_action="ignore").astype(float)
     bad = out[["order_time", "amount", "status"]].isna().any(axis=1) | (size > 1000 * size.median())
-    return _balance(out, bad, out["member_no"].isna() | (out["store"] == "TEST01"), ["order_id", "line_no"])
+    guest = out["member_no"].isna() & out["phone"].isna()
+    return _balance(out, bad, guest | (out["store"] == "TEST01"), ["order_id", "line_no"])
 
 
 def _yuan(amount: str | None, unit: str | None, currency: str | None) -> Decimal | None:
@@ -131,8 +137,18 @@ def events(raw: Path, origin: str) -> Cleaned:
     dwell = pd.to_numeric(source["dwell"]) * out["channel"].map({"APP": 1, "MINI": 1, "WEB": 1000})
     out["dwell_ms"] = dwell.where((dwell >= 0) & (dwell <= 86_400_000))
     out["campaign_id"] = texts(source["campaign_id"])
-    unwanted = out["member_no"].isna() | (out["event_type"] == "heartbeat")
-    return _balance(out, out["event_time"].isna(), unwanted, ["event_id"])
+    out["visitor_id"] = source["visitor_id"]
+    return _balance(out, out["event_time"].isna(), out["event_type"] == "heartbeat", ["event_id"])
+
+
+def logins(raw: Path) -> Cleaned:
+    lines = (raw / "web_members.jsonl").read_text(encoding="utf-8").splitlines()
+    source = pd.DataFrame([json.loads(line) for line in lines], dtype=object)
+    out = source[["phone", "openid", "device_id", "cookie"]].copy()
+    out["member_no"] = texts(source["member_no"]).str.upper()
+    out["channel"] = coded(source["platform"], "channel")
+    out["seen_at"] = times(source["seen_at"].astype(str), (), epochs=True)
+    return Cleaned(out, len(out), int(out["seen_at"].isna().sum()), 0, 0)
 
 
 def responses(raw: Path) -> Cleaned:

@@ -145,7 +145,9 @@ def test_the_counts_of_dirt_are_what_the_files_hold(mall: Path) -> None:
         ("orders", "amount_text"): amounts.str.contains("[¥,０-９]", na=False).sum(),
         ("orders", "foreign_currency"): orders["currency"].isin(["HKD", "USD"]).sum(),
         ("orders", "test_store"): (orders["store"] == "TEST01").sum(),
-        ("orders", "guest_order"): (orders["member_no"].isin(MISSING)).sum(),
+        ("crm_members", "fake_phone"): (recovery.phones(crm["手机号"]) == "13800000000").sum(),
+        ("orders", "guest_order"): (orders["member_no"].isin(MISSING) & (orders["phone"] == "")).sum(),
+        ("orders", "card_left_at_home"): (orders["phone"].fillna("") != "").sum(),
         ("orders", "negative_quantity"): (orders["qty"].str.startswith("-", na=False)).sum(),
         ("orders", "sku_spelling"): (~orders["sku"].fillna("").str.fullmatch(r"(SKU\d{4})?")).sum(),
     }
@@ -285,15 +287,42 @@ def test_order_files_have_a_bom_a_cut_line_and_a_re_export(mall: Path) -> None:
     assert set(again) <= set(contents["orders_2026-05.csv"].splitlines())
 
 
-def test_identities_link_the_ids_of_log_ins_to_their_persons(mall: Path) -> None:
-    identities = truth(mall, "identities")
-    assert set(identities["id_type"]) == {"openid", "device_id", "cookie"}
-    assert set(identities["member_no"]) <= set(truth(mall, "members")["member_no"])
-    owners = identities.groupby("id_value")["member_no"].nunique()
-    assert 0 < (owners > 1).mean() < 0.03
-    logins = pd.read_json(mall / "raw/web_members.jsonl", lines=True, dtype=False)
-    known = logins["member_no"].map(recovery.text).notna()
-    assert 0.5 < known.mean() < 0.8
+def test_log_ins_cleaned_by_the_rules_are_the_truth(mall: Path) -> None:
+    cleaned, expected = recovery.logins(mall / "raw"), truth(mall, "logins")
+    order = ["seen_at", "member_no", "openid", "device_id", "cookie"]
+    ours, theirs = (table.sort_values(order)[[*order, "phone", "channel"]] for table in (cleaned.rows, expected))
+    pd.testing.assert_frame_equal(
+        ours.astype(object).where(ours.notna(), None).reset_index(drop=True),
+        theirs.astype(object).where(theirs.notna(), None).reset_index(drop=True),
+    )
+    assert (cleaned.raw, len(cleaned.rows)) == (balances(mall)["web_members"]["raw"], len(expected))
+
+
+def test_people_have_second_cards_and_visits_before_they_sign_up(mall: Path) -> None:
+    members = truth(mall, "members")
+    cards = members.groupby("person")["phone"]
+    assert 0.01 < (cards.size() == 2).mean() < 0.03
+    assert (cards.nunique()[cards.size() == 2] == 1).all()
+    joined = members.groupby("person")["registered_at"].min()
+    events = truth(mall, "events")
+    early = events["event_time"] < events["person"].map(joined).dt.normalize()
+    assert events[early]["member_no"].isna().all() and early.sum() > 100
+
+
+def test_a_number_that_went_on_was_silent_for_half_a_year(mall: Path) -> None:
+    """In between nobody uses it: by the time of a row its owner can be told."""
+    members = truth(mall, "members", "phone <> '13800000000'").rename(columns={"updated_at": "at"})
+    used = pd.concat(
+        [
+            members[["phone", "person", "at"]],
+            truth(mall, "logins")[["phone", "person", "seen_at"]].set_axis(["phone", "person", "at"], axis=1),
+            truth(mall, "order_lines")[["phone", "person", "order_time"]].set_axis(["phone", "person", "at"], axis=1),
+        ]
+    ).dropna(subset="phone")
+    spans = used.groupby(["phone", "person"])["at"].agg(["min", "max"]).reset_index().sort_values(["phone", "min"])
+    before = spans.groupby("phone")["max"].shift()
+    gaps = (spans["min"] - before).dropna()
+    assert len(gaps) >= 10 and gaps.min() > pd.Timedelta(days=181)
 
 
 def test_every_spelling_of_a_city_belongs_to_one_city() -> None:

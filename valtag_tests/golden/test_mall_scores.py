@@ -19,60 +19,60 @@ TIERS = [
     ["new_customers", "potential_loyalist", "potential_loyalist", "champions", "champions"],
 ]
 BUYERS = """
-    SELECT member_no AS person_id, DATE '2026-06-30' - max(order_time::DATE) AS days,
+    SELECT person_id, DATE '2026-06-30' - max(order_time::DATE) AS days,
         count(DISTINCT order_id) AS orders, (sum(amount) * 100)::BIGINT AS cents
-    FROM paid WHERE order_time >= '2025-07-01' GROUP BY member_no ORDER BY member_no"""
+    FROM paid WHERE order_time >= '2025-07-01' GROUP BY person_id ORDER BY person_id"""
 
 SPRING_TOP = """
-    SELECT member_no FROM members
+    SELECT person_id FROM persons
     JOIN (
-        SELECT member_no, sum(amount) AS spend, count(*) FILTER (order_time >= '2025-07-01') AS lines
-        FROM paid GROUP BY member_no
-    ) USING (member_no)
+        SELECT person_id, sum(amount) AS spend, count(*) FILTER (order_time >= '2025-07-01') AS lines
+        FROM paid GROUP BY person_id
+    ) USING (person_id)
     WHERE lines >= 2
-    QUALIFY row_number() OVER (PARTITION BY city ORDER BY spend DESC, member_no) <= 10"""
+    QUALIFY row_number() OVER (PARTITION BY city ORDER BY spend DESC, person_id) <= 10"""
 AUDIENCES = {
     "young_shanghai_lapsed": """
-        SELECT member_no FROM members
+        SELECT person_id FROM persons
         WHERE city = '上海' AND birth_date <= DATE '2008-06-30' AND birth_date > DATE '2000-06-30'
-            AND member_no NOT IN (SELECT member_no FROM paid WHERE order_time >= '2026-06-01')""",
+            AND person_id NOT IN (SELECT person_id FROM paid WHERE order_time >= '2026-06-01')""",
     "high_value_silent": """
-        SELECT member_no FROM paid GROUP BY member_no
+        SELECT person_id FROM paid GROUP BY person_id
         HAVING sum(amount) > 3000 AND max(order_time::DATE) < DATE '2026-04-01'""",
     "women_first_tier": """
-        SELECT member_no FROM members
+        SELECT person_id FROM persons
         WHERE gender = 'female' AND (city = '北京' OR city = '上海' OR city = '广州' OR city = '深圳')""",
-    "prospects": "SELECT member_no FROM members WHERE member_no NOT IN (SELECT member_no FROM paid)",
+    "prospects": "SELECT person_id FROM persons WHERE person_id NOT IN (SELECT person_id FROM paid)",
     "skincare_lovers": """
         WITH bought AS (
-            SELECT member_no, category, sum(amount) AS spend FROM paid WHERE category IS NOT NULL GROUP BY ALL
+            SELECT person_id, category, sum(amount) AS spend FROM paid WHERE category IS NOT NULL GROUP BY ALL
         ), viewed AS (
-            SELECT member_no, category, count(*) AS n FROM events
+            SELECT person_id, category, count(*) AS n FROM events
             WHERE event_time >= '2026-04-02' AND category IS NOT NULL GROUP BY ALL
         )
-        SELECT member_no FROM bought AS one WHERE category = '护肤' AND NOT EXISTS (
-            FROM bought AS other WHERE other.member_no = one.member_no
+        SELECT person_id FROM bought AS one WHERE category = '护肤' AND NOT EXISTS (
+            FROM bought AS other WHERE other.person_id = one.person_id
                 AND (other.spend > one.spend OR (other.spend = one.spend AND other.category < '护肤')))
         UNION
-        SELECT member_no FROM viewed AS one WHERE category = '护肤' AND 3 > (
-            SELECT count(*) FROM viewed AS other WHERE other.member_no = one.member_no
+        SELECT person_id FROM viewed AS one WHERE category = '护肤' AND 3 > (
+            SELECT count(*) FROM viewed AS other WHERE other.person_id = one.person_id
                 AND (other.n > one.n OR (other.n = one.n AND other.category < '护肤')))""",
     # ``scored`` is the NumPy computation below; a stage of dormant or slipping begins after 90 days.
     "vip_weekly": """
-        SELECT member_no FROM events WHERE event_type = 'visit' AND event_time >= '2026-06-01'
-            AND member_no IN (SELECT person_id FROM scored WHERE rfm_quadrant = '111' AND days <= 90)
-        GROUP BY member_no HAVING count(*) >= 2""",
+        SELECT person_id FROM events WHERE event_type = 'visit' AND event_time >= '2026-06-01'
+            AND person_id IN (SELECT person_id FROM scored WHERE rfm_quadrant = '111' AND days <= 90)
+        GROUP BY person_id HAVING count(*) >= 2""",
     "viewed_not_bought": """
-        SELECT member_no FROM events AS seen
+        SELECT person_id FROM events AS seen
         WHERE event_type = 'page_view' AND event_time >= '2026-06-01' AND event_time::DATE <= DATE '2026-06-23'
-            AND NOT EXISTS (FROM paid WHERE paid.member_no = seen.member_no AND paid.category = seen.category
+            AND NOT EXISTS (FROM paid WHERE paid.person_id = seen.person_id AND paid.category = seen.category
                 AND order_time > event_time AND order_time::DATE - event_time::DATE <= 7)
-        GROUP BY member_no""",
+        GROUP BY person_id""",
     "spring_top": SPRING_TOP,
     "spring_women": f"""
-        SELECT member_no FROM members
+        SELECT person_id FROM persons
         WHERE gender = 'female' AND city IN ('北京', '上海', '广州', '深圳')
-            AND member_no IN (SELECT member_no FROM paid) AND member_no NOT IN ({SPRING_TOP})""",
+            AND person_id IN (SELECT person_id FROM paid) AND person_id NOT IN ({SPRING_TOP})""",
 }
 
 

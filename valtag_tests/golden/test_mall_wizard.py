@@ -8,28 +8,29 @@ import duckdb
 import pyarrow.parquet as pq
 
 from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.persons import keyed_names
 from valtag_assets.engine.tags import category_expression, tags_name
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.graph.setting import SHIPPED
 from valtag_assets.wizard.proposing import Question, answer
 from valtag_tests.golden.published import Published
 
-PAID = "SELECT member_no, {what} FROM paid WHERE order_time::DATE > DATE '2026-06-30' - {days} GROUP BY 1"
+PAID = "SELECT person_id, {what} FROM paid WHERE order_time::DATE > DATE '2026-06-30' - {days} GROUP BY 1"
 TRUE = {
     "spend_90d": ("transaction", PAID.format(what="sum(amount)", days=90), 0),
     "order_count": ("transaction", PAID.format(what="count(DISTINCT order_id)", days=9999), 0),
     "days_since_last_order": (
         "lifecycle",
-        "SELECT member_no, DATE '2026-06-30' - max(order_time::DATE) FROM paid GROUP BY 1",
+        "SELECT person_id, DATE '2026-06-30' - max(order_time::DATE) FROM paid GROUP BY 1",
         None,
     ),
     "page_view_count": (
         "behavior",
-        "SELECT member_no, count(*) FROM events WHERE event_type = 'page_view' GROUP BY 1",
+        "SELECT person_id, count(*) FROM events WHERE event_type = 'page_view' GROUP BY 1",
         0,
     ),
-    "city": ("attribute", "SELECT member_no, city FROM members", None),
-    "event_category_count": ("interest", "SELECT member_no, count(DISTINCT category) FROM events GROUP BY 1", 0),
+    "city": ("attribute", "SELECT person_id, city FROM persons", None),
+    "event_category_count": ("interest", "SELECT person_id, count(DISTINCT category) FROM events GROUP BY 1", 0),
 }
 
 
@@ -38,6 +39,7 @@ def test_a_whole_catalog_is_proposed_checks_computes_and_is_right(
 ) -> None:
     catalog = tmp_path / "mall"
     shutil.copytree(SHIPPED / "mall" / "sources", catalog / "sources")
+    shutil.copy(SHIPPED / "mall" / "identity.yaml", catalog)
     text = (SHIPPED / "mall" / "project.yaml").read_text(encoding="utf-8")
     (catalog / "project.yaml").write_text(text.partition("# How people can be reached")[0], encoding="utf-8")
     setting = replace(mall.setting, resolved=resolve_catalog(catalog))
@@ -49,8 +51,8 @@ def test_a_whole_catalog_is_proposed_checks_computes_and_is_right(
     assert found.dropped["heartbeat_count"] == "all persons with a value have the same one"
     recency = found.judged["days_since_last_order"].separation
     assert recency is not None and recency.auc is not None and recency.auc.high < 0.4, "who bought lately buys again"
-    inputs = {f"clean/{code}": mall.snapshot(f"clean/{code}").files for code in resolved.sources}
-    inputs |= {"identity/persons": mall.snapshot("identity/persons").files}
+    names = [*keyed_names(resolved, resolved.sources), "identity/persons"]
+    inputs = {name: mall.snapshot(name).files for name in names}
     with open_duckdb(tmp_path) as engine:
         for code, category in resolved.categories.items():
             assert not category.categories, f"{code} reads other categories"

@@ -1,5 +1,6 @@
 """With identity.yaml rows of several sources become persons, whose ids stay, and all that follows reads them."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from valtag_assets.cli import main
 from valtag_assets.console.identity import find_graphs, identity_report
 from valtag_assets.console.identity_view import write_picture
+from valtag_assets.graph import identity_tables
 from valtag_assets.graph.jobs import INTAKE
+from valtag_assets.site.page import render
 from valtag_assets.spec.access import UNSAID, Asking
 from valtag_assets.spec.mistake import Mistake
 from valtag_tests.graph.shop import FILES, Shop, customers, orders
@@ -22,6 +25,7 @@ kinds:
 sources:
   customers: {customer_id: member_no, phone: phone}
   orders: {customer_id: member_no, device: device}
+channels: {customers: {name: 门店}, orders: {name: App}}
 apart:
   member_no: {}
 """
@@ -82,9 +86,14 @@ def test_rows_find_their_person_by_any_identifier_and_a_second_run_changes_nothi
         ["13911111111", "shared", 6],
     ]
     assert set(linked.run().values()) == {"reused"}
-    told = identity_report(linked.setting)
+    told = identity_report(linked.setting, UNSAID)
     assert (told.persons, told.change, told.refused["shared"]) == (60, 1, {"phone": 1})
     assert [(item.source, item.rate) for item in told.matched] == [("customers", 1.0), ("orders", 1.0)]
+    lines = len(orders()) + 1
+    assert [(item.channel, item.rows, item.identified, item.known, item.persons) for item in told.channels] == [
+        ("App", lines, lines, lines, len(wanted) + 1),
+        ("门店", 60, 60, 60, 60),
+    ]
 
 
 def test_a_late_link_merges_persons_and_taking_it_back_splits_them(
@@ -133,6 +142,29 @@ def test_a_late_link_merges_persons_and_taking_it_back_splits_them(
     assert told[told["event"] != "new"][["ordinal", "event"]].values.tolist() == [[2, "merged"], [3, "split"]]
 
 
+def test_a_change_that_no_identifier_is_in_finds_nobody_anew(linked: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    linked.write(phones(), devices())
+    linked.run(job=INTAKE)
+    before = linked.served("identity/identifiers", None)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(identity_tables, "find_identifiers", None)
+        linked.write(phones().assign(城市="Lhasa"), devices())
+        done = linked.run(job=INTAKE)
+
+    assert (done["clean/customers"], done["identity/identifiers"], done["identity/keys"]) == (
+        "published",
+        "published",
+        "reused",
+    )
+    now = linked.served("identity/identifiers", None)
+    assert before and now and [file.stat().st_ino for file in before.files] == [f.stat().st_ino for f in now.files]
+
+    linked.write(phones({2: "+86 139-0000-0077"}).assign(城市="Lhasa"), devices())
+    linked.run(job=INTAKE)
+    assert "13900000077" in linked.rows("identity/keys", None)["key"].tolist()
+
+
 def _months(shop: Shop) -> dict[str, int]:
     """The file of each part of the keyed orders, as the disk knows it."""
     snapshot = shop.served("keyed/orders", None)
@@ -160,3 +192,18 @@ def _shows_one_person(shop: Shop, former: str, person: str, picture: Path) -> No
     assert hidden.person == person and {key.key for key in hidden.keys} == {"***"}
     with pytest.raises(Mistake, match="may not look for member_no, phone, device"):
         find_graphs(shop.setting, "C001", UNSAID)
+
+
+def test_the_page_shows_identities_and_whom_they_may_be_shown(linked: Shop) -> None:
+    linked.files = {**CATALOG, "access.yaml": "roles: {analyst: internal, service: pii}\ndefault_role: analyst\n"}
+    linked.write(phones({7: "13800000000", 12: "+86 139-0000-0011"}), devices())
+    linked.run()
+    page = render(linked.setting)[1]
+    own = page[page.index('<section id="identity">') : page.index('<section id="tags">')]
+    assert "60 <small>人 persons" in own and "<td>门店</td>" in own
+    rows = re.findall(r"<td>([^<]*)</td><td>(blocked|conflict)</td>", own)
+    assert rows == [("***", "conflict"), ("***", "blocked")]
+    assert re.findall(r'<td class="n">1</td>(<td class="n">60</td>)', own), "60 were new at the first change"
+    keys = linked.rows("identity/keys", None)
+    assert [key for key in (*keys["person_id"], *keys["key"]) if key in own] == []
+    assert "<td>13800000000</td><td>blocked</td>" in render(linked.setting, by=Asking(role="service"))[1]

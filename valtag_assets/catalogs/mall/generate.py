@@ -11,7 +11,7 @@ crm_members.csv — 用户主表; GB18030, line breaks inside quotes; the latest
     性别            男 M male 1 先生 … 女 F female 2 …; 保密 is in no code table
     生日            %Y-%m-%d, %Y/%m/%d unpadded, %Y%m%d, %Y年%m月%d日 unpadded
     城市            上海 上海市 Shanghai SHANGHAI 沪, spaces, full width; C999 and the like are unknown
-    手机号          11 digits; +86 or 86 before it, spaces, hyphens, full width
+    手机号          11 digits; +86 or 86 before it, spaces, hyphens, full width; 13800000000 is made up
     所属渠道        channel code in any case, or 门店 小程序 官网 天猫 抖音
     注册时间        %Y-%m-%d %H:%M:%S, or %Y/%m/%d %H:%M unpadded
     会员等级        普通会员 银卡会员 金卡会员 钻石会员; 测试账号 marks test rows
@@ -20,7 +20,7 @@ crm_members.csv — 用户主表; GB18030, line breaks inside quotes; the latest
     ×               身份证后四位, 备注, 导出批次
 web_members.jsonl — ids seen together in one log-in
     platform        as 所属渠道
-    openid, device_id, cookie   or null; the all-zero device is junk, about 1 % of devices have two owners
+    openid, device_id, cookie   or null; the all-zero device is junk; some are lent, one is a shop's tablet
     member_no       as 会员号, or null or a missing spelling where not known
     phone           11 digits or null
     seen_at         epoch milliseconds
@@ -29,7 +29,8 @@ orders/orders_YYYY-MM.csv or .csv.gz (all but the newest months), and orders/ord
 days once more) — 交易表, order lines; UTF-8 with BOM; key (order_id, line_no)
     order_id        text of 20 digits (more than an integer holds)
     line_no         1 to 4; 11 to 14 are refunds of those lines
-    member_no       as 会员号; a missing spelling for guests
+    member_no       as 会员号; a missing spelling for guests, and for members who say their phone instead
+    phone           as 手机号; empty but for those
     order_time      local: %Y-%m-%d %H:%M:%S, %Y/%m/%d %H:%M unpadded, %Y-%m-%dT%H:%M:%S,
                     %Y年%m月%d日 %H:%M:%S;
                     UTC: epoch seconds, epoch milliseconds
@@ -46,7 +47,7 @@ days once more) — 交易表, order lines; UTF-8 with BOM; key (order_id, line_
 events/events_YYYY-MM.parquet — 行为表; key event_id; and events_legacy/events_until_DATE.jsonl, the same
 fields for the days before DATE from the old system
     event_id        text
-    member_no       as 会员号; null or a missing spelling for anonymous visitors
+    member_no       as 会员号; null or a missing spelling for anonymous visitors, as all are until they sign up
     visitor_id      openid (MINI), device_id (APP) or cookie (WEB)
     event_time      integer, epoch milliseconds; some in seconds; 0 where lost
     event_type      visit page_view PageView 浏览 …; heartbeat is noise
@@ -90,8 +91,12 @@ Rules of the truth
   action, rule) counts what was injected and ``truth/rows.csv`` (table, raw, clean, quarantined, filtered,
   merged) balances: raw is the sum of the others. ``dirt.DIRT`` explains each kind.
 
-Truth tables (Parquet): members, order_lines, events (``origin``: parquet or legacy), products, identities
-(id_type, id_value, member_no), campaign_responses.
+* Who is who: about 1.5 % of the members have a second 会员号, of the same 手机号; about 1 % have a number that was
+  another member's, who was last heard of by it half a year before; the ids of a log-in or an event are its
+  person's, but for lent devices, tablets and all zeros.
+
+Truth tables (Parquet): members, order_lines, events (``origin``: parquet or legacy), products, logins,
+campaign_responses; ``person`` says by a number who each row truly is of. No source reads it.
 
 Every random number is a hash of (seed, kind of entity, entity number, column): equal arguments give equal
 bytes with any number of threads, and columns are independent.
@@ -122,7 +127,7 @@ PLAIN_MONTHS = 6
 _SCRIPTS = ("macros", "members", "orders", "events", "campaigns", "dirt")
 _CSV = "(FORMAT csv, HEADER)"
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
-_ORDER_COLUMNS = """order_id AS "\ufefforder_id", line_no, member_no, order_time, channel, store, sku, qty,
+_ORDER_COLUMNS = """order_id AS "\ufefforder_id", line_no, member_no, phone, order_time, channel, store, sku, qty,
     amount, amount_unit, currency, status, campaign_id, receipt_no"""
 _EVENT_COLUMNS = """event_id, member_no, visitor_id, event_time, event_type, page_category, brand, channel,
     session_id, dwell, campaign_id, client"""
@@ -279,8 +284,7 @@ class _Run:
         os.replace(recoded, utf8)
         self._copy("raw/web_members.jsonl", "SELECT * FROM logins_raw", "(FORMAT json)")
         self._copy("truth/members.parquet", "SELECT * FROM members_clean", _PARQUET)
-        self._copy("truth/identities.parquet", "SELECT * FROM identities_clean", _PARQUET)
-        self.connection.execute("DROP TABLE logins CASCADE")
+        self._copy("truth/logins.parquet", "SELECT * FROM logins_clean", _PARQUET)
 
     def _orders(self) -> None:
         # order_lines is stored in the order of its files (time, then line), so no export sorts again
@@ -307,7 +311,7 @@ class _Run:
     def _cut_line(self, name: str) -> None:
         """Add the beginning of a line whose rest was never written."""
         with (self.root / name).open("a", encoding="utf-8") as file:
-            file.write(f"{self.plan.until:%Y%m%d}999999999999,1,M0000001,{self.plan.until:%Y-%m-}")
+            file.write(f"{self.plan.until:%Y%m%d}999999999999,1,M0000001,,{self.plan.until:%Y-%m-}")
         self.rows[name] += 1
 
     def _events(self) -> None:

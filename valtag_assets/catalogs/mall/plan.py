@@ -151,6 +151,9 @@ def _people() -> dict[str, object]:
         "unknown_gender": words.UNKNOWN_GENDER,
         "levels": list(words.LEVELS),
         "test_level": words.TEST_LEVEL,
+        "fake_phone": words.FAKE_PHONE,
+        "no_device": words.NO_DEVICE,
+        "tablet": words.TABLET,
     }
 
 

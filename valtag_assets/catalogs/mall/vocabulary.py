@@ -115,6 +115,9 @@ GENDERS = {
 UNKNOWN_GENDER = "保密"
 LEVELS = ("普通会员", "银卡会员", "金卡会员", "钻石会员")
 TEST_LEVEL = "测试账号"
+FAKE_PHONE = "13800000000"
+NO_DEVICE = "00000000-0000-0000-0000-000000000000"
+TABLET = "dev-tablet-s001"
 SURNAMES = tuple("王李张刘陈杨黄赵周吴徐孙马朱胡郭何高林罗")
 GIVEN = {
     "female": (

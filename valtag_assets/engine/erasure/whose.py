@@ -8,8 +8,8 @@ from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.warehouse.rewriting import Whose
 from valtag_assets.warehouse.snapshot import TableRef
 
-PERSON_COLUMNS = (PERSON, OWNER, "was", "now")
-"""Columns of these names hold persons in every table; the last two in the history of merged persons."""
+PERSON_COLUMNS = (PERSON, OWNER, "was", "now", "other_id")
+"""Columns of these names hold persons in every table; the last three where persons are beside each other."""
 
 
 def whose(resolved: Resolved, table: TableRef, columns: Sequence[str]) -> Whose:
@@ -32,6 +32,14 @@ def owner_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
     if source.keyed and resolved.identity is not None:
         return [name for name, _ in resolved.identity.fields[source.code]]
     return [] if source.spec.person is None else [source.spec.person]
+
+
+def passing_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
+    """The identifiers of a source that go to somebody else when nobody has used them for a while."""
+    identity = resolved.identity
+    if identity is None or not source.keyed:
+        return []
+    return [name for name, slot in identity.fields[source.code] if identity.kinds[slot.rank].days is not None]
 
 
 def personal_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from valtag_assets.engine.identity.tables import IDENTIFIERS, KEYS, identity_table
-from valtag_assets.engine.identity.work import Work
-from valtag_assets.engine.persons import PERSON
+import ibis
+
+from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, REVIEW, identity_table
+from valtag_assets.engine.identity.work import Work, united
+from valtag_assets.engine.persons import OWNER, PERSON, persons_table, rows_table
+from valtag_assets.expression.resolved import Resolved
 
 # Persons of more identifiers are counted together.
 MOST = 20
@@ -36,3 +39,54 @@ def key_figures(work: Work) -> dict[str, Any]:
         "sizes": [[int(row["shown"]), row["persons"]] for row in rows],
         "largest": max((int(row["largest"]) for row in rows), default=0),
     }
+
+
+def channel_figures(work: Work, resolved: Resolved) -> list[dict[str, Any]]:
+    """Of every channel: ``channel`` (None where a row says none), ``rows``, how many of them are ``identified``:
+    somebody's, how many are ``known``: of the population, and of how many ``persons`` of it. The rows of a master
+    are those that are left, one a person."""
+    identity = resolved.identity
+    assert identity is not None
+    known, parts = persons_table().select(_known=PERSON), []
+    for code, origin in identity.entry.spec.channels.items():
+        rows = rows_table(resolved.sources[code])
+        channel = ibis.literal(origin.name) if origin.field is None else rows[origin.field]
+        parts.append(rows.select(channel=channel, person=OWNER))
+    if not parts:
+        return []
+    table = united(parts)
+    both = table.left_join(known, table["person"] == known["_known"])
+    told = both.group_by("channel").aggregate(
+        rows=both.count(),
+        identified=both["person"].count(),
+        known=both["_known"].count(),
+        persons=both["_known"].nunique(),
+    )
+    return work.rows(told.order_by([ibis.desc("rows"), "channel"]))
+
+
+<<<<<<< HEAD
+def longest_review(most: int) -> ibis.Table:
+    """The keys of the review list that most rows bear, at most ``most``, in its columns."""
+=======
+def most_refused(most: int) -> ibis.Table:
+    """The rows of REVIEW that most rows bear."""
+>>>>>>> mall-8
+    table = identity_table(REVIEW)
+    return table.order_by([ibis.desc("rows"), "kind", "key"]).limit(most)
+
+
+def newest_changes(most: int) -> ibis.Table:
+<<<<<<< HEAD
+    """(ordinal, event, n, ago): how often each event happened at the newest ``most`` changes; nobody is named."""
+    table = identity_table(HISTORY)
+    counted = table.group_by(["ordinal", "event"]).aggregate(n=table.count())
+    newest = counted["ordinal"].max().over() - counted["ordinal"]
+    return counted.mutate(ago=newest).filter(lambda one: one["ago"] < most).order_by(["ordinal", "event"])
+=======
+    """(ordinal, event, n): how often each event happened at each of the newest changes. Nobody is named."""
+    table = identity_table(HISTORY)
+    counted = table.group_by(["ordinal", "event"]).aggregate(n=table.count())
+    ago = counted["ordinal"].max().over() - counted["ordinal"]
+    return counted.mutate(ago=ago).filter(lambda one: one["ago"] < most).order_by(["ordinal", "event"]).drop("ago")
+>>>>>>> mall-8

@@ -1,7 +1,7 @@
 -- Who was sent which campaign and what they did. `fate`: 1 malformed time (refused), 11 no member (filtered).
 create table replies as
 with touched as (
-    select person, member_no, joined, taste, unnest(range(4)) as n from activity
+    select person, human, member_no, joined, taste, unnest(range(4)) as n from activity
 ), keyed as (
     select *, person * 4::bigint + n as k from touched
 ), aimed as (
@@ -19,7 +19,7 @@ with touched as (
         when reply_draw(k, 5) >= liking then 3 else 4 end)) as step
     from sent
 )
-select k * 4 + step as k, person, member_no, campaign, step,
+select k * 4 + step as k, human, member_no, campaign, step,
     (getvariable('start') + to_days(day_no::integer) + to_seconds(36000 + whole(reply_draw(k, 6), 7200)
         + step * 600 + if(step = 0, 0, whole(reply_draw(k * 4 + step, 7), 500))
         + if(step = 3, whole(reply_draw(k, 8), 5) * 86400, 0)))::timestamp as replied_at,
@@ -43,7 +43,8 @@ from replies;
 create view replies_clean as
 select getvariable('campaign_ids')[campaign + 1] as campaign_id, member_no,
     getvariable('touches')[touch + 1] as touch, getvariable('response_names')[step + 1] as action,
-    replied_at as action_time
+    replied_at as action_time,
+    human as person
 from replies
 where fate = 0
 order by campaign_id, member_no, action;

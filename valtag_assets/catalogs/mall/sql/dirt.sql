@@ -16,6 +16,9 @@ with members as (
         count(*) filter (city_kind = 'known' and city_form >= 3) as city_spelling,
         count(*) filter (no_phone) as missing_phone,
         count(*) filter (not no_phone and phone_form >= 70) as phone_format,
+        count(*) filter (phone_then = getvariable('fake_phone') and not no_phone) as fake_phone,
+        count(*) filter (version = 0 and passed_on and not no_phone) as recycled_phone,
+        count(*) filter (version = 0 and role = 'member' and human <> person) as second_card,
         count(*) filter (special_name) as special_name,
         count(*) filter (noisy_number) as member_no_spelling,
         count(*) filter (short_updated) as unpadded_time,
@@ -25,6 +28,15 @@ with members as (
         count(*) as raw_rows,
         count(*) filter (role = 'member' and version = 0) as clean_rows
     from member_rows
+), seen as (
+    select
+        count(*) filter (not has_number) as not_signed_in,
+        count(*) filter (noisy_number) as member_no_spelling,
+        count(*) filter (device = getvariable('no_device')) as no_device,
+        count(*) filter (borrows) as lent_device,
+        count(*) filter (device = getvariable('tablet')) as shop_tablet,
+        count(*) as raw_rows, count(*) as clean_rows
+    from logins
 ), lines as (
     select *, copies(repeats, bought_at) as n from order_lines
 ), orders as (
@@ -33,7 +45,8 @@ with members as (
         sum(n) filter (fate = 3) as amount_outlier, sum(n) filter (fate = 4) as unknown_unit,
         sum(n) filter (fate = 5) as unknown_status, sum(n) filter (fate = 6) as missing_amount,
         sum(n) filter (fate = 11) as guest_order, sum(n) filter (fate = 12) as test_store,
-        sum(n) filter (fate <> 11 and is_noisy_member(k)) as member_no_spelling,
+        sum(n) filter (fate <> 11 and phone is null and is_noisy_member(k)) as member_no_spelling,
+        sum(n) filter (phone is not null) as card_left_at_home,
         sum(n) filter (fate not in (1, 2) and form = 1) as short_time,
         sum(n) filter (fate not in (1, 2) and form = 2) as epoch_millis,
         sum(n) filter (fate not in (1, 2) and form = 3) as epoch_seconds,
@@ -51,7 +64,7 @@ with members as (
     select *, 1 + repeats as n, if(is_legacy, 'events_legacy', 'events') as "table" from events
 ), behavior as (
     select "table",
-        sum(n) filter (fate = 1) as zero_time, sum(n) filter (fate = 11) as anonymous,
+        sum(n) filter (fate = 1) as zero_time, sum(n) filter (is_anonymous) as anonymous,
         sum(n) filter (fate = 12) as heartbeat,
         sum(n) filter (fate <> 1 and is_in_seconds(k)) as epoch_seconds,
         sum(n) filter (brand is not null and is_no_brand(k)) as missing_brand,
@@ -69,6 +82,8 @@ with members as (
 )
 select * from (
     select 'crm_members' as "table", kind, n::bigint as n from (unpivot members on columns(*) into name kind value n)
+    union all
+    select 'web_members', kind, n::bigint from (unpivot seen on columns(*) into name kind value n)
     union all
     select 'orders', kind, n::bigint from (unpivot orders on columns(*) into name kind value n)
     union all

@@ -1,17 +1,17 @@
--- Behavior events. `fate`: 1 no time (refused), 11 anonymous, 12 heartbeat (both filtered).
+-- Behavior events. `fate`: 1 no time (refused), 12 heartbeat (filtered). Before they sign up all are anonymous.
 create table events as
 with sessions as (
     select a.*, person * 4096::bigint + unnest(range(sessions)) as s
     from activity a
 ), timed as (
     select *,
-        getvariable('season')[season_from + whole(session_draw(s, 1), season_to - season_from) + 1] as day_no,
+        getvariable('season')[visits_from + whole(session_draw(s, 1), season_to - visits_from) + 1] as day_no,
         if(session_draw(s, 2) < 0.75, screen, choose(getvariable('digital'), session_draw(s, 3))) as channel,
         least(choose(getvariable('hours'), session_draw(s, 4)) * 3600000::bigint
             + whole(session_draw(s, 5), 3600000), 85400000) as moment,
         1 + least(11, whole(-ln(1 - session_draw(s, 6)) * 2.7, 1)) as steps,
         if(session_draw(s, 7) < 0.6, taste, whole(session_draw(s, 8), 5)) as lure,
-        session_draw(s, 9) < 0.08 as is_anonymous
+        session_draw(s, 9) < 0.08 or day_no < joined as is_anonymous
     from sessions
 ), stepped as (
     select *, unnest(range(steps)) as step,
@@ -20,7 +20,7 @@ with sessions as (
 ), keyed as (
     select *, s * 16 + step as k from stepped
 )
-select k, s, person, member_no,
+select k, s, human, member_no, is_anonymous,
     (getvariable('start') + to_days(day_no::integer)
         + to_milliseconds(moment + step * 60000 + whole(event_draw(k, 1), 50000)))::timestamp as happened_at,
     channel::tinyint as channel,
@@ -32,7 +32,7 @@ select k, s, person, member_no,
     campaign::smallint as campaign,
     (1000 + whole(-ln(1 - event_draw(k, 7)) * 40000, 1))::integer as dwell_ms,
     case when event_draw(k, 8) < 0.002 then 1 when event_draw(k, 8) < 0.003 then 2 else 0 end::tinyint as bad_dwell,
-    case when is_anonymous then 11 when event_draw(k, 9) < 0.005 then 12
+    case when event_draw(k, 9) < 0.005 then 12
         when event_draw(k, 9) < 0.006 then 1 else 0 end::tinyint as fate,
     (event_draw(k, 10) < 0.002)::tinyint as repeats,
     (getvariable('start') + to_days(day_no::integer) < getvariable('legacy_until'))::boolean as is_legacy,
@@ -43,13 +43,15 @@ order by happened_at, k;
 create macro is_in_seconds(k) as event_draw(k, 20) < 0.01;
 create macro is_no_brand(k) as event_draw(k, 21) < 0.02;
 
+create macro visitor_of(human, channel) as
+    case channel when 1 then open_id(human, 1) when 2 then device_id(human, 1) else cookie_id(human, 1) end;
+
 create view events_raw as
 select month_no, is_legacy, happened_at, k, repeats,
     printf('E%014d', k) as event_id,
-    case when fate = 11 then if(event_draw(k, 22) < 0.7, null, missing_text(event_draw(k, 23)))
+    case when is_anonymous then if(event_draw(k, 22) < 0.7, null, missing_text(event_draw(k, 23)))
         when event_draw(k, 24) < 0.01 then noisy_id(member_no, event_draw(k, 25)) else member_no end as member_no,
-    case when channel = 1 then open_id(person, 1) when channel = 2 then device_id(person, 1)
-        else cookie_id(person, 1) end as visitor_id,
+    visitor_of(human, channel) as visitor_id,
     case when fate = 1 then 0 when is_in_seconds(k) then epoch_millis(happened_at) // 1000
         else epoch_millis(happened_at) end as event_time,
     if(fate = 12, getvariable('heartbeat'),
@@ -68,7 +70,8 @@ select month_no, is_legacy, happened_at, k, repeats,
 from events;
 
 create view events_clean as
-select printf('E%014d', k) as event_id, member_no,
+select printf('E%014d', k) as event_id,
+    if(is_anonymous, null, member_no) as member_no, visitor_of(human, channel) as visitor_id,
     if(is_in_seconds(k), date_trunc('second', happened_at), happened_at) as event_time,
     getvariable('event_names')[event_type + 1] as event_type,
     getvariable('category_names')[category + 1] as category,
@@ -78,6 +81,7 @@ select printf('E%014d', k) as event_id, member_no,
     case when bad_dwell = 0 then if(channel = 3, dwell_ms // 1000, dwell_ms / 1000.0)::decimal(12, 3) end
         as dwell_seconds,
     getvariable('campaign_ids')[campaign + 1] as campaign_id,
-    if(is_legacy, 'legacy', 'parquet') as origin
+    if(is_legacy, 'legacy', 'parquet') as origin,
+    human as person
 from events
 where fate = 0;

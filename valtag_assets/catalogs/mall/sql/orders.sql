@@ -17,7 +17,9 @@ with heads as (
         if(order_draw(o, 7) < 0.6, taste, whole(order_draw(o, 8), 5)) as lure,
         order_draw(o, 9) < 0.06 as cancelled,
         order_draw(o, 10) as special_u,
-        order_draw(o, 11) as money_u
+        order_draw(o, 11) as money_u,
+        -- the card left at home: the phone tells who it is
+        told_phone is not null and order_draw(o, 10) >= 0.034 and order_draw(o, 16) < 0.1 as forgets_card
     from heads
 ), dated as (
     select *, getvariable('start') + to_days(day_no::integer)
@@ -28,7 +30,8 @@ with heads as (
         case channel when 0 then if(store % 4 = 0, 1, 0) when 1 then 3 when 2 then if(form_u < 0.3, 3, 2)
             when 3 then 4 when 4 then 0 else 5 end as form,
         case when channel = 3 and money_u < 0.06 then 1 when channel = 3 and money_u < 0.075 then 2
-            else 0 end as currency
+            else 0 end as currency,
+        forgets_card and is_near(updated_at, getvariable('start') + to_days(day_no::integer)) as by_phone
     from timed
 ), lined as (
     select *, unnest(range(1, lines + 1)) as line,
@@ -66,7 +69,8 @@ with heads as (
     select *, unnest(if(not cancelled and fate = 0 and line_draw(k, 9) < 0.03, [0, 1], [0])) as refund
     from fated
 )
-select k + 4 * refund as k, o, (line + 10 * refund)::tinyint as line_no, person, member_no,
+select k + 4 * refund as k, o, (line + 10 * refund)::tinyint as line_no, person, human, member_no,
+    if(by_phone, told_phone, null) as phone,
     (bought_at + to_days((refund * (1 + whole(line_draw(k, 10), 10)))::integer))::timestamp as bought_at,
     strftime(bought_at, '%Y%m%d')::integer as order_day,
     channel::tinyint as channel, store::tinyint as store, form::tinyint as form, currency::tinyint as currency,
@@ -97,8 +101,9 @@ create view order_lines_raw as
 select month_no, bought_at, repeats,
     order_day || printf('%012d', o) as "order_id",
     line_no,
-    case when fate = 11 then missing_text(line_draw(k, 25))
+    case when fate = 11 or phone is not null then missing_text(line_draw(k, 25))
         when is_noisy_member(k) then noisy_id(member_no, line_draw(k, 26)) else member_no end as member_no,
+    spelled_phone(phone, whole(line_draw(k, 34), 100)) as phone,
     case when fate = 1 then choose(getvariable('bad_times'), line_draw(k, 27))
         when fate = 2 then strftime(bought_at, '%y-%m-%d %H:%M:%S')
         when form = 0 then plain_time(bought_at) when form = 1 then short_time(bought_at)
@@ -127,7 +132,8 @@ select month_no, bought_at, repeats,
 from order_lines;
 
 create view order_lines_clean as
-select order_day || printf('%012d', o) as order_id, line_no::integer as line_no, member_no,
+select order_day || printf('%012d', o) as order_id, line_no::integer as line_no,
+    if(phone is null, member_no, null) as member_no, phone,
     bought_at as order_time,
     (case currency when 0 then minor
         when 1 then sign(minor) * ((abs(minor) * 92 + 50) // 100)
@@ -140,6 +146,7 @@ select order_day || printf('%012d', o) as order_id, line_no::integer as line_no,
     getvariable('channel_codes')[channel + 1] as channel,
     case when channel = 0 then printf('S%03d', store + 1) end as store,
     getvariable('currencies')[currency + 1] as currency,
-    getvariable('campaign_ids')[campaign + 1] as campaign_id
+    getvariable('campaign_ids')[campaign + 1] as campaign_id,
+    human as person
 from order_lines
 where fate = 0;
