@@ -7,11 +7,8 @@ from functools import cached_property
 
 from valtag_assets.engine.access import Need, segment_need
 from valtag_assets.engine.identity.tables import TITLES as IDENTITY_TITLES
-<<<<<<< HEAD
-from valtag_assets.engine.persons import PERSONS
-=======
 from valtag_assets.engine.identity.tables import identity_names
->>>>>>> mall-8
+from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.insight import INSIGHT
