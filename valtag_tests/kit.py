@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.problem import CatalogError
 from valtag_assets.spec.types import DataType
+from valtag_assets.warehouse.in_memory import Database
 
 Row = Mapping[str, Any]
 
@@ -163,11 +165,20 @@ def write_persons(folder: Path, persons: Iterable[str]) -> list[Path]:
     return [write_rows(folder / "persons.parquet", {"person_id": DataType("text")}, rows)]
 
 
+_DATABASE = Database(duckdb.connect)
+
+
+def connected() -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """A connection with an empty catalog of its own, to a database that stays open: opening one costs more than most
+    tests ask of it."""
+    return _DATABASE.connection()
+
+
 def run(
     expression: ibis.Table, inputs: Inputs, into: Path, engine: type[DuckDBEngine] = DuckDBEngine, threads: int = 2
 ) -> pa.Table:
     """Run ``expression`` as the product does, and read the Parquet file it wrote."""
-    with duckdb.connect() as connection:
+    with connected() as connection:
         connection.execute(f"SET threads = {threads}")
         engine(connection).write(expression, inputs, into)
     return pq.read_table(into)
