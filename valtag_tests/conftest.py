@@ -1,6 +1,34 @@
-"""How tests are shared out among workers: what is costly to set up is set up once."""
+"""How tests are shared out among workers, where their files lie, and with what luck they run."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
+
+from valtag_tests import chance
+
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 * 2**30
+"""Bytes; the files of a whole suite are a quarter of it."""
+COSTLY = ("spark", "golden", "graph", "cli", "e2e", "site", "console", "access", "quality", "engine")
+"""Folders whose files take long, those with the longest first."""
+
+chance.load()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files lie in memory where there is room: a run makes hundreds of them durable, and a disk takes its time.
+
+    Whoever says ``TMPDIR`` says where they lie. Begin with the longest: what is short fills up the end.
+    """
+    if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="valtag-tests-", dir=MEMORY)
+        config.add_cleanup(lambda folder=tempfile.tempdir: shutil.rmtree(folder, ignore_errors=True))
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -9,3 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder, file = item.path.parent.name, item.path.stem
         together = "mall" if file.startswith("test_mall") else "spark" if folder == "spark" else f"{folder}.{file}"
         item.add_marker(pytest.mark.xdist_group(together))
+    items.sort(key=lambda item: _begins(item.path.relative_to(Path(__file__).parent).parts[0]))
+
+
+def _begins(folder: str) -> int:
+    return COSTLY.index(folder) if folder in COSTLY else len(COSTLY)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from valtag_assets.commands.options import Catalog, Data, Json, whole_text
+from valtag_assets.commands.options import Catalog, Data, Json, Purpose, Role, User, asking, whole_text
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.opening import open_setting
 from valtag_assets.console.screen import print_json, screen
@@ -25,6 +25,9 @@ def listed(
     refused: Annotated[bool, typer.Option("--refused", help="Only what was refused.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many, the newest.")] = 50,
     catalog: Catalog = None,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +37,7 @@ def listed(
     if context.invoked_subcommand is not None:
         return
     setting = open_setting(catalog, data)
-    found = find_entries(setting, Wanted(actor, action, person, refused, limit))
+    found = find_entries(setting, Wanted(actor, action, person, refused, limit), asking(role, user, purpose))
     if as_json:
         print_json([entry.to_json() for entry in found])
     else:

@@ -44,13 +44,20 @@ def show(
 
 
 @identity_app.command()
-def report(catalog: Catalog = None, data: Data = None, as_json: Json = False) -> None:
+def report(
+    catalog: Catalog = None,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
     """Sizes, match rates of the sources, refused identifiers, merges and splits."""
     from valtag_assets.console.identity import identity_report
     from valtag_assets.console.identity_view import print_report
 
     setting = open_setting(catalog, data)
-    found = identity_report(setting)
+    found = identity_report(setting, asking(role, user, purpose))
     if as_json:
         print_json(found.to_json())
     else:

@@ -8,7 +8,7 @@ import typer
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.screen import screen
 
-_NAME = "The new catalog's name: lower-case ASCII letters, digits and _."
+_NAME = "The new catalog's folder; its last part is the name: lower-case ASCII letters, digits and _."
 _PACK = "A trade's starter pack: retail 零售, beauty 美妆, education 教育, clinic 医美; list tells of them."
 
 
@@ -28,6 +28,5 @@ def init(
     if name is None:
         raise typer.BadParameter(_NAME, param_hint="NAME")
     folder = init_catalog(name, into, pack, persons)
-    where = name if into == Path(".") else str(folder)
     out.print(f"made {folder}; read its project.yaml first. It runs as it is:", markup=False, soft_wrap=True)
-    out.print(f"  valtag check --catalog {where}\n  valtag run --catalog {where}", markup=False, soft_wrap=True)
+    out.print(f"  valtag check --catalog {folder}\n  valtag run --catalog {folder}", markup=False, soft_wrap=True)

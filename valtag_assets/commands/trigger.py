@@ -15,11 +15,18 @@ _Name = Annotated[str, typer.Argument(help="all, channel.sms, destination.x, tri
 
 
 @trigger_app.command("list")
-def every(catalog: Catalog = None, data: Data = None, as_json: Json = False) -> None:
+def every(
+    catalog: Catalog = None,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
     """Every trigger: what its newest as-of decided, and how its messages stand."""
     from valtag_assets.console.triggers import print_summaries, summaries
 
-    found = summaries(open_setting(catalog, data))
+    found = summaries(open_setting(catalog, data), asking(role, user, purpose))
     if as_json:
         print_json([item.to_json() for item in found])
     else:
@@ -27,28 +34,44 @@ def every(catalog: Catalog = None, data: Data = None, as_json: Json = False) -> 
 
 
 @trigger_app.command()
-def show(code: _Code, catalog: Catalog = None, data: Data = None, as_json: Json = False) -> None:
+def show(
+    code: _Code,
+    catalog: Catalog = None,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
     """One trigger: its definition, what it decided, how its messages stand."""
     from valtag_assets.console.triggers import find_trigger, print_summary, summary
 
     setting = open_setting(catalog, data)
     trigger = find_trigger(setting, code)
+    found = summary(setting, trigger, asking(role, user, purpose))
     if as_json:
-        print_json(summary(setting, trigger).to_json())
+        print_json(found.to_json())
     else:
-        print_summary(screen(), setting, trigger)
+        print_summary(screen(), trigger, found)
 
 
 @trigger_app.command("dry-run")
 def dry_run(
-    code: _Code, catalog: Catalog = None, as_of: AsOf = None, data: Data = None, as_json: Json = False
+    code: _Code,
+    catalog: Catalog = None,
+    as_of: AsOf = None,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
+    data: Data = None,
+    as_json: Json = False,
 ) -> None:
     """Say what a trigger would decide, and decide nothing."""
     from valtag_assets.console.triggers import forecast, print_forecast
     from valtag_assets.graph.as_of import choose_as_of
 
     setting = open_setting(catalog, data)
-    found = forecast(setting, code, as_of or choose_as_of(setting))
+    found = forecast(setting, code, as_of or choose_as_of(setting), asking(role, user, purpose))
     if as_json:
         print_json(found.to_json())
     else:

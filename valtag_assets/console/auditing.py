@@ -7,8 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from valtag_assets.console.doors import counting
 from valtag_assets.console.screen import table
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
 from valtag_assets.warehouse.audit_chain import Entry, Verified
 from valtag_assets.warehouse.own_key import pseudonym
 
@@ -24,8 +26,21 @@ class Wanted:
     limit: int = 50
 
 
-def find_entries(setting: Setting, wanted: Wanted) -> list[Entry]:
-    """The entries that fit, oldest first. AuditError where the log can't be read."""
+def find_entries(setting: Setting, wanted: Wanted, by: Asking) -> list[Entry]:
+    """The entries that fit, oldest first. AuditError where the log can't be read.
+
+    Denied for a reader of some brands, and, of what concerned one person, for who may not know of single persons.
+    """
+    with counting(setting, "report", "the audit log", by) as visit:
+        if wanted.person is not None:
+            visit.reader.require_persons()
+            visit.person = wanted.person
+        found = _entries(setting, wanted)
+        visit.rows = len(found)
+    return found
+
+
+def _entries(setting: Setting, wanted: Wanted) -> list[Entry]:
     hashed = None if wanted.person is None else pseudonym(setting.warehouse.root, wanted.person)
     fitting = (
         entry

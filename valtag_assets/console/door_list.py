@@ -56,7 +56,7 @@ COMMANDS: Mapping[str, Way] = {
     "repair": Way("names of damaged snapshots"),
     "trigger stop": Way("nothing"),
     "trigger start": Way("nothing"),
-    "audit": Way("who went through which door; persons as keyed hashes"),
+    "audit": Way("who went through which door; persons as keyed hashes", "report"),
     "audit verify": Way("whether the audit log is whole"),
 }
 ROUTES: Mapping[str, Way] = {

@@ -90,6 +90,8 @@ def print_erased(console: Console, done: Erased, certificate: Path | None) -> No
         console.print(Text(f"still there: {hit.file} ({hit.how})", style="red"), soft_wrap=True)
     looked = f"{done.scanned.files:,} files looked through, {len(done.scanned.hits):,} with anything left"
     console.print(Text(looked), soft_wrap=True)
+    for file in done.scanned.closed:
+        console.print(Text(f"could not be looked into, see for yourself: {file}", style="yellow"), soft_wrap=True)
     if certificate is None:
         console.print("not finished: put this right, then valtag erase --resume", style="red")
     else:

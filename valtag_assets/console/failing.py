@@ -7,7 +7,7 @@ from rich.text import Text
 
 from valtag_assets.console.exits import Exit
 from valtag_assets.console.listings import print_problems
-from valtag_assets.console.screen import screen
+from valtag_assets.console.screen import readable, screen
 from valtag_assets.engine.faults import impersonal, impersonal_trace
 from valtag_assets.graph.report import Ran
 from valtag_assets.spec.mistake import Mistake
@@ -48,9 +48,8 @@ def log_faults(ran: Ran, log: Path) -> None:
 
 
 def _say(text: str) -> None:
-    # What was typed may hold bytes that are no UTF-8.
-    readable = text.encode("utf-8", "backslashreplace").decode()
-    screen(errors=True).print(Text(readable, style="red"), soft_wrap=True)
+    # What was typed may hold anything.
+    screen(errors=True).print(Text(readable(text), style="red"), soft_wrap=True)
 
 
 def _log(error: BaseException) -> Path:

@@ -225,9 +225,9 @@ class Report:
         }
 
 
-def identity_report(setting: Setting) -> Report:
+def identity_report(setting: Setting, by: Asking) -> Report:
     """What is served now. Raises Mistake without identity.yaml, or before the first run."""
-    with counting(setting, "report", "identity/report"):
+    with counting(setting, "report", "identity/report", by):
         return report_on(setting)
 
 

@@ -15,6 +15,7 @@ from valtag_assets.expression.uses import Thing, dependence, tag_uses
 from valtag_assets.graph.effects import INTERVALS, interval_text, judged_triggers, said_of
 from valtag_assets.graph.insight import INSIGHT, contribution_text, title_of, trend
 from valtag_assets.graph.setting import Setting
+from valtag_assets.spec.access import Asking
 from valtag_assets.spec.insight import Insight
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
@@ -34,9 +35,9 @@ def served(setting: Setting, ref: TableRef, as_of: date | None) -> Snapshot:
     return found
 
 
-def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict[str, Any]:
+def usefulness_of(setting: Setting, tag: str | None, as_of: date | None, by: Asking) -> dict[str, Any]:
     """The newest table as JSON; of one ``tag`` alone also everything that reads it. Mistake for an unknown one."""
-    with counting(setting, "report", INSIGHT.key):
+    with counting(setting, "report", INSIGHT.key, by):
         snapshot = served(setting, INSIGHT, as_of)
     insight = setting.resolved.catalog.project.insight
     lines = [{**line, "trend": trend(line), "reasons": _reasons(insight, line)} for line in snapshot.metrics["lines"]]
@@ -52,12 +53,12 @@ def usefulness_of(setting: Setting, tag: str | None, as_of: date | None) -> dict
     return {**found, "tags": [line for line in lines if line["tag"] == tag], "read_by": read}
 
 
-def to_give_up(setting: Setting, as_of: date | None) -> list[dict[str, Any]]:
+def to_give_up(setting: Setting, as_of: date | None, by: Asking) -> list[dict[str, Any]]:
     """The retire and merge list: every tag that is to be given up, why, and what reads it and has to change first."""
     uses = tag_uses(setting.resolved)
     return [
         {**line, "read_by": _named(uses[line["tag"]].direct) if line["tag"] in uses else []}
-        for line in usefulness_of(setting, None, as_of)["tags"]
+        for line in usefulness_of(setting, None, as_of, by)["tags"]
         if line["advice"] in (MERGE, RETIRE)
     ]
 
@@ -120,9 +121,9 @@ def _named(things: Sequence[Thing]) -> list[str]:
     return [f"{kind} {code}" for kind, code in things]
 
 
-def effects_of(setting: Setting, code: str | None, as_of: date | None) -> list[dict[str, Any]]:
+def effects_of(setting: Setting, code: str | None, as_of: date | None, by: Asking) -> list[dict[str, Any]]:
     """The table of effects of one trigger, or of all judged ones that have any, as JSON. Mistake for another."""
-    with counting(setting, "report", "effects" if code is None else f"effects/{code}"):
+    with counting(setting, "report", "effects" if code is None else f"effects/{code}", by):
         return _effects(setting, code, as_of)
 
 

@@ -110,6 +110,7 @@ def to_data(found: Answer, reader: Reader, written: Sequence[Path]) -> dict[str,
         "outcome": None if found.past is None else {"text": found.past.outcome.text, "as_of": found.past.at},
         "unjudged": found.unjudged,
         "tags": [_tag_data(found, proposal, reader) for proposal in found.proposals],
+        "laws": [{"category": law.category, **law.block} for law in found.laws],
         "dropped": dict(found.dropped),
         "skipped": dict(found.skipped),
         "files": [str(change.file) for change in found.draft.changes],
@@ -207,15 +208,18 @@ def _print_all(console: Console, found: Answer) -> None:
     """A line per tag by category, then what was left out and why."""
     for category in dict.fromkeys(proposal.category for proposal in found.proposals):
         own = [proposal for proposal in found.proposals if proposal.category == category]
-        columns = ["!tag", "zh", "windows", "type", ">coverage", "nearest", ">AUC", ">IV", "why"]
+        told = [">AUC", ">IV"] if found.past is not None else []
+        columns = ["!tag", "zh", "windows", "type", ">coverage", "nearest", *told, "why"]
         console.print(table(_heading(found, category), columns, [_line(found, proposal) for proposal in own]))
     for title, reasons in (("left out 未采纳", found.dropped), ("fields without a tag 未用字段", found.skipped)):
         for name, why in list(reasons.items())[:_REASONS]:
             console.print(Text(f"{title}: {name}: {why}", style="dim"), soft_wrap=True)
         if len(reasons) > _REASONS:
             console.print(Text(f"{title}: {len(reasons) - _REASONS} more (--json)", style="dim"))
+    if found.laws:
+        console.print(Text(f"laws 约束: {', '.join(law.law for law in found.laws)}", style="dim"), soft_wrap=True)
     tags, columns_made = len(found.proposals), len(found.columns)
-    console.print(f"{tags} tags, {columns_made} columns", markup=False)
+    console.print(f"{tags} tags, {columns_made} columns, {len(found.laws)} laws", markup=False)
     _print_basis(console, found)
 
 
@@ -227,14 +231,20 @@ def _heading(found: Answer, category: str) -> str:
 def _line(found: Answer, proposal: Proposal) -> list[object]:
     judged = found.judged.get(next(iter(proposal.columns.values())))
     title, windows = proposal.tag["title"], " ".join(proposal.tag.get("windows", ()))
-    known: list[object] = ["", "", "", ""]
+    known: list[object] = ["", "", *(["", ""] if found.past is not None else [])]
     if judged is not None:
         near = "" if judged.nearest is None else f"{judged.nearest[0]} {judged.nearest[1]:.2f}"
-        told = judged.separation
-        auc = "" if told is None or told.auc is None else f"{told.auc.value:.2f}"
-        iv = "" if told is None or told.information is None else f"{max(0.0, told.information):.2f}"
-        known = [share(judged.coverage), near, auc, iv]
+        known = [share(judged.coverage), near, *([] if found.past is None else _told(judged.separation))]
     return [proposal.code, title["zh"], windows, proposal.tag["type"], *known, proposal.reason]
+
+
+def _told(found: Separation | None) -> tuple[str, str]:
+    """AUC and IV, or why there is none."""
+    if found is None:
+        return "", ""
+    auc = found.why or "" if found.auc is None else f"{found.auc.value:.2f}"
+    iv = found.why or "" if found.information is None else f"{max(0.0, found.information):.2f}"
+    return auc, "" if iv == auc else iv
 
 
 def _print_basis(console: Console, found: Answer) -> None:
@@ -254,7 +264,7 @@ def _print_basis(console: Console, found: Answer) -> None:
 def _separation_text(found: Separation) -> str:
     told = f"{count(found.happened)} of {count(found.persons)} persons with a value"
     if found.information is None:
-        return f"outcome: {told}: too few to say anything"
+        return f"outcome: {told}: nothing can be said ({found.why})"
     auc = "" if found.auc is None else f"AUC {found.auc.value:.2f} [{found.auc.low:.2f}, {found.auc.high:.2f}], "
     today = "; its master keeps no past, so this is flattered by what is known today" if found.today else ""
     return f"outcome: {auc}IV {max(0.0, found.information):.3f} above chance; {told}{today}"

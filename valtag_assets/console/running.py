@@ -15,12 +15,12 @@ from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.as_of import choose_as_of
 from valtag_assets.graph.home import dagster_home
-from valtag_assets.graph.jobs import DERIVE, HEALTH, INTAKE, MESSAGES
+from valtag_assets.graph.jobs import DERIVE, HEALTH, INTAKE, MESSAGES, part_of
 from valtag_assets.graph.report import Ran
 from valtag_assets.graph.selection import UnknownTable, select_tables
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.graph.sources import origin_of
-from valtag_assets.graph.stages import asset_key, refuse_as_of
+from valtag_assets.graph.stages import refuse_as_of
 from valtag_assets.graph.tags import missing_before
 from valtag_assets.graph.unchanged import nothing_to_do
 from valtag_assets.warehouse.snapshot import TableRef
@@ -177,10 +177,10 @@ class _Run:
 
     def _execute(self, job: str, tables: Sequence[str], as_of: date | None, *, chosen: bool = False) -> None:
         some = chosen or self.selected
-        result = self.jobs[job].execute_in_process(
+        made = part_of(self.jobs[job], tables) if some and tables else self.jobs[job]
+        result = made.execute_in_process(
             instance=self.instance,
             partition_key=as_of.isoformat() if as_of else None,
-            asset_selection=[asset_key(table) for table in tables] if some and tables else None,
             raise_on_error=False,
             run_config=_QUIET,
             tags=STARTED_BY,

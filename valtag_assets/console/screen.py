@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -16,6 +17,8 @@ from rich.text import Text
 
 # Where nothing says how wide the output is (a pipe, a log), lines are this long.
 _PIPE_WIDTH = 150
+# What moves the cursor, colours, clears or turns round what a terminal shows.
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def screen(*, errors: bool = False) -> Console:
@@ -63,6 +66,11 @@ def print_json(value: object) -> None:
     sys.stdout.write(text + "\n")
 
 
+def readable(text: str) -> str:
+    """The text without what a terminal would take for a command, and with bytes that are no UTF-8 written out."""
+    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text.encode("utf-8", "backslashreplace").decode())
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
@@ -70,7 +78,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(_cell(item) for item in value)
-    return str(value)
+    return readable(str(value))
 
 
 def _plain(value: object) -> Any:

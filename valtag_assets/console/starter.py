@@ -23,15 +23,18 @@ SEED = 7
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.py", "*.sql")
 
 
-def init_catalog(name: str, into: Path, pack: str | None = None, persons: int = 3000) -> Path:
-    """Write the starter catalog, or that of ``pack`` with made-up tables of ``persons`` persons, as ``into/name``.
+def init_catalog(path: str, into: Path, pack: str | None = None, persons: int = 3000) -> Path:
+    """Write the starter catalog, or that of ``pack`` with made-up tables of ``persons`` persons, as ``into/path``,
+    whose last part is the catalog's name.
 
     The folder appears when it is complete. Raises Mistake for a bad name, pack or size, or a folder that is there.
     """
+    into, name = into / Path(path).parent, Path(path).name
     try:
         TypeAdapter(Code).validate_python(name)
     except ValidationError as error:
-        raise Mistake(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise Mistake(f"{said}; the last part of the path is the catalog's name") from error
     origin, target = SHIPPED / STARTER if pack is None else _pack(pack), into / name
     if os.path.lexists(target):
         raise Mistake(f"{target} exists already: choose another name, or remove it first")

@@ -16,7 +16,7 @@ from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.stops import EVERYTHING
 from valtag_assets.engine.access import segment_need, trigger_need
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.persons import PERSON, PERSONS
 from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.triggers import decided_expression, state_table, trigger_expression, triggers_name
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
@@ -33,18 +33,23 @@ from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import did_you_mean
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
+Counts = dict[str, int | None]
+_UNTOLD = {"n": None, "messages": None, "cost": None}
+_FEW = "…"
+
 
 @dataclass(frozen=True)
 class Summary:
     """A trigger as it stands: ``decided``: of its newest as-of, by decision; ``messages``: all there ever were, by
-    state; ``reason``: why a newer state was not published; ``stopped``: whether the kill switch holds it."""
+    state (None: so many are not told to this reader); ``reason``: why a newer state was not published; ``stopped``:
+    whether the kill switch holds it."""
 
     code: str
     title: dict[str, str]
     version: str
     as_of: date | None
-    decided: dict[str, int]
-    messages: dict[str, int]
+    decided: Counts
+    messages: Counts
     reason: str | None
     stopped: bool
     test: bool
@@ -55,7 +60,8 @@ class Summary:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a trigger would decide at an as-of: rows (decision, reason, arm, persons, messages, cost)."""
+    """What a trigger would decide at an as-of: rows (decision, reason, arm, n persons, messages, cost), whose numbers
+    are None where this reader is not told them."""
 
     code: str
     as_of: date
@@ -73,19 +79,20 @@ def find_trigger(setting: Setting, code: str) -> ResolvedTrigger:
     return found
 
 
-def summaries(setting: Setting) -> list[Summary]:
+def summaries(setting: Setting, by: Asking) -> list[Summary]:
     """Every trigger of the catalog."""
-    with counting(setting, "report", "the list of triggers"):
-        return [_summary(setting, trigger) for trigger in setting.resolved.triggers.values()]
+    with counting(setting, "report", "the list of triggers", by) as visit:
+        return [_summary(setting, trigger, visit.reader) for trigger in setting.resolved.triggers.values()]
 
 
-def summary(setting: Setting, trigger: ResolvedTrigger) -> Summary:
-    """One trigger as it stands."""
-    with counting(setting, "report", f"triggers/{trigger.code}"):
-        return _summary(setting, trigger)
+def summary(setting: Setting, trigger: ResolvedTrigger, by: Asking) -> Summary:
+    """One trigger as it stands. Denied for a role of rights that may not read all that its condition reads."""
+    with counting(setting, "report", f"triggers/{trigger.code}", by) as visit:
+        visit.reader.require_asked(trigger_need(setting.resolved, trigger.code), f"whom {trigger.code} has found")
+        return _summary(setting, trigger, visit.reader)
 
 
-def _summary(setting: Setting, trigger: ResolvedTrigger) -> Summary:
+def _summary(setting: Setting, trigger: ResolvedTrigger, reader: Reader) -> Summary:
     ref = TableRef("triggers", trigger.code)
     served, attempt = setting.warehouse.latest(ref), setting.warehouse.newest_attempt(ref)
     stopped = stops_of(setting.warehouse).now() & {"all", f"trigger.{trigger.code}"}
@@ -95,12 +102,23 @@ def _summary(setting: Setting, trigger: ResolvedTrigger) -> Summary:
         title=trigger.spec.title.model_dump(),
         version=version_of(trigger),
         as_of=served.as_of if served is not None else None,
-        decided=_decided(served),
-        messages=_messages(setting, trigger.code),
+        decided=_told(setting, trigger.code, _decided(served), reader),
+        messages=_told(setting, trigger.code, _messages(setting, trigger.code), reader),
         reason=attempt.reason if blocked and attempt is not None else None,
         stopped=bool(stopped),
         test=trigger.spec.test is not None,
     )
+
+
+def _told(setting: Setting, code: str, counts: Mapping[str, int], reader: Reader) -> Counts:
+    """The counts, those of few persons left out where the reader may not read what the trigger reads."""
+    need, everybody = trigger_need(setting.resolved, code), _population(setting)
+    return {name: n if reader.tells(need, n, everybody) else None for name, n in counts.items()}
+
+
+def _population(setting: Setting) -> int:
+    served = setting.warehouse.current(TableRef.parse(PERSONS), None)
+    return 0 if served is None else served.rows
 
 
 def _decided(served: Snapshot | None) -> dict[str, int]:
@@ -120,17 +138,28 @@ def _messages(setting: Setting, code: str) -> dict[str, int]:
     return found
 
 
-def forecast(setting: Setting, code: str, as_of: date) -> Forecast:
-    """What the trigger would decide at ``as_of``; nothing is decided. Mistake where its inputs are held."""
+def forecast(setting: Setting, code: str, as_of: date, by: Asking) -> Forecast:
+    """What the trigger would decide at ``as_of``; nothing is decided. Mistake where its inputs are held, Denied for a
+    role of rights that may not read all that its condition reads."""
     trigger = find_trigger(setting, code)
+    need = trigger_need(setting.resolved, code)
+    with counting(setting, "preview", f"triggers/{code}", by) as visit:
+        visit.reader.require_asked(need, f"whom {code} would find")
+        rows = _forecast(setting, trigger, as_of)
+        everybody = _population(setting)
+        told = [row if visit.reader.tells(need, row["n"], everybody) else {**row, **_UNTOLD} for row in rows]
+        visit.rows = len(told)
+    return Forecast(code, as_of, told)
+
+
+def _forecast(setting: Setting, trigger: ResolvedTrigger, as_of: date) -> list[dict[str, Any]]:
     planning, past = planning_of(setting, trigger, as_of)
     gate = trigger_gate(setting, past.flying, as_of)
     if not gate.open:
-        raise Mistake(f"{code} decides nothing at {as_of}: {'; '.join(gate.faults)}")
+        raise Mistake(f"{trigger.code} decides nothing at {as_of}: {'; '.join(gate.faults)}")
     expression = decided_expression(planning, trigger_expression(planning))
-    with counting(setting, "preview", f"triggers/{code}"), open_duckdb(setting.spill) as engine:
-        rows = engine.fetch(expression, state_inputs(gate, past.prior, past.kept)).to_pylist()
-    return Forecast(code, as_of, rows)
+    with open_duckdb(setting.spill) as engine:
+        return engine.fetch(expression, state_inputs(gate, past.prior, past.kept)).to_pylist()
 
 
 def print_summaries(console: Console, found: Sequence[Summary]) -> None:
@@ -153,9 +182,8 @@ def print_summaries(console: Console, found: Sequence[Summary]) -> None:
             console.print(Text(f"{item.code}: {item.reason}", style="red"), soft_wrap=True)
 
 
-def print_summary(console: Console, setting: Setting, trigger: ResolvedTrigger) -> None:
+def print_summary(console: Console, trigger: ResolvedTrigger, found: Summary) -> None:
     """The definition, then how it stands."""
-    found = summary(setting, trigger)
     console.print(Text(f"{found.code}  {trigger.spec.title}", style="bold"))
     console.print(Text(f"version {found.version}, as-of {found.as_of or 'never evaluated'}", style="dim"))
     console.print(Text(trigger_lines(trigger)))
@@ -167,16 +195,19 @@ def print_summary(console: Console, setting: Setting, trigger: ResolvedTrigger) 
 
 def print_forecast(console: Console, found: Forecast) -> None:
     """Who would enter, by decision; nothing was decided."""
-    rows = [
-        [row["decision"], row["reason"], row["arm"], count(row["n"]), count(row["messages"]), f"{row['cost']:.2f}"]
-        for row in found.rows
-    ]
+    rows = [[row["decision"], row["reason"], row["arm"], *_numbers(row)] for row in found.rows]
     console.print(Text(f"{found.code} at {found.as_of} would decide:", style="bold"))
     console.print(table("", ["decision", "reason", "arm", "!persons", "!messages", "!cost"], rows))
 
 
-def _counts(numbers: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count(number)}" for name, number in numbers.items())
+def _numbers(row: Mapping[str, Any]) -> list[str]:
+    if row["n"] is None:
+        return [_FEW, _FEW, ""]
+    return [count(row["n"]), count(row["messages"]), f"{row['cost']:.2f}"]
+
+
+def _counts(numbers: Counts) -> str:
+    return ", ".join(f"{name} {_FEW if number is None else count(number)}" for name, number in numbers.items())
 
 
 @dataclass(frozen=True)

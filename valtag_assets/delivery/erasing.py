@@ -27,6 +27,7 @@ from valtag_assets.engine.erasure.sqlite import compact, is_sqlite
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.expression.resolved_delivery import ResolvedDestination
 from valtag_assets.spec.mistake import Mistake
+from valtag_assets.warehouse.marks import Marks
 from valtag_assets.warehouse.quoting import quote
 
 _HOLDERS = """
@@ -156,25 +157,35 @@ def message_keys(ledger: Path, persons: Collection[str]) -> set[str]:
         return {row[0] for row in connection.execute(_KEYS)}
 
 
-def forget_receipts(folder: Path, persons: Collection[str], keys: Collection[str]) -> int:
-    """Take lines about the persons out of the files of receipts that landed; how many there were."""
-    return sum(_without_lines(file, persons, keys) for file in sorted(folder.glob("*.jsonl")))
+def forget_receipts(folder: Path, marks: Marks, keys: Collection[str]) -> int:
+    """Take lines about the persons out of the files of receipts that landed, also lines that are no JSON and tell
+    them, and mask them in lines about others; how many lines there were."""
+    return sum(_without_lines(file, marks, keys) for file in sorted(folder.glob("*.jsonl")))
 
 
-def _without_lines(file: Path, persons: Collection[str], keys: Collection[str]) -> int:
+def _without_lines(file: Path, marks: Marks, keys: Collection[str]) -> int:
     kept, gone = list[bytes](), 0
     for line in file.read_bytes().splitlines(keepends=True):
-        try:
-            said = json.loads(line)
-        except ValueError:
-            said = None
-        if isinstance(said, dict) and (said.get("person_id") in persons or said.get("key") in keys):
+        text = line.decode("utf-8", "surrogateescape")
+        if _is_about(text, marks, keys):
             gone += 1
-        else:
-            kept.append(line)
+            continue
+        masked = marks.without(text)
+        gone += masked != text
+        kept.append(masked.encode("utf-8", "surrogateescape"))
     if gone:
         replace_file(file, lambda into: _write(into, kept))
     return gone
+
+
+def _is_about(line: str, marks: Marks, keys: Collection[str]) -> bool:
+    """Whether a receipt is about one of the persons; of a line that is none, whether it tells one."""
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        quoted = any(json.dumps(text, ensure_ascii=False) in line for text in (*marks.persons, *keys))
+        return quoted or marks.stand_in(line)
+    return isinstance(said, dict) and (said.get("person_id") in marks.persons or str(said.get("key")) in keys)
 
 
 def forget_exported(folder: Path, persons: Collection[str]) -> int:

@@ -3,7 +3,9 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import ibis
@@ -12,6 +14,7 @@ from duckdb import ColumnExpression, ConstantExpression, StarExpression
 
 from valtag_assets.engine.session import EngineError, Inputs, compile_sql, part_name
 from valtag_assets.spec.types import DataType, parse_type
+from valtag_assets.warehouse.in_memory import Database
 from valtag_assets.warehouse.quoting import quote
 
 _TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
@@ -20,24 +23,22 @@ _TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
 class DuckDBEngine:
     """Runs Ibis expressions on one DuckDB connection.
 
-    ``spill`` is the folder big sorts may spill to. External access is needed only to read and write the
-    Parquet files named by valtag itself: rules never reach the connection as text.
+    External access is needed only to read and write the Parquet files named by valtag itself: rules never reach
+    the connection as text.
     """
 
     name = "duckdb"
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: Path | None = None) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        connection.execute("SET memory_limit = '6GB'")
-        connection.execute("SET temp_directory = $path", {"path": str(spill or tempfile.gettempdir())})
         connection.execute("SET TimeZone = 'UTC'")
 
     def sql(self, expression: ibis.Table) -> str:
         return compile_sql(expression, self.name)
 
-    def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
+    def write(self, expression: ibis.Table, inputs: Inputs, into: Path, *, passing: bool = False) -> None:
         with self._bound(inputs):
-            _copy(self.connection.sql(self.sql(expression)), into)
+            _copy(self.connection.sql(self.sql(expression)), into, "uncompressed" if passing else "zstd")
 
     def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
         # COPY ... PARTITION_BY keeps no order inside a part and may make several files of one.
@@ -68,15 +69,28 @@ class DuckDBEngine:
                 self.connection.execute(f"DROP VIEW IF EXISTS {quote(name)}")
 
 
-def _copy(rows: duckdb.DuckDBPyRelation, into: Path) -> None:
-    rows.write_parquet(str(into), compression="zstd", row_group_size=122_880)
+def _copy(rows: duckdb.DuckDBPyRelation, into: Path, compression: Literal["zstd", "uncompressed"] = "zstd") -> None:
+    rows.write_parquet(str(into), compression=compression, row_group_size=122_880)
 
 
 @contextmanager
 def open_duckdb(spill: Path | None = None) -> Iterator[DuckDBEngine]:
-    """An engine on its own in-memory database, closed at the end."""
-    with duckdb.connect(":memory:") as connection:
-        yield DuckDBEngine(connection, spill)
+    """An engine with a catalog of its own in memory, gone at the end. Big sorts go to the folder ``spill``."""
+    with _kept(str(spill or tempfile.gettempdir())).connection() as connection:
+        yield DuckDBEngine(connection)
+
+
+# The one used last: a process has one warehouse, as a rule.
+@lru_cache(maxsize=1)
+def _kept(spill: str) -> Database:
+    return Database(lambda: within_limits(duckdb.connect(":memory:"), spill))
+
+
+def within_limits(database: duckdb.DuckDBPyConnection, spill: str) -> duckdb.DuckDBPyConnection:
+    """The ``database`` just opened, with as much memory as it may use and the folder for what is more."""
+    database.execute("SET memory_limit = '6GB'")
+    database.execute("SET temp_directory = $path", {"path": spill})
+    return database
 
 
 @contextmanager

@@ -1,20 +1,17 @@
 """Errors told without the values they are about: what an engine can't convert may be somebody's phone number."""
 
-import re
 import traceback
 
 import duckdb
 
 from valtag_assets.engine.reading.origin import SourceError
+from valtag_assets.spec.masking import without_values
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.errors import WarehouseError
 
-_HIDDEN = "…"
 # Their messages name files, tables and columns, which valtag wrote, or the system.
 _NAMING = (Mistake, SourceError, WarehouseError, OSError, duckdb.IOException, duckdb.CatalogException)
 _NAMING_TOO = (duckdb.BinderException, duckdb.ParserException, duckdb.OutOfMemoryException)
-_QUOTED = re.compile(r"(?P<quote>[\"'`]).*(?P=quote)")
-_NUMBER = re.compile(r"\d[\d.,]{3,}\d")
 
 
 def impersonal(error: BaseException) -> str:
@@ -25,8 +22,7 @@ def impersonal(error: BaseException) -> str:
     kind, text = type(error).__name__, str(error)
     if isinstance(error, _NAMING + _NAMING_TOO):
         return f"{kind}: {text}"
-    first = next(iter(text.splitlines()), "")
-    return f"{kind}: {_NUMBER.sub(_HIDDEN, _QUOTED.sub(_HIDDEN, first))}"
+    return f"{kind}: {without_values(text)}"
 
 
 def impersonal_trace(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from valtag_assets.spec.block import Check
 from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.engines import Engines
 from valtag_assets.spec.problem import Problem, did_you_mean
+from valtag_assets.warehouse.in_memory import small
 
 _IDENTITY_TABLES = [table.partition("/")[2] for table in IDENTITY_COLUMNS]
 Place = tuple[str | int, ...]
@@ -78,7 +79,7 @@ def _finds_nothing(pattern: str) -> bool:
     """Whether it matches where nothing is, and not at the start alone: engines count such places differently."""
     if pattern.startswith(("^", r"\A")):
         return False
-    with duckdb.connect(":memory:") as connection:
+    with small().connection() as connection:
         try:
             row = connection.execute("SELECT regexp_matches('', $pattern)", {"pattern": pattern}).fetchone()
         except duckdb.Error:  # no pattern at all, which is another's to say

@@ -20,7 +20,7 @@ from valtag_assets.expression.tree import Node
 from valtag_assets.spec.types import FLOAT, DataType
 
 FIRST, LAST, PERSONS_SEEN = "_first", "_last", "_persons"
-HAPPENED, KNOWN = "_happened", "_known"
+HAPPENED, KNOWN, OFTEN = "_happened", "_known", "_often"
 
 
 def figures_expression(source: ResolvedSource) -> ibis.Table:
@@ -38,6 +38,14 @@ def figures_expression(source: ResolvedSource) -> ibis.Table:
         day = rows[source.spec.time].cast("date")
         found |= {FIRST: day.min(), LAST: day.max()}
     return rows.aggregate(**found)
+
+
+def often_expression(source: ResolvedSource) -> ibis.Table:
+    """(often) of the persons, sorted by person: whether the fact has two rows of them or more."""
+    rows = keyed(source, {source.spec.time or ""})
+    counted = rows.filter(rows[OWNER].notnull()).group_by(**{PERSON: rows[OWNER]}).aggregate(n=lambda t: t.count())
+    joined = beside(persons_table(), counted)
+    return joined.order_by(PERSON).select(**{OFTEN: (joined["n"] > 1).fill_null(False)})
 
 
 def pairs_expression(source: ResolvedSource, name: str) -> ibis.Table:

@@ -37,8 +37,9 @@ class Engine(Protocol):
     def sql(self, expression: ibis.Table) -> str:
         """The engine's SQL text of ``expression``, as it runs."""
 
-    def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
-        """Run ``expression`` and write its rows to one Parquet file ``into``, in the expression's order."""
+    def write(self, expression: ibis.Table, inputs: Inputs, into: Path, *, passing: bool = False) -> None:
+        """Run ``expression`` and write its rows to one Parquet file ``into``, in the expression's order; one that is
+        ``passing``, soon read and gone, without packing it small."""
 
     def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
         """Run ``expression`` and write one Parquet file ``part-<value>.parquet`` per value of its text column

@@ -48,6 +48,17 @@ _USUAL = {
     # What fits one machine is spread over its cores, not over the 200 tasks of a cluster.
     "spark.sql.shuffle.partitions": "8",
 }
+_CONFIGURED = "SPARK_CONF_DIR"
+# What Spark itself tells of a fault quotes the values it stumbled over.
+_LOGGING = """rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.alwaysWriteExceptions = false
+appender.stderr.layout.pattern = %d %p %c{1}: %replace{%m%n%ex}{'[^']*'|"[^"]*"|[0-9][0-9.,]{3,}[0-9]}{...}
+"""
 _PLACE = "_place"
 _GLOB = re.compile(r"[\\*?\[\]{}]")
 
@@ -66,9 +77,9 @@ class SparkEngine:
     def sql(self, expression: ibis.Table) -> str:
         return compile_sql(expression, self.name)
 
-    def write(self, expression: ibis.Table, inputs: Inputs, into: Path) -> None:
+    def write(self, expression: ibis.Table, inputs: Inputs, into: Path, *, passing: bool = False) -> None:
         with self._result(expression, inputs) as result:
-            _write_one(result, into)
+            _write_one(result, into, {"compression": "uncompressed"} if passing else {})
 
     def write_parts(self, expression: ibis.Table, inputs: Inputs, into: Path, bucket: str) -> list[Path]:
         with self._result(expression, inputs) as result, _folder(into / ".parts") as space:
@@ -108,11 +119,11 @@ class SparkEngine:
         return self._known[seen]
 
 
-def _write_one(result: DataFrame, into: Path) -> None:
+def _write_one(result: DataFrame, into: Path, options: Mapping[str, str]) -> None:
     """All rows into one Parquet file, which is there whole or not at all. Spark itself knows only folders."""
     with _folder(into.with_name(f".{into.name}.parts")) as space:
         # Partitions of a sorted result are put one after the other, so the file is sorted too.
-        result.coalesce(1).write.mode("overwrite").parquet(str(space))
+        result.coalesce(1).write.mode("overwrite").options(**options).parquet(str(space))
         (part,) = space.glob("*.parquet")
         os.replace(part, into)
 
@@ -137,7 +148,8 @@ def open_spark(master: str, settings: Mapping[str, str], log: Path) -> Iterator[
     """An engine on this process's session with ``master``: a classic master, or Spark Connect by its URL.
 
     The session is started by the first who asks, which takes seconds, and stays until the process ends. A Java
-    machine of our own writes its messages to the file ``log``.
+    machine of our own writes its messages to the file ``log``, without what is quoted in them and without long
+    numbers, unless SPARK_CONF_DIR says how Spark is to log. Logs of a cluster's own machines are the cluster's.
     """
     yield SparkEngine(_session(master, settings, log))
 
@@ -149,6 +161,8 @@ def _session(master: str, settings: Mapping[str, str], log: Path) -> SparkSessio
         known = settings
     else:
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
+        if _CONFIGURED not in os.environ:
+            os.environ[_CONFIGURED] = str(_configuration(log.parent / "spark-conf"))
         builder = builder.master(master)
         # Nothing is kept in Spark's own warehouse, but it makes the folder, by itself where we happen to stand.
         places = {"spark.local.dir": str(log.parent), "spark.sql.warehouse.dir": str(log.parent / "spark-warehouse")}
@@ -166,6 +180,13 @@ def _session(master: str, settings: Mapping[str, str], log: Path) -> SparkSessio
     if not master.startswith("sc://") and at != master:
         raise EngineError(f"this process works with Spark at {at} already; Spark at {master} needs one of its own")
     return session
+
+
+def _configuration(folder: Path) -> Path:
+    """A folder of Spark's configuration that says how to log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log4j2.properties").write_text(_LOGGING, encoding="ascii")
+    return folder
 
 
 @contextmanager

@@ -47,6 +47,10 @@ class SparkCompiler(PySparkCompiler):
         # A sum, which of no rows is null and not 0.
         return super().visit_CountStar(op, arg=arg, where=None) if where is None else self.f.count_if(where)
 
+    def visit_Hash(self, op: ops.Hash, *, arg: Any) -> Any:
+        # 32 bits, which many texts share; these are 64, if other ones than DuckDB's.
+        return self.f.anon.xxhash64(arg)
+
     def visit_RegexReplace(self, op: ops.RegexReplace, *, arg: Any, pattern: Any, replacement: Any) -> Any:
         # The replacement as it is, but Java writes a group as $1.
         assert isinstance(op.replacement, ops.Literal)

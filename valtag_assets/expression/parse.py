@@ -15,14 +15,14 @@ from valtag_assets.expression.coercion import MAX_PRECISION
 from valtag_assets.expression.errors import ExpressionError
 from valtag_assets.expression.functions import FOREIGN, FUNCTIONS
 from valtag_assets.expression.lineage import meaning
-from valtag_assets.expression.reading import Reading, dialect, read
+from valtag_assets.expression.reading import KEYWORDS, Reading, dialect, read
 from valtag_assets.expression.rules import apply, fit
 from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.expression.tree import Call, Literal, Name, Node
 from valtag_assets.spec.spelling import Spellings
 from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, TEXT, DataType, decimal
 
-__all__ = ["ExpressionError", "parse"]
+__all__ = ["ExpressionError", "number_literal", "parse"]
 
 MAX_DEPTH = 60
 _LARGEST_INTEGER = 2**63 - 1
@@ -53,8 +53,35 @@ def parse(text: str, scope: Scope, expect: DataType | None = None) -> Node:
     """
     node = scope.trees.get(text)
     if node is None:
-        node = scope.trees[text] = _tree(text, scope)
+        node = scope.trees[text] = _bare_name(text, scope) or _tree(text, scope)
     return node if expect is None else fit(node, expect)
+
+
+def number_literal(written: str) -> Literal:
+    """The constant that an unsigned number stands for; ExpressionError where it is none or too large."""
+    match = _NUMBER.fullmatch(written)
+    if match is None:
+        raise ExpressionError(f"'{written}' is no number")
+    if match["exponent"]:
+        value = float(written)
+        if value == float("inf"):
+            raise ExpressionError(f"{written} is too large")
+        return Literal(value, FLOAT)
+    if match["fraction"] is None:
+        if len(written.lstrip("0")) > 19 or int(written) > _LARGEST_INTEGER:
+            raise ExpressionError(f"{written[:40]} is too large for an integer ({_LARGEST_INTEGER})")
+        return Literal(int(written), INTEGER)
+    scale = len(match["fraction"]) - 1
+    precision = max(len(match["whole"].lstrip("0")) + scale, 1)
+    if precision > MAX_PRECISION:
+        raise ExpressionError(f"{written} has more than {MAX_PRECISION} digits")
+    return Literal(Decimal(written), decimal(precision, scale))
+
+
+def _bare_name(text: str, scope: Scope) -> Name | None:
+    """What most texts are, one code and nothing else, needs no parser."""
+    symbol = scope.get(text)
+    return None if symbol is None or text.upper() in KEYWORDS else Name(symbol.code, symbol.type)
 
 
 def _tree(text: str, scope: Scope) -> Node:
@@ -153,24 +180,7 @@ class _Builder:
     def _literal(self, syntax: sge.Expr) -> Literal:
         if syntax.is_string:
             return Literal(self._reading.literals[int(syntax.this)], TEXT)
-        written = str(syntax.this)
-        match = _NUMBER.fullmatch(written)
-        if match is None:
-            raise ExpressionError(f"'{written}' is no number")
-        if match["exponent"]:
-            value = float(written)
-            if value == float("inf"):
-                raise ExpressionError(f"{written} is too large")
-            return Literal(value, FLOAT)
-        if match["fraction"] is None:
-            if len(written.lstrip("0")) > 19 or int(written) > _LARGEST_INTEGER:
-                raise ExpressionError(f"{written[:40]} is too large for an integer ({_LARGEST_INTEGER})")
-            return Literal(int(written), INTEGER)
-        scale = len(match["fraction"]) - 1
-        precision = max(len(match["whole"].lstrip("0")) + scale, 1)
-        if precision > MAX_PRECISION:
-            raise ExpressionError(f"{written} has more than {MAX_PRECISION} digits")
-        return Literal(Decimal(written), decimal(precision, scale))
+        return number_literal(str(syntax.this))
 
     def _name(self, word: str) -> Name:
         symbol = self._scope.get(word)

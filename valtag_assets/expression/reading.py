@@ -44,6 +44,33 @@ _COMMENTS = ("--", "/*", "*/")
 # Characters that stand for themselves: printable ASCII without quotes of any kind.
 _PLAIN_RUN = re.compile("[^\\x00-\\x1f\"'`\\x7f-\U0010ffff]+")
 
+KEYWORDS = {
+    "AND": TokenType.AND,
+    "OR": TokenType.OR,
+    "NOT": TokenType.NOT,
+    "BETWEEN": TokenType.BETWEEN,
+    "IN": TokenType.IN,
+    "IS": TokenType.IS,
+    "NULL": TokenType.NULL,
+    "LIKE": TokenType.LIKE,
+    "CASE": TokenType.CASE,
+    "WHEN": TokenType.WHEN,
+    "THEN": TokenType.THEN,
+    "ELSE": TokenType.ELSE,
+    "END": TokenType.END,
+    "TRUE": TokenType.TRUE,
+    "FALSE": TokenType.FALSE,
+    "==": TokenType.EQ,
+    "!=": TokenType.NEQ,
+    "<>": TokenType.NEQ,
+    ">=": TokenType.GTE,
+    "<=": TokenType.LTE,
+    "//": TokenType.DIV,
+    "&&": TokenType.DAMP,
+    "||": TokenType.DPIPE,
+    "::": TokenType.DCOLON,
+}
+
 
 class ExpressionDialect(Dialect):
     """sqlglot reduced to operators, CASE and anonymous function calls; every other word is a name."""
@@ -51,32 +78,7 @@ class ExpressionDialect(Dialect):
     class Tokenizer(SqlglotTokenizer):
         QUOTES = ["'"]  # noqa: RUF012 (sqlglot declares it so)
         COMMENTS = []  # noqa: RUF012
-        KEYWORDS = {  # noqa: RUF012
-            "AND": TokenType.AND,
-            "OR": TokenType.OR,
-            "NOT": TokenType.NOT,
-            "BETWEEN": TokenType.BETWEEN,
-            "IN": TokenType.IN,
-            "IS": TokenType.IS,
-            "NULL": TokenType.NULL,
-            "LIKE": TokenType.LIKE,
-            "CASE": TokenType.CASE,
-            "WHEN": TokenType.WHEN,
-            "THEN": TokenType.THEN,
-            "ELSE": TokenType.ELSE,
-            "END": TokenType.END,
-            "TRUE": TokenType.TRUE,
-            "FALSE": TokenType.FALSE,
-            "==": TokenType.EQ,
-            "!=": TokenType.NEQ,
-            "<>": TokenType.NEQ,
-            ">=": TokenType.GTE,
-            "<=": TokenType.LTE,
-            "//": TokenType.DIV,
-            "&&": TokenType.DAMP,
-            "||": TokenType.DPIPE,
-            "::": TokenType.DCOLON,
-        }
+        KEYWORDS = KEYWORDS
 
     class Parser(SqlglotParser):
         FUNCTIONS = {}  # noqa: RUF012

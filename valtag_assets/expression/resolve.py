@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from valtag_assets.expression.kept import Kept, KeptFile
 from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.naming import naming_faults
 from valtag_assets.expression.parse import ExpressionError, parse
@@ -45,45 +46,55 @@ from valtag_assets.spec.problem import CatalogError, Problem
 from valtag_assets.spec.tag import Tag
 from valtag_assets.spec.types import BOOLEAN
 
+# Containers made while a catalog is read, from which on a look through them is noticed; some 4,000 tags.
+_MANY_OBJECTS = 200_000
 
-def resolve_catalog(root: Path) -> Resolved:
-    """Load and resolve the catalog folder ``root``. Raises CatalogError with every mistake of every file."""
+
+def resolve_catalog(root: Path, keep_in: Path | None = None) -> Resolved:
+    """Load and resolve the catalog folder ``root``. Raises CatalogError with every mistake of every file.
+
+    What was read of a big catalog is kept below the folder ``keep_in``.
+    """
     with _nothing_thrown_away():
-        reading = read_catalog(root)
-        resolved, problems = _resolve(reading.catalog)
-    problems = [*reading.problems, *(p for p in problems if not reading.blames_lost(p))]
-    if problems:
-        raise CatalogError(problems)
+        kept = Kept(keep_in, root)
+        reading = read_catalog(root, kept.read)
+        resolved, problems = _resolve(reading.catalog, kept.files)
+        problems = [*reading.problems, *(p for p in problems if not reading.blames_lost(p))]
+        if problems:
+            raise CatalogError(problems)
+        kept.keep(resolved.catalog, resolved.tags)
     return resolved
 
 
 @contextmanager
 def _nothing_thrown_away() -> Iterator[None]:
     """Without garbage collection: what is made of a catalog stays, and looking through it again and again would take
-    a third of the time."""
+    a third of the time. What is made of a big one is never looked through at all."""
     collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if gc.get_count()[0] > _MANY_OBJECTS:
+            gc.freeze()
         if collects:
             gc.enable()
 
 
 def resolve(catalog: Catalog) -> Resolved:
     """Resolve ``catalog``. Raises CatalogError with every mistake."""
-    resolved, problems = _resolve(catalog)
+    resolved, problems = _resolve(catalog, {})
     if problems:
         raise CatalogError(problems)
     return resolved
 
 
-def _resolve(catalog: Catalog) -> tuple[Resolved, list[Problem]]:
+def _resolve(catalog: Catalog, kept: Mapping[Path, KeptFile]) -> tuple[Resolved, list[Problem]]:
     problems: list[Problem] = []
     sources = _sources(catalog, problems)
-    tags = _tags(catalog, sources, problems)
-    symbols = _symbols(catalog, tags)
-    categories = _categories(catalog, tags, Scope(symbols, "tag"), problems)
+    tags, scope_of_tags = _tags(catalog, sources, kept, problems)
+    symbols = list(scope_of_tags)
+    categories = _categories(catalog, tags, scope_of_tags, problems)
     problems.extend(vault_faults(tags, sources))
     scores = resolve_scores(catalog, tags, symbols, problems)
     scope = rule_scope(symbols, scores, sources, tuple(catalog.segments))
@@ -134,11 +145,20 @@ def _sources(catalog: Catalog, problems: list[Problem]) -> dict[str, ResolvedSou
     return {code: found[code] for code in catalog.sources}
 
 
-def _tags(catalog: Catalog, sources: Mapping[str, ResolvedSource], problems: list[Problem]) -> dict[str, ResolvedTag]:
-    """Every tag column of the catalog that is sound, in the order of the files."""
+def _tags(
+    catalog: Catalog,
+    sources: Mapping[str, ResolvedSource],
+    kept: Mapping[Path, KeptFile],
+    problems: list[Problem],
+) -> tuple[dict[str, ResolvedTag], Scope]:
+    """Every tag column of the catalog that is sound, in the order of the files; and the names of all of them."""
     category_of = {tag.code: code for code, entry in catalog.categories.items() for tag in entry.spec.tags}
     found: dict[str, ResolvedTag] = {}
     for code, entry in catalog.tags.items():
+        if entry.file in kept:
+            if entry.spec.kind == "value":
+                found |= {tag.code: tag for tag in kept[entry.file].columns[code]}
+            continue
         problems.extend(entry.problem(fault, "code") for fault in naming_faults(entry.spec))
         problems.extend(empty_faults(entry))
         if entry.spec.kind == "value":
@@ -147,7 +167,11 @@ def _tags(catalog: Catalog, sources: Mapping[str, ResolvedSource], problems: lis
     _columns_are_new(catalog, problems)
     waiting = {code: entry for code, entry in catalog.tags.items() if entry.spec.kind != "value"}
     scope = Scope(_symbols(catalog, found), "tag")
+    holding = {file for file, known in kept.items() if known.holds(scope)}
     for code, entry in waiting.items():
+        if entry.file in holding:
+            [found[code]] = kept[entry.file].columns[code]
+            continue
         tag = tag_over_tags(entry, category_of.get(code, ""), scope, problems)
         if tag is not None:
             found[code] = tag
@@ -156,7 +180,7 @@ def _tags(catalog: Catalog, sources: Mapping[str, ResolvedSource], problems: lis
         chain = " → ".join(cycle)
         problems.append(waiting[cycle[0]].problem(f"tags rest on each other in a circle: {chain}", "value"))
     written = [name for entry in catalog.tags.values() for name in concrete_codes(entry.spec)]
-    return {name: found[name] for name in written if name in found}
+    return {name: found[name] for name in written if name in found}, scope
 
 
 def _columns_are_new(catalog: Catalog, problems: list[Problem]) -> None:
@@ -231,7 +255,7 @@ def _in_order(own: Mapping[str, ResolvedTag]) -> list[ResolvedTag]:
     ordered: dict[str, ResolvedTag] = {}
 
     def place(tag: ResolvedTag, above: frozenset[str]) -> None:
-        for name in sorted(tag.tags & own.keys() - ordered.keys() - above):
+        for name in sorted(name for name in tag.tags if name in own and name not in ordered and name not in above):
             place(own[name], above | {name})
         ordered.setdefault(tag.code, tag)
 

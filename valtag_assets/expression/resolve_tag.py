@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cache
 
 from valtag_assets.expression.lineage import meaning, names_read
-from valtag_assets.expression.parse import ExpressionError, parse
+from valtag_assets.expression.parse import ExpressionError, number_literal, parse
 from valtag_assets.expression.resolved import (
     Aggregate,
     Field,
@@ -16,14 +16,15 @@ from valtag_assets.expression.resolved import (
     Tie,
     Window,
 )
+from valtag_assets.expression.rules import apply
 from valtag_assets.expression.scope import Scope, Symbol
-from valtag_assets.expression.tree import Node
+from valtag_assets.expression.tree import Literal, Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.constant import read_constant
 from valtag_assets.spec.problem import Problem, did_you_mean
 from valtag_assets.spec.tag import Band, Tag, Value
-from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, DataType, list_of
+from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, TEXT, DataType, list_of
 
 _MEASURE = re.compile(r"\s*(count|sum)\s*\((.*)\)\s*(asc|desc)?\s*", re.DOTALL | re.IGNORECASE)
 _VALUE_LAST = re.compile(r"(.*\S)\s+asc\s*", re.DOTALL | re.IGNORECASE)
@@ -42,8 +43,7 @@ class TagFault(Exception):
 
 def concrete_codes(tag: Tag) -> dict[str, Window]:
     """The column codes a tag block stands for, with their windows."""
-    windows = [read_window(text) for text in tag.windows]
-    return {tag.code + window.suffix: window for window in windows}
+    return {tag.code + read_window(text).suffix: read_window(text) for text in tag.windows}
 
 
 def declared_values(tag: Tag, of_field: tuple[str, ...] | None = None) -> tuple[str, ...] | None:
@@ -134,7 +134,10 @@ def _band(entry: Entry[Tag], category: str, scope: Scope) -> ResolvedTag:
         raise TagFault(f"band of '{tag.band.of}', a {node.type}: bands are for numbers", "band", "of")
     if tag.type.kind != "text":
         raise TagFault(f"a band holds the codes of its steps, so its type is text, not {tag.type}", "type")
-    tree = _parse(_band_text(tag.band), scope, "band", expect=None)
+    try:
+        tree = _tiers(node, tag.band)
+    except ExpressionError as error:
+        raise TagFault(str(error), "band") from error
     return ResolvedTag(
         tag.code,
         category,
@@ -149,16 +152,23 @@ def _band(entry: Entry[Tag], category: str, scope: Scope) -> ResolvedTag:
     )
 
 
-def _band_text(band: Band) -> str:
-    """The tiers as an expression, highest first; without the tag there is no tier."""
-    branches = [
-        f"when {band.of} >= {Decimal(str(step.lowest)):f} then '{step.code}'"
-        for step in reversed(band.steps)
-        if step.lowest is not None
-    ]
-    if band.steps[0].lowest is None:
-        branches.append(f"when {band.of} is not null then '{band.steps[0].code}'")
-    return f"case {' '.join(branches)} end"
+def _tiers(node: Node, band: Band) -> Node:
+    """``case when node >= … then '…' …``, the highest first; without the tag there is no tier."""
+    branches: list[Node] = []
+    for step in reversed(band.steps):
+        if step.lowest is not None:
+            inside = apply(">=", (node, _edge(step.lowest)))
+        else:
+            inside = apply("not", (apply("is null", (node,)),))
+        branches += [inside, Literal(step.code, TEXT)]
+    return apply("case", (*branches, Literal(None, None)))
+
+
+def _edge(lowest: float) -> Node:
+    """The lower end of a tier as a constant of the expression language: with the digits it is written with."""
+    written = f"{Decimal(str(lowest)):f}"
+    found = number_literal(written.removeprefix("-"))
+    return apply("negate", (found,)) if written.startswith("-") else found
 
 
 def _from_master(entry: Entry[Tag], category: str, sources: Mapping[str, ResolvedSource]) -> ResolvedTag:

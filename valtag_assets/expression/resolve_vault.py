@@ -66,4 +66,4 @@ def _carried_by(
         return shows & personal_columns(sources[tag.aggregate.fact], sources)
     if tag.master is not None:
         return carried(tag.node) & personal_columns(sources[tag.master], sources)
-    return carried(tag.node) & {code for code, other in tags.items() if other.spec.access == "pii"}
+    return frozenset(code for code in carried(tag.node) if code in tags and tags[code].spec.access == "pii")

@@ -6,6 +6,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from valtag_assets.expression.resolved_delivery import (
@@ -45,12 +46,12 @@ class Window:
     kind: Literal["all", "last", "before", "month", "year"]
     days: int = 0
 
-    @property
+    @cached_property
     def suffix(self) -> str:
         ends = {"last": f"_{self.days}d", "before": f"_before_{self.days}d", "month": "_mtd", "year": "_ytd"}
         return ends.get(self.kind, "")
 
-    @property
+    @cached_property
     def title(self) -> Title | None:
         words = {
             "last": Title(zh=f"近{self.days}天", en=f"last {self.days} days"),

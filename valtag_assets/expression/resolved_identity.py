@@ -47,6 +47,11 @@ class ResolvedIdentity:
         found = {slot for pairs in self.fields.values() for _, slot in pairs}
         return sorted(found, key=lambda slot: (slot.rank, slot.number))
 
+    @property
+    def ranks_borne(self) -> Sequence[int]:
+        """The ranks of the kinds of which there is a slot, the strongest first."""
+        return sorted({slot.rank for slot in self.slots})
+
     def slots_of(self, rank: int) -> Sequence[Slot]:
         """The slots of one kind."""
         return [slot for slot in self.slots if slot.rank == rank]

@@ -134,7 +134,7 @@ def _picture(snapshot: Snapshot) -> dict[str, Any]:
     if lines is None:
         return {"tiers 分层": "the tier is not for everybody: valtag show with a role that may see it"}
     return {
-        "allocation 资源倾斜": as_image(allocation_figure(lines), f"{snapshot.table} {snapshot.as_of}"),
+        "allocation 资源倾斜": as_image(f"{snapshot.table} {snapshot.as_of}", allocation_figure, lines),
         "tiers 分层": dg.MetadataValue.table([dg.TableRecord(dict(line)) for line in lines]),
         "persons without a tier 未分层人数": snapshot.metrics["untiered"],
         "SQL": dg.MetadataValue.md(f"```sql\n{snapshot.metrics['sql']}\n```"),

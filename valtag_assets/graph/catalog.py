@@ -12,12 +12,13 @@ from valtag_assets.quality.misplaced import misplaced_checks
 from valtag_assets.spec.problem import CatalogError
 
 
-def checked_catalog(root: Path, engine: str | None = None) -> Resolved:
+def checked_catalog(root: Path, engine: str | None = None, keep_in: Path | None = None) -> Resolved:
     """The catalog folder ``root``, ready to compute. Raises CatalogError with every mistake, before any data.
 
-    ``engine`` computes in the place of the catalog's own (``spec.engines.Engines.instead``).
+    ``engine`` computes in the place of the catalog's own (``spec.engines.Engines.instead``); what was read of a big
+    catalog is kept below the folder ``keep_in``.
     """
-    resolved = resolve_catalog(root)
+    resolved = resolve_catalog(root, keep_in)
     engines = resolved.catalog.project.engine.instead(engine)
     problems = [*cleaning_mistakes(resolved), *misplaced_checks(resolved), *engine_mistakes(resolved, engines)]
     problems += [*access_rule_mistakes(resolved), *access_mistakes(resolved)]

@@ -57,7 +57,12 @@ def certificate(setting: Setting, done: Erased) -> dict[str, Any]:
         "ledger_rows": dict(done.ledger),
         "receipts": done.receipts,
         "company_files": {file: list(rows) for file, rows in order.landing.items()},
-        "scan": {"files": done.scanned.files, "bytes": done.scanned.bytes, "found": len(done.scanned.hits)},
+        "scan": {
+            "files": done.scanned.files,
+            "bytes": done.scanned.bytes,
+            "found": len(done.scanned.hits),
+            "closed": sorted(file.name for file in done.scanned.closed),
+        },
     }
     text = json.dumps(said, ensure_ascii=False, sort_keys=True)
     return {**said, "hash": hashlib.sha256(text.encode()).hexdigest()}
@@ -96,6 +101,10 @@ def as_text(said: dict[str, Any]) -> str:
         "",
         f"扫描 scan: {said['scan']['files']} files, {said['scan']['bytes']} bytes looked through, "
         f"{said['scan']['found']} found 未发现任何标识",
+        *[
+            f"  打包文件，无法查看，请自行检查 packed so that nobody could look into it, see for yourself: {name}"
+            for name in said["scan"]["closed"]
+        ],
         f"校验 hash: {said['hash']}",
     ]
     return "\n".join(lines) + "\n"

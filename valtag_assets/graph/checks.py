@@ -61,9 +61,10 @@ def check_specs(
     return list(specs.values())
 
 
-def gate_result(gate: Gate) -> dg.AssetCheckResult:
-    """Whether the inputs may be read, with the reason for each that may not."""
+def gate_result(gate: Gate, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """Whether the inputs of the asset ``key`` may be read, with the reason for each that may not."""
     return dg.AssetCheckResult(
+        asset_key=key,  # where a result does not say it, Dagster works the whole result out twice
         check_name=INPUTS,
         passed=gate.open,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -101,18 +102,22 @@ def _something_to_compare_with(columns: Mapping[str, DataType]) -> Snapshot:
     )
 
 
-def check_results(verdicts: Sequence[Verdict], names: Iterable[str]) -> Iterator[dg.AssetCheckResult]:
-    """The verdicts, gathered into the asset checks called ``names``; those without one have nothing to say yet."""
+def check_results(
+    verdicts: Sequence[Verdict], names: Iterable[str], key: dg.AssetKey
+) -> Iterator[dg.AssetCheckResult]:
+    """The verdicts, gathered into the checks called ``names`` of the asset ``key``; those without one have nothing to
+    say yet."""
     groups: dict[str, list[Verdict]] = {name: [] for name in names if name != INPUTS}
     for verdict in verdicts:
         groups.setdefault(check_name(verdict.check, verdict.column), []).append(verdict)
     for name, members in groups.items():
-        yield _result(name, members)
+        yield _result(key, name, members)
 
 
-def _result(name: str, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
+def _result(key: dg.AssetKey, name: str, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
     if not verdicts:
-        return dg.AssetCheckResult(check_name=name, passed=True, description="nothing to compare with yet")
+        said = "nothing to compare with yet"
+        return dg.AssetCheckResult(asset_key=key, check_name=name, passed=True, description=said)
     failed = [verdict for verdict in verdicts if not verdict.passed]
     errors = [verdict for verdict in failed if verdict.severity == "error"]
     severity = dg.AssetCheckSeverity.WARN if failed and not errors else dg.AssetCheckSeverity.ERROR
@@ -124,6 +129,7 @@ def _result(name: str, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
     if samples:
         metadata["sample (masked)"] = ", ".join(samples[:5])
     return dg.AssetCheckResult(
+        asset_key=key,
         check_name=name,
         passed=not failed,
         severity=severity,

@@ -10,7 +10,7 @@ from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules
 from valtag_assets.engine.cleaning.spread import find_medians
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.erasure.whose import owner_fields
+from valtag_assets.engine.erasure.whose import owner_fields, passing_fields
 from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.reading.read import combined, read_source
 from valtag_assets.engine.reading.tables import RawTable
@@ -72,7 +72,8 @@ def write_clean(setting: Setting, source: ResolvedSource, cleaning: Cleaning, en
             raw = _read(setting, source, earlier, earlier.arriving(contents) | medians.turned, work / "turned")
         lookups = {look.source: _lookup_table(setting, look.source, cleaning) for look in source.spec.lookups}
         own = tuple(owner_fields(setting.resolved, source))
-        rules = RowRules(source.compute, source.refuse, source.drop, cleaning.erased.table(work), own)
+        passing = tuple(passing_fields(setting.resolved, source))
+        rules = RowRules(source.compute, source.refuse, source.drop, cleaning.erased.table(work), own, passing)
         cleaned = clean_source(engine, source.spec, project, raw, lookups, rules, medians, work, before, leaving)
         beside = {
             QUARANTINE: (cleaned.quarantine, earlier.quarantine),

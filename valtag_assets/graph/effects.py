@@ -194,7 +194,7 @@ def _picture(snapshot: Snapshot) -> dict[str, Any]:
         found["persons of both arms, left out 合并后跨组、未计入"] = snapshot.metrics[CROSSED]
     if whole["lift"] is not None:
         found["lift 转化率提升"] = float(whole["lift"])
-        found["plot 图"] = as_image(effect_figure(lines), f"{snapshot.table} {snapshot.as_of}")
+        found["plot 图"] = as_image(f"{snapshot.table} {snapshot.as_of}", effect_figure, lines)
     found["SQL"] = dg.MetadataValue.md(f"```sql\n{snapshot.metrics['sql']}\n```")
     return found
 

@@ -103,6 +103,7 @@ def order_erasure(setting: Setting, asked: Sequence[str], by: Orderer) -> Order:
         identifiers=found.identifiers,
         shared=found.shared,
         landing=found.landing,
+        until=found.until,
     )
 
 
@@ -119,12 +120,12 @@ def carry_out(setting: Setting, order: Order) -> Erased:
     if begun(root) is None:
         audit.record("erase", what="persons", details={**told, "reason": order.reason}, **about)
         begin(root, order)
-    Tombstones(root).add([*order.persons, *order.identifiers])
+    Tombstones(root).add([*order.persons, *order.identifiers], order.until)
     patient = Warehouse(root, lock_seconds=_WAIT_SECONDS)
     with patient.undisturbed():
         tables = erase_tables(setting, order, marks)
         patient.rebuild_views()
-    withdrawn, ledger, dropped, receipts = _take_back(setting, order)
+    withdrawn, ledger, dropped, receipts = _take_back(setting, order, marks)
     cleared = _clear(setting, marks)
     scanned = _scan(setting, marks)
     done = Erased(order, setting.clock(), tables, cleared, withdrawn, ledger, dropped, receipts, scanned)
@@ -138,7 +139,7 @@ def finish(setting: Setting) -> None:
     end(setting.warehouse.root)
 
 
-def _take_back(setting: Setting, order: Order) -> tuple[Withdrawn, Mapping[str, int], int, int]:
+def _take_back(setting: Setting, order: Order, marks: Marks) -> tuple[Withdrawn, Mapping[str, int], int, int]:
     """Destinations, then the ledger that knows what they hold."""
     place = sending_place(setting)
     ledger = ledger_file(setting.warehouse)
@@ -149,7 +150,7 @@ def _take_back(setting: Setting, order: Order) -> tuple[Withdrawn, Mapping[str, 
     dropped = sum(forget_in_files(folder, order.persons) for folder in dict.fromkeys(folders))
     dropped += forget_in_databases(dict.fromkeys([*_databases_in(place.files), *databases]), order.persons)
     keys = message_keys(ledger, order.persons)
-    receipts = forget_receipts(receipts_folder(setting), order.persons, keys)
+    receipts = forget_receipts(receipts_folder(setting), marks, keys)
     receipts += forget_exported(receipts_landing(setting), order.persons)
     # While a withdrawal waits, the ledger has to know about it.
     purged = {} if withdrawn.waiting else purge(ledger, order.persons)

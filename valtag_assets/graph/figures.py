@@ -42,6 +42,11 @@ def svg(figure: Figure) -> str:
     settings["text.parse_math"] = False
     for text in figure.findobj(Text):
         text.set_parse_math(False)
+    # Titles and names of axes have their places; to look for free ones means to measure every text around them.
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0, 0)
     with mpl.rc_context(settings), warnings.catch_warnings():
         # Its own font only measures the text here; the reader's browser draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -69,6 +74,8 @@ def quantiles(axes: Axes, histogram: Mapping[str, Any]) -> None:
     reached = list(accumulate(counts[:-1]))
     shares = [upto / sum(counts) for upto in reached]
     axes.plot(shares, histogram["edges"], marker="o", markersize=2.5, color=BLUE)
+    if len(set(histogram["edges"])) == 1:  # one value, not a range around it
+        axes.set_yticks(histogram["edges"][:1])
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel("人数占比 share of persons", fontsize=6)
@@ -115,7 +122,7 @@ def bars_figure(labels: Sequence[str], panels: Sequence[Bars], width: float = 8.
             end = (max(value or 0.0, 0.0), place)
             axes.annotate(panel.written[place], end, (3, 0), textcoords="offset points", va="center", fontsize=7)
         if panel.title:
-            axes.set_title(panel.title, loc="left", fontsize=8)
+            axes.set_title(panel.title, loc="left", fontsize=8, y=1.0)
     return figure
 
 

@@ -21,7 +21,7 @@ def identity_picture(resolved: Resolved, snapshot: Snapshot) -> Mapping[str, Any
     metrics = snapshot.metrics
     if "sizes" in metrics:
         return {
-            "plot 每人标识数": as_image(sizes_figure(metrics["sizes"]), "sizes"),
+            "plot 每人标识数": as_image("sizes", sizes_figure, metrics["sizes"]),
             "persons 人数": metrics["persons"],
             "largest 最多标识": metrics["largest"],
         }
@@ -34,13 +34,10 @@ def rows_picture(snapshot: Snapshot) -> Mapping[str, Any]:
     """How many rows found their person."""
     rows, unmatched = snapshot.metrics["rows"], snapshot.metrics["keying"]["unmatched"]
     share = round(1 - unmatched / rows["clean"], 4) if rows["clean"] else None
-    plot = bars_figure(
-        ["有归属 matched", "无归属 unmatched"],
-        [Bars("", [rows["clean"] - unmatched, unmatched], [f"{rows['clean'] - unmatched:,}", f"{unmatched:,}"])],
-        width=4.4,
-    )
+    bars = Bars("", [rows["clean"] - unmatched, unmatched], [f"{rows['clean'] - unmatched:,}", f"{unmatched:,}"])
+    plot = as_image("matched", bars_figure, ["有归属 matched", "无归属 unmatched"], [bars], width=4.4)
     told = {"rows merged 合并行": rows["merged"], "rows unmatched 无归属行": unmatched}
-    return {"plot 归属": as_image(plot, "matched"), **told, **({} if share is None else {"match rate 归属率": share})}
+    return {"plot 归属": plot, **told, **({} if share is None else {"match rate 归属率": share})}
 
 
 def _kinds(resolved: Resolved, metrics: Mapping[str, Any]) -> dg.MetadataValue:
@@ -53,4 +50,4 @@ def _kinds(resolved: Resolved, metrics: Mapping[str, Any]) -> dg.MetadataValue:
         values = [counts.get(kind.code, 0) for kind in identity.kinds]
         panels.append(Bars(title, values, [f"{value:,}" if value else "" for value in values]))
     labels = [f"{kind.title.zh} {kind.code}" for kind in identity.kinds]
-    return as_image(bars_figure(labels, panels), "kinds")
+    return as_image("kinds", bars_figure, labels, panels)

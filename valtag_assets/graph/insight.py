@@ -241,10 +241,14 @@ def title_of(resolved: Resolved, tag: str) -> Title:
 
 def usefulness_figure(resolved: Resolved, lines: Sequence[Mapping[str, Any]]) -> Figure:
     """Bars of the most useful tags."""
+    return bars_figure(*_usefulness(resolved, lines))
+
+
+def _usefulness(resolved: Resolved, lines: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[Bars]]:
     shown = lines[:SHOWN_BARS]
     scores = [float(line["score"]) for line in shown]
     labels = [f"{title_of(resolved, line['tag']).zh} {line['tag']}"[:26] for line in shown]
-    return bars_figure(labels, [Bars("价值评分 score", scores, [f"{score:.2f}" for score in scores])])
+    return labels, [Bars("价值评分 score", scores, [f"{score:.2f}" for score in scores])]
 
 
 def _picture(resolved: Resolved, snapshot: Snapshot) -> dict[str, Any]:
@@ -253,7 +257,7 @@ def _picture(resolved: Resolved, snapshot: Snapshot) -> dict[str, Any]:
     found: dict[str, Any] = {"usefulness 价值评分": dg.MetadataValue.table(records)} if records else {}
     for word, zh in (("keep", "保留"), ("improve", "改进"), ("merge", "合并"), ("retire", "下线")):
         found[f"{word} {zh}"] = sum(line["advice"] == word for line in lines)
-    found["plot 图"] = as_image(usefulness_figure(resolved, lines), f"{snapshot.table} {snapshot.as_of}")
+    found["plot 图"] = as_image(f"{snapshot.table} {snapshot.as_of}", bars_figure, *_usefulness(resolved, lines))
     return found
 
 

@@ -1,5 +1,6 @@
 """The jobs: everything for one as-of, its two halves, what runs every day, the nightly recheck, the health page."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
@@ -47,3 +48,13 @@ def jobs(setting: Setting) -> list[Any]:
         chosen[TRIGGERS] = (sending.upstream(), says)
         chosen[MESSAGES] = (sending, "规划并发送到期消息 · Plan and send what is due")
     return [dg.define_asset_job(name, selection, description=says) for name, (selection, says) in chosen.items()]
+
+
+def part_of(job: dg.JobDefinition, tables: Iterable[str]) -> dg.JobDefinition:
+    """The job for these of its tables alone.
+
+    Its checks are named, for Dagster would add every check of a table: those of the nightly recheck too.
+    """
+    keys = frozenset(map(asset_key, tables))
+    checks = frozenset(check for check in job.asset_layer.asset_graph.asset_check_keys if check.asset_key in keys)
+    return job.get_subset(asset_selection=keys, asset_check_selection=checks)

@@ -21,10 +21,10 @@ def ltv_page(score: ResolvedLtv, snapshot: Snapshot, earlier: Sequence[Snapshot]
     return {
         "model 模型": metrics["model"],
         "why 选择理由": backtest["why"],
-        "validation 检验": as_image(validation_figure(metrics), score.code),
+        "validation 检验": as_image(score.code, validation_figure, metrics),
         "held out 留出期": dg.MetadataValue.table(_held_out(backtest)),
         "gate 门槛": dg.MetadataValue.table([_gate(verdict) for verdict in _of_gate(snapshot)]),
-        "tiers 价值分层": as_image(tiers_figure(metrics["tiers"], shown, score.currency), "tiers"),
+        "tiers 价值分层": as_image("tiers", tiers_figure, metrics["tiers"], shown, score.currency),
         "tier table 分层表": dg.MetadataValue.table([_tier(row, shown) for row in metrics["tiers"]]),
         **transition_page(snapshot, titles, score.spec.compare),
         **concentration_page(snapshot, score.currency),

@@ -1,56 +1,91 @@
 """Small plots for asset pages."""
 
 import base64
-from collections.abc import Sequence
-from typing import Any
+import hashlib
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ParamSpec
 
 import dagster as dg
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from valtag_assets.expression.resolved import ResolvedCategory, ResolvedTag
+from valtag_assets.expression.resolved import ResolvedCategory
 from valtag_assets.graph.figures import BLUE, MOST_BARS, RED, quantiles, svg, tidy
 from valtag_assets.spec.score import Rfm
 from valtag_assets.warehouse.snapshot import Snapshot
 
 MOST_PANELS = 12
 WIDTH = 11.0
+_MOST_KEPT = 100
+P = ParamSpec("P")
+_kept: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class _Tag:
+    """What the plot of a category shows of a tag."""
+
+    code: str
+    title: str
+    unit: str
+    coverage: float
+    held: bool
+    histogram: dict[str, Any] | None
 
 
 def category_plot(category: ResolvedCategory, snapshot: Snapshot) -> dg.MetadataValue:
     """Coverage of every tag, then the distribution of the first tags: quantiles or the commonest values."""
     columns = snapshot.metrics["profile"]["columns"]
-    shown = [tag for tag in category.tags if tag.code in columns]
-    drawn = [tag for tag in shown if columns[tag.code].get("histogram")][:MOST_PANELS]
+    shown = [
+        _Tag(
+            tag.code,
+            tag.title.zh,
+            tag.spec.unit or "",
+            columns[tag.code]["coverage"] or 0.0,
+            tag.code in snapshot.held,
+            columns[tag.code].get("histogram") or None,
+        )
+        for tag in category.tags
+        if tag.code in columns
+    ]
+    return as_image(f"{category.code} {snapshot.as_of}", _category_figure, shown)
+
+
+def _category_figure(shown: Sequence[_Tag]) -> Figure:
+    drawn = [tag for tag in shown if tag.histogram][:MOST_PANELS]
     rows = (len(drawn) + 2) // 3
     # Places are worked out here in inches: letting matplotlib fit them took most of the time of an asset.
     bars, panels = 0.7 + 0.26 * len(shown), 2.0 * rows
     height = bars + panels
     figure = Figure(figsize=(WIDTH, height))
     upper = figure.add_axes((3.4 / WIDTH, (panels + 0.35) / height, 7.2 / WIDTH, (bars - 0.7) / height))
-    _coverage(upper, shown, columns, snapshot.held)
+    _coverage(upper, shown)
     for place, tag in enumerate(drawn):
         row, column = divmod(place, 3)
         left, bottom = 0.5 + 3.6 * column, panels - 2.0 * (row + 1) + 0.6
         panel = figure.add_axes((left / WIDTH, bottom / height, 3.0 / WIDTH, 1.05 / height))
-        _distribution(panel, tag, columns[tag.code]["histogram"])
-    return as_image(figure, f"{category.code} {snapshot.as_of}")
+        _distribution(panel, tag)
+    return figure
 
 
-def _coverage(axes: Axes, tags: Sequence[ResolvedTag], columns: dict[str, Any], held: frozenset[str]) -> None:
-    names = [f"{tag.title.zh} {tag.code}" for tag in tags]
-    shares = [columns[tag.code]["coverage"] or 0.0 for tag in tags]
-    axes.barh(names, shares, color=[RED if tag.code in held else BLUE for tag in tags])
+def _coverage(axes: Axes, tags: Sequence[_Tag]) -> None:
+    names = [f"{tag.title} {tag.code}" for tag in tags]
+    axes.barh(names, [tag.coverage for tag in tags], color=[RED if tag.held else BLUE for tag in tags])
     axes.invert_yaxis()
     axes.set_xlim(0, 1.08)
     axes.xaxis.set_major_formatter("{x:.0%}")
-    for place, share in enumerate(shares):
-        axes.text(share + 0.005, place, f"{share:.1%}", va="center", fontsize=7)
-    axes.set_title("覆盖率 Coverage" + ("（红色：暂停 red: held）" if held else ""), loc="left", fontsize=10)
+    for place, tag in enumerate(tags):
+        axes.text(tag.coverage + 0.005, place, f"{tag.coverage:.1%}", va="center", fontsize=7)
+    held = "（红色：暂停 red: held）" if any(tag.held for tag in tags) else ""
+    axes.set_title(f"覆盖率 Coverage{held}", loc="left", fontsize=10, y=1.0)
     tidy(axes)
 
 
-def _distribution(axes: Axes, tag: ResolvedTag, histogram: dict[str, Any]) -> None:
+def _distribution(axes: Axes, tag: _Tag) -> None:
+    histogram = tag.histogram
+    assert histogram is not None
     counts = histogram["counts"]
     if "values" in histogram:
         labels = [str(value)[:12] for value in histogram["values"]][:MOST_BARS]
@@ -58,15 +93,19 @@ def _distribution(axes: Axes, tag: ResolvedTag, histogram: dict[str, Any]) -> No
         axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", fontsize=6)
     else:
         quantiles(axes, histogram)
-    unit = f"（{tag.spec.unit}）" if tag.spec.unit else ""
-    axes.set_title(f"{tag.title.zh}{unit} {tag.code}", fontsize=8, loc="left")
+    unit = f"（{tag.unit}）" if tag.unit else ""
+    axes.set_title(f"{tag.title}{unit} {tag.code}", fontsize=8, loc="left", y=1.0)
     tidy(axes)
 
 
 def rfm_heat_map(rfm: Rfm, cells: Sequence[dict[str, Any]], currency: str) -> dg.MetadataValue:
     """Persons by recency and frequency score, each cell with its tier, size and mean monetary value."""
-    figure = Figure(figsize=(9.5, 6), layout="constrained")
-    axes = figure.subplots()
+    return as_image("RFM", _heat_map, rfm, cells, currency)
+
+
+def _heat_map(rfm: Rfm, cells: Sequence[dict[str, Any]], currency: str) -> Figure:
+    figure = Figure(figsize=(9.5, 6))
+    axes = figure.add_axes((0.07, 0.1, 0.79, 0.84))
     scores = range(1, rfm.bins + 1)
     sizes = [[_sum(cells, r, f, "persons") for f in scores] for r in reversed(scores)]
     image = axes.imshow(sizes, cmap="Blues", aspect="auto")
@@ -88,16 +127,27 @@ def rfm_heat_map(rfm: Rfm, cells: Sequence[dict[str, Any]], currency: str) -> dg
         f"RFM：每格人数与人均金额 persons and mean monetary value per cell（{rfm.monetary}）",
         loc="left",
         fontsize=10,
+        y=1.0,
     )
-    figure.colorbar(image, ax=axes, label="人数 persons")
-    return as_image(figure, "RFM")
+    figure.colorbar(image, cax=figure.add_axes((0.89, 0.1, 0.035, 0.84)), label="人数 persons")
+    return figure
 
 
 def _sum(cells: Sequence[dict[str, Any]], r: int, f: int, what: str) -> Any:
     return sum(cell[what] for cell in cells if cell["r"] == r and cell["f"] == f)
 
 
-def as_image(figure: Figure, alt: str) -> dg.MetadataValue:
-    """The figure as a picture on an asset's page."""
-    data = base64.b64encode(svg(figure).encode()).decode()
-    return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml;base64,{data})")
+def as_image(alt: str, draw: Callable[P, Figure], *shown: P.args, **more: P.kwargs) -> dg.MetadataValue:
+    """The figure ``draw(*shown, **more)`` as a picture on an asset's page.
+
+    A table that stays as it is has its picture on every run's page, and drawing it takes longer than all the rest:
+    a process keeps the last ones by what they show. ``draw`` may read nothing else.
+    """
+    content = pickle.dumps((draw.__module__, draw.__qualname__, shown, more))
+    key = hashlib.sha256(content).hexdigest()
+    if key not in _kept:
+        drawn = svg(draw(*shown, **more))
+        if len(_kept) >= _MOST_KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = base64.b64encode(drawn.encode()).decode()
+    return dg.MetadataValue.md(f"![{alt}](data:image/svg+xml;base64,{_kept[key]})")

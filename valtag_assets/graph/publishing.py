@@ -123,7 +123,7 @@ def build(
 def _build(
     context: dg.AssetExecutionContext, setting: Setting, engine: EngineSession, plan: Plan, started: float
 ) -> Results:
-    yield gate_result(plan.gate)
+    yield gate_result(plan.gate, context.asset_key)
     if not plan.gate.open:
         reason = "inputs held: " + "; ".join(plan.gate.faults)
         _refuse(context, setting, plan, started, reason, "refused", ())
@@ -147,7 +147,7 @@ def _build(
         setting.listen(_done(plan, "published", started, published.rows))
         yield from _events(context, setting, plan, published, reused=False)
         return
-    yield from check_results(published, _check_names(context))
+    yield from check_results(published, _check_names(context), context.asset_key)
     failed = [verdict for verdict in published if verdict.holds == "table" and not verdict.passed]
     reason = "checks failed: " + "; ".join(in_words(verdict) for verdict in failed)
     _refuse(context, setting, plan, started, reason, "refused", published)
@@ -285,7 +285,7 @@ def _events(
 ) -> Results:
     metadata = {**plan.picture(snapshot), **materialization_metadata(setting, snapshot, reused=reused)}
     yield dg.MaterializeResult(data_version=dg.DataVersion(snapshot.content_hash[:32]), metadata=metadata)
-    yield from check_results(snapshot.verdicts, _check_names(context))
+    yield from check_results(snapshot.verdicts, _check_names(context), context.asset_key)
 
 
 def _done(

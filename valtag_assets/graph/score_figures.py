@@ -70,7 +70,7 @@ def concentration_figure(found: Concentration) -> Figure:
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel("人数占比（金额由高到低）share of persons, largest first", fontsize=7)
     gini = "" if found.gini is None else f"，基尼系数 Gini {found.gini:.3f}"
-    axes.set_title(f"金额累计占比 cumulative share of revenue{gini}", loc="left", fontsize=8)
+    axes.set_title(f"金额累计占比 cumulative share of revenue{gini}", loc="left", fontsize=8, y=1.0)
     tidy(axes)
     tops = [percent for percent in SHOWN if percent in found.top]
     bars = figure.add_axes((0.6, 0.17, 0.32, 0.7))
@@ -81,7 +81,7 @@ def concentration_figure(found: Concentration) -> Figure:
     for place, percent in enumerate(tops):
         end, written = (found.top[percent], place), f"{found.top[percent]:.1%}"
         bars.annotate(written, end, (3, 0), textcoords="offset points", va="center", fontsize=7)
-    bars.set_title("头部人群的金额占比 share of revenue of the top persons", loc="left", fontsize=8)
+    bars.set_title("头部人群的金额占比 share of revenue of the top persons", loc="left", fontsize=8, y=1.0)
     tidy(bars)
     bars.spines["bottom"].set_visible(False)
     return figure

@@ -68,7 +68,7 @@ def transition_page(snapshot: Snapshot, titles: Mapping[str, Title], days: int) 
     if found is None:
         return {"transitions 流转": nothing_to_compare(days)}
     since, moves = found
-    figure = transition_figure(moves, titles, (since, str(snapshot.as_of)))
+    between = (since, str(snapshot.as_of))
     records = [
         dg.TableRecord(
             {
@@ -81,7 +81,9 @@ def transition_page(snapshot: Snapshot, titles: Mapping[str, Title], days: int) 
         for move in moves
     ]
     return {
-        "transitions 流转": as_image(figure, f"{snapshot.table} {since} → {snapshot.as_of}"),
+        "transitions 流转": as_image(
+            f"{snapshot.table} {since} → {snapshot.as_of}", transition_figure, moves, titles, between
+        ),
         f"transitions since {since} 流转明细": dg.MetadataValue.table(records),
     }
 
@@ -102,7 +104,7 @@ def concentration_page(snapshot: Snapshot, currency: str) -> dict[str, Any]:
         for percent in SHOWN
     ]
     shown: dict[str, Any] = {
-        "concentration 收入集中度": as_image(concentration_figure(found), f"{snapshot.table} concentration"),
+        "concentration 收入集中度": as_image(f"{snapshot.table} concentration", concentration_figure, found),
         f"top persons 头部占比 ({currency})": dg.MetadataValue.table(records),
         "Gini 基尼系数": found.gini,
     }

@@ -77,10 +77,9 @@ def _segment_asset(setting: Setting, segment: ResolvedSegment) -> dg.AssetsDefin
     return members
 
 
-def _segments_of(context: dg.AssetExecutionContext) -> Collection[str] | None:
-    """The audiences of this run; None: all of them."""
-    chosen = context.run.asset_selection
-    return [key.path[1] for key in chosen if key.path[0] == "segments"] if chosen else None
+def _segments_of(context: dg.AssetExecutionContext) -> Collection[str]:
+    """The audiences of this run."""
+    return [key.path[1] for key in context.job_def.asset_layer.selected_asset_keys if key.path[0] == "segments"]
 
 
 def rule_lines(rule: ResolvedRule, depth: int = 0) -> str:

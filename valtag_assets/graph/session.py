@@ -1,19 +1,21 @@
 """The engines as a Dagster resource."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
+from pydantic import PrivateAttr
 
-from valtag_assets.engine.duckdb import DuckDBEngine
+from valtag_assets.engine.duckdb import DuckDBEngine, within_limits
 from valtag_assets.engine.session import Engine, EngineError
 from valtag_assets.spec.engines import Engines
+from valtag_assets.warehouse.in_memory import Database
 
 
 class EngineSession(dg.ConfigurableResource):
-    """The engines of a run. ``duckdb`` supplies an in-memory connection; ``spill`` is where big sorts go.
+    """The engines of a run. ``duckdb`` supplies the in-memory database; ``spill`` is where big sorts go.
 
     ``engines`` says which of them computes a table, and where Spark is (spec.project.Engines as data).
     """
@@ -21,6 +23,16 @@ class EngineSession(dg.ConfigurableResource):
     duckdb: DuckDBResource
     spill: str
     engines: dict
+    _database: Database = PrivateAttr()
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["EngineSession"]:
+        """Keeps what the first table of a run opens until its last one is through."""
+        with ExitStack() as run:
+            self._database = Database(
+                lambda: within_limits(run.enter_context(self.duckdb.get_connection()), self.spill)
+            )
+            yield self
 
     @contextmanager
     def open(self, table: str) -> Iterator[Engine]:
@@ -32,8 +44,8 @@ class EngineSession(dg.ConfigurableResource):
             with _spark(engines, spill) as engine:
                 yield engine
         else:
-            with self.duckdb.get_connection() as connection:
-                yield DuckDBEngine(connection, spill)
+            with self._database.connection() as connection:
+                yield DuckDBEngine(connection)
 
 
 @contextmanager

@@ -123,5 +123,6 @@ def setting_from(environment: Mapping[str, str]) -> Setting:
     engine that is none."""
     root = catalog_folder(environment.get("VALTAG_CATALOG", DEFAULT_CATALOG))
     engine = environment.get("VALTAG_ENGINE")
-    resolved = checked_catalog(root, engine)
-    return Setting(resolved, data_folder(environment), engine=resolved.catalog.project.engine.instead(engine))
+    data = data_folder(environment)
+    resolved = checked_catalog(root, engine, data / ".catalogs")
+    return Setting(resolved, data, engine=resolved.catalog.project.engine.instead(engine))

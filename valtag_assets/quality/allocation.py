@@ -24,7 +24,7 @@ def allocation_expectations(
 ) -> list[Expectation]:
     """Every tier of the catalog once, and no other. ``columns``: those of the allocation's table."""
     entry, root = allocation.entry, resolved.catalog.root
-    column = Column(TIER, TEXT, COLUMN_TITLES[TIER], TIER, "table", True, entry, (), root, {})
+    column = Column(TIER, TEXT, COLUMN_TITLES[TIER], TIER, "table", "values", entry, (), root, {})
     once = column.expectation("unique", UNIQUE, {}, Title(zh="每个分层一次", en="each tier once"))
     known = one_of(column, [item.tier for item in allocation.spec.tiers], "tiers")
     return [present(column), once, known, *schema(entry, resolved, columns)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from valtag_assets.quality import queries
-from valtag_assets.quality.counting import Engine, counted
+from valtag_assets.quality.counting import Engine, counted, origin_of
 from valtag_assets.quality.expectation import ROWS, Expectation
 from valtag_assets.quality.outcome import Outcome, read_outcome, verdicts_of
 from valtag_assets.quality.suite import import_gx, to_suite
@@ -40,10 +40,10 @@ def audit(
 ) -> list[Verdict]:
     """Verdicts on the rows of the Parquet ``files``, in the order of ``expectations``.
 
-    ``key`` names the rows of samples; its values are masked. ``joined`` are the files of other tables that
-    laws read, by table key (``tags/attribute``). ``engine`` counts in the place of Great Expectations. A law
-    gives one verdict per tag it judges, all under its name. An expectation that could not be evaluated has
-    failed, with ``detail["error"]``.
+    ``key`` names the rows of samples, masked; where they were read is told with it. ``joined`` are the files of
+    other tables that laws read, by table key (``tags/attribute``). ``engine`` counts in the place of Great
+    Expectations. A law gives one verdict per tag it judges, all under its name. An expectation that could not be
+    evaluated has failed, with ``detail["error"]``.
 
     ``detail`` is JSON: title {zh, en}, rule (file:line), observed, expected, sample (at most 5 rows).
     """
@@ -70,7 +70,7 @@ def evaluate(
     if engine is not None:
         return counted(engine, files, expectations, key, joined or {}, SAMPLE)
     with _opened(files, joined or {}) as (batch, connection):
-        outcomes = _outcomes(batch, expectations, key)
+        outcomes = _outcomes(batch, expectations, [key, *origin_of(files[0])])
         rows = _row_count(connection)
         return {item.check: _measured(connection, item, outcomes[item.check], rows) for item in expectations}
 
@@ -131,7 +131,7 @@ def _quote_all_keywords(engine: Any, connection: duckdb.DuckDBPyConnection) -> N
     preparer.reserved_words = {*preparer.reserved_words, *(word for (word,) in words)}
 
 
-def _outcomes(batch: Any, expectations: Sequence[Expectation], key: str) -> dict[str, Outcome]:
+def _outcomes(batch: Any, expectations: Sequence[Expectation], names: Sequence[str]) -> dict[str, Outcome]:
     """What came of each expectation, by check.
 
     Queries need COMPLETE to give their rows (at most 200); for the others SUMMARY keeps the samples short.
@@ -141,7 +141,7 @@ def _outcomes(batch: Any, expectations: Sequence[Expectation], key: str) -> dict
     summary = {
         "result_format": "SUMMARY",
         "partial_unexpected_count": SAMPLE,
-        "unexpected_index_column_names": [key],
+        "unexpected_index_column_names": list(dict.fromkeys(names)),
     }
     found: dict[str, Outcome] = {}
     for group, form in (

@@ -19,6 +19,7 @@ import pyarrow as pa
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.quality.audit import SAMPLE, evaluate
 from valtag_assets.quality.audit import Engine as Counting
+from valtag_assets.quality.counting import origin_of
 from valtag_assets.quality.expectation import COMPOUND_UNIQUE, MEAN, NON_NULL_SHARE, UNIQUE, Expectation
 from valtag_assets.quality.outcome import Outcome, verdicts_of
 from valtag_assets.quality.stability import stability
@@ -130,7 +131,10 @@ def _uniqueness(engine: Engine, change: Change, item: Expectation, before: Verdi
     if not change.came:
         suspects = Outcome(True, unexpected=0)
     else:
-        types = {name: to_ibis_type(change.columns[name]) for name in dict.fromkeys((*names, key))}
+        types = {
+            name: to_ibis_type(change.columns[name])
+            for name in dict.fromkeys((*names, key, *origin_of(change.came[0])))
+        }
         came, now = ibis.table(types, name=_CAME), ibis.table(types, name=_NOW)
         with TemporaryDirectory(dir=spill) as folder:
             file = Path(folder) / "suspects.parquet"

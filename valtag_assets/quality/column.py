@@ -1,7 +1,7 @@
 """What one column must satisfy: its own rules, as expectations. Tags and source fields share these."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -18,9 +18,10 @@ from valtag_assets.quality.expectation import (
     UNIQUE,
     Expectation,
     Holds,
+    Shows,
 )
 from valtag_assets.quality.stability import previous_column
-from valtag_assets.spec.block import Check, Severity, Title
+from valtag_assets.spec.block import Access, Check, Severity, Title
 from valtag_assets.spec.catalog import Entry
 from valtag_assets.spec.types import DataType
 
@@ -32,8 +33,8 @@ _BY_ROW = (NOT_NULL, BETWEEN, IN_SET)
 class Column:
     """One column under audit, and where its rules stand.
 
-    ``key`` is the column that names a row in samples. ``holds`` is what a failed error stops; ``previous``
-    the metrics of the last published snapshot, empty when there is none.
+    ``key`` is the column that names a row in samples, ``origin`` those that say where it was read. ``holds`` is what
+    a failed error stops; ``previous`` the metrics of the last published snapshot, empty when there is none.
     """
 
     code: str
@@ -41,11 +42,12 @@ class Column:
     title: Title
     key: str
     holds: Holds
-    shows_values: bool
+    shows: Shows
     entry: Entry[Any]
     place: tuple[str | int, ...]
     root: Path
     previous: Mapping[str, Any]
+    origin: tuple[str, ...] = ()
 
     def expectation(
         self,
@@ -71,10 +73,19 @@ class Column:
             rule=rule_at(self.entry, self.root, *self.place, *place),
             expected=expected,
             measure=measure,
-            shows_values=self.shows_values,
+            shows=self.shows,
             by_row=by_row or kind in _BY_ROW,
             drift=drift,
         )
+
+
+def shown_of(levels: Iterable[Access]) -> Shows:
+    """What samples tell of columns of these levels: a text that nobody declared public may be somebody's phone
+    number, whatever its column was meant for."""
+    found = set(levels)
+    if found & set(HIDDEN_LEVELS):
+        return "nothing"
+    return "values" if found <= {"public"} else "shapes"
 
 
 def rule_at(entry: Entry[Any], root: Path, *place: str | int) -> str:
@@ -92,7 +103,7 @@ def one_of(column: Column, values: Sequence[str], *place: str | int) -> Expectat
     allowed = [typed(column.type, value) for value in values]
     title = Title(zh=f"只能取规定的 {len(allowed)} 个值", en=f"is one of the {len(allowed)} known values")
     if column.type.kind == "list":
-        query, measure = queries.items_outside(column.code, column.type, allowed, column.key)
+        query, measure = queries.items_outside(column.code, column.type, allowed, (column.key, *column.origin))
         arguments: dict[str, Any] = {"unexpected_rows_query": query}
         return column.expectation("values", ROWS, arguments, title, *place, expected=allowed, measure=measure)
     return column.expectation("values", IN_SET, {"value_set": allowed}, title, *place)
@@ -158,7 +169,7 @@ def catalog_checks(column: Column, checks: Sequence[Check]) -> Iterator[Expectat
 
 
 def _matches(column: Column, pattern: str, severity: Severity, place: tuple[str | int, ...]) -> Expectation:
-    query, measure = queries.unmatched(column.code, pattern, column.key)
+    query, measure = queries.unmatched(column.code, pattern, (column.key, *column.origin))
     title = Title(zh=f"符合 {pattern}", en=f"matches {pattern}")
     arguments = {"unexpected_rows_query": query}
     return column.expectation(

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valtag_assets.expression.ibis_types import to_ibis_type
+from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.quality.expectation import (
     BETWEEN,
     COLUMNS,
@@ -63,7 +64,8 @@ def counted(
     sample: int,
 ) -> dict[str, Outcome]:
     """What comes of each expectation on the rows of ``files``, by check; arguments as for ``audit``."""
-    table = _Audited(engine, {BATCH: files, **joined}, _types(files[0]), key, sample)
+    names = tuple(dict.fromkeys([key, *origin_of(files[0])]))
+    table = _Audited(engine, {BATCH: files, **joined}, _types(files[0]), names, sample)
     (row,) = table.fetch(table.rows.aggregate(rows=table.rows.count()))
     together = [item for item in expectations if item.kind in _MEASURES]
     try:
@@ -83,12 +85,13 @@ def counted(
 
 @dataclass(frozen=True)
 class _Audited:
-    """The audited rows under an engine's eye. ``types``: the columns there really are; None: of no known type."""
+    """The audited rows under an engine's eye. ``types``: the columns there really are; None: of no known type.
+    ``names``: the columns that name a row."""
 
     engine: Engine
     inputs: Mapping[str, Sequence[Path]]
     types: Mapping[str, DataType | None]
-    key: str
+    names: tuple[str, ...]
     sample: int
 
     @property
@@ -114,9 +117,14 @@ class _Audited:
 
     def first(self, broken: ibis.Table, *columns: str | None) -> tuple[Mapping[str, Any], ...]:
         """A few of the rows in ``broken``."""
-        names = dict.fromkeys([self.key, *filter(None, columns)])
+        names = dict.fromkeys([*self.names, *filter(None, columns)])
         shown = broken.select(*[name for name in names if name in broken.columns])
         return tuple(self.fetch(shown.order_by(list(shown.columns)[:1]).limit(self.sample)))
+
+
+def origin_of(file: Path) -> tuple[str, ...]:
+    """The columns of a table that say where a row was read, if it has any."""
+    return tuple(name for name in ORIGIN_COLUMNS if name in pq.read_schema(file).names)
 
 
 def _types(file: Path) -> dict[str, DataType | None]:

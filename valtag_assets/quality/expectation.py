@@ -7,6 +7,8 @@ from typing import Any, Literal
 from valtag_assets.spec.block import Severity, Title
 
 Holds = Literal["table", "tag", "nothing"]
+Shows = Literal["values", "shapes", "nothing"]
+"""What a sample tells of the values that broke a check."""
 
 # Kinds beyond the catalog's closed list are Great Expectations' own, by their snake-case names.
 BETWEEN = "expect_column_values_to_be_between"
@@ -31,7 +33,8 @@ class Expectation:
     column). ``holds`` is what a failure stops; a warning stops nothing. ``columns`` are the tags a failure
     holds where there is more than one (laws). ``expected`` says what was expected where the arguments don't
     read well. ``measure`` is SQL giving one row (evaluated[, observed]) for kinds whose result lacks it.
-    ``shows_values`` is off for columns whose values must never be stored. ``rule`` is ``file:line``.
+    ``shows`` is what samples tell of values: those of public columns; else the shapes of texts and long numbers; of
+    personal columns nothing. ``rule`` is ``file:line``.
     ``by_row``: each row breaks it or not by itself, so that the counts of parts of a table add up. ``drift``: a
     stability check's histogram of before.
     """
@@ -47,7 +50,7 @@ class Expectation:
     columns: tuple[str, ...] = ()
     expected: Any = None
     measure: str | None = field(default=None, repr=False)
-    shows_values: bool = True
+    shows: Shows = "shapes"
     by_row: bool = False
     drift: Mapping[str, Any] | None = field(default=None, repr=False)
 

@@ -16,7 +16,7 @@ import ibis
 from valtag_assets.expression.convert import convert
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.quality.outcome import plain
-from valtag_assets.quality.profile import Engine, rounded
+from valtag_assets.quality.profile import Engine, numbers_somebody, rounded
 from valtag_assets.quality.queries import bin_counts
 from valtag_assets.spec.types import DataType, decimal
 
@@ -34,7 +34,8 @@ def part_figures(
     """``{part: {"rows": n, "columns": {name: {filled, min, max, sum, bins}}}}`` as JSON, in one query.
 
     ``min``, ``max`` and ``sum`` (the text of a decimal; of floats a number) are there where the type has them,
-    the column is not ``private`` and has a value; ``bins`` where ``bins`` has a histogram of the column.
+    the column is not ``private`` and has a value (whole numbers of ten digits have no extremes); ``bins`` where
+    ``bins`` has a histogram of the column.
     """
     if not parts:
         return {}
@@ -66,7 +67,8 @@ def whole_profile(parts: Iterable[Figures], columns: Mapping[str, DataType], bin
         filled = sum(item["filled"] for item in seen)
         found[name] = {"type": str(kind), "nulls": rows - filled, "coverage": filled / rows if rows else 0.0}
         for end, of in (("min", min), ("max", max)):
-            if values := [item[end] for item in seen if end in item]:
+            values = [item[end] for item in seen if end in item]
+            if values and len(values) == sum(item["filled"] > 0 for item in seen):
                 found[name][end] = of(values, key=_place if kind.numeric else None)
         if sums := [item["sum"] for item in seen if "sum" in item]:
             found[name]["mean"] = rounded(_total(sums, kind) / filled)
@@ -97,6 +99,8 @@ def _read(row: Mapping[str, Any], columns: Mapping[str, DataType], bins: Bins) -
         for end in ("min", "max"):
             if row.get(f"{place}_{end}") is not None:
                 column[end] = plain(row[f"{place}_{end}"])
+        if numbers_somebody(columns[name], column):
+            del column["min"], column["max"]
         total = row.get(f"{place}_sum")
         if total is not None:
             column["sum"] = str(total) if isinstance(total, Decimal) else plain(total)

@@ -47,7 +47,7 @@ def successor_expectations(resolved: Resolved, columns: Mapping[str, DataType]) 
     """Every former id once."""
     entry = _entry(resolved)
     title = Title(zh="每个原编号一行", en="one row per former id")
-    once = Expectation("once", UNIQUE, "was", {}, "error", "table", title, _rule(resolved, entry), shows_values=False)
+    once = Expectation("once", UNIQUE, "was", {}, "error", "table", title, _rule(resolved, entry), shows="nothing")
     return [once, *schema(entry, resolved, columns)]
 
 
@@ -81,9 +81,7 @@ def _rule(resolved: Resolved, entry: Entry[Identity], *place: str) -> str:
 
 def _present(resolved: Resolved, entry: Entry[Identity]) -> Expectation:
     title = Title(zh="每个标识都属于某人", en="every key is somebody's")
-    return Expectation(
-        "person", NOT_NULL, KEY, {}, "error", "table", title, _rule(resolved, entry), shows_values=False
-    )
+    return Expectation("person", NOT_NULL, KEY, {}, "error", "table", title, _rule(resolved, entry), shows="nothing")
 
 
 def _one_person(resolved: Resolved, entry: Entry[Identity], columns: Mapping[str, DataType]) -> Expectation:
@@ -125,5 +123,5 @@ def _broken(
         _rule(resolved, entry, *place),
         expected=0,
         measure=queries.measure_query(table.aggregate(evaluated=table.count())),
-        shows_values=False,
+        shows="nothing",
     )

@@ -15,6 +15,6 @@ def line_expectations(
     resolved: Resolved, entry: Entry, key: str, title: Title, columns: Mapping[str, DataType]
 ) -> list[Expectation]:
     """Every line has a ``key``, of that ``title``, and no other line has it; ``columns`` are those of the table."""
-    column = Column(key, columns[key], title, key, "table", True, entry, (), resolved.catalog.root, {})
+    column = Column(key, columns[key], title, key, "table", "values", entry, (), resolved.catalog.root, {})
     once = column.expectation("unique", UNIQUE, {}, Title(zh="每行一次", en="each line once"))
     return [present(column), once, *schema(entry, resolved, columns)]

@@ -12,6 +12,7 @@ from valtag_assets.spec.problem import Problem
 from valtag_assets.spec.source import Source
 from valtag_assets.spec.tag import Tag
 from valtag_assets.spec.types import DataType
+from valtag_assets.warehouse.in_memory import small
 
 Place = tuple[str | int, ...]
 
@@ -71,7 +72,7 @@ def _of_checks(
 
 def _regex_fault(pattern: str) -> str | None:
     """What the engine's regular expressions (RE2: no look-around, no back-references) say against it."""
-    with duckdb.connect(":memory:") as connection:
+    with small().connection() as connection:
         try:
             connection.execute("SELECT regexp_matches('', $pattern)", {"pattern": pattern}).fetchall()
         except duckdb.Error as error:

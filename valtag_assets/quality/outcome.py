@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.quality.expectation import (
     COLUMNS,
     MEAN,
@@ -17,6 +18,7 @@ from valtag_assets.quality.expectation import (
     ROWS,
     Expectation,
 )
+from valtag_assets.spec.masking import is_long_number, shape, without_values
 from valtag_assets.warehouse.snapshot import Verdict
 
 _ROW_COUNTS = (ROW_COUNT, ROW_COUNT_EQUALS)
@@ -87,7 +89,9 @@ def verdicts_of(
     }
     if outcome.error is not None:
         # The text of a database error quotes the value it stumbled over.
-        detail["error"] = outcome.error if item.shows_values else outcome.error.partition(":")[0]
+        detail["error"] = (
+            without_values(outcome.error) if item.shows != "nothing" else outcome.error.partition(":")[0]
+        )
     return [
         Verdict(
             check=item.check,
@@ -122,15 +126,28 @@ def plain(value: Any) -> Any:
 
 
 def _shown(row: Any, item: Expectation, key: str, mask: Callable[[str], str]) -> dict[str, Any]:
-    """A sample row: its key masked, other values only if they may be seen."""
+    """A sample row: its key masked, where it was read, and of other values what may be seen."""
     cells = row if isinstance(row, Mapping) else {str(item.column): row}
     shown = {}
     for name, value in cells.items():
-        if name == key:
-            shown[name] = None if value is None else mask(str(value))
-        elif item.shows_values:
+        if name in ORIGIN_COLUMNS:
             shown[name] = plain(value)
+        elif name == key:
+            shown[name] = None if value is None else mask(str(value))
+        elif item.shows != "nothing":
+            shown[name] = plain(value if item.shows == "values" else _shape(value))
     return shown
+
+
+def _shape(value: Any) -> Any:
+    """A value without its texts and long numbers; dates, instants and small numbers may be seen."""
+    if isinstance(value, str):
+        return shape(value)
+    if isinstance(value, Sequence):
+        return [_shape(item) for item in value]
+    if isinstance(value, numbers.Number) and is_long_number(str(value)):
+        return shape(str(value))
+    return value
 
 
 def _error(info: Mapping[str, Any]) -> str | None:

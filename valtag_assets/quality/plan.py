@@ -26,6 +26,7 @@ from valtag_assets.quality.column import (
     one_of,
     present,
     rule_at,
+    shown_of,
 )
 from valtag_assets.quality.expectation import BETWEEN, COMPOUND_UNIQUE, ROWS, Expectation, with_unique_names
 from valtag_assets.quality.table import KEY, key_expectations, row_count, schema, size_between
@@ -91,7 +92,7 @@ def score_expectations(resolved: Resolved, score: ResolvedRfm, previous: Snapsho
         if data_type.kind == "integer":
             found.append(in_range(column, 1, bins, "bins"))
         elif name == f"{code}_code":
-            query, measure = queries.unmatched(name, f"^[1-{bins}]{{3}}$", KEY)
+            query, measure = queries.unmatched(name, f"^[1-{bins}]{{3}}$", [KEY])
             title = Title(zh="由 R、F、M 三个分数组成", en="is made of the three scores R, F, M")
             arguments = {"unexpected_rows_query": query}
             found.append(column.expectation("matches", ROWS, arguments, title, expected="RFM", measure=measure))
@@ -141,7 +142,7 @@ def trigger_expectations(resolved: Resolved, trigger: ResolvedTrigger) -> list[E
         holds="table",
         title=Title(zh="每人每次进入一行", en="each entry of a person once"),
         rule=rule_at(trigger.entry, resolved.catalog.root),
-        shows_values=resolved.catalog.project.persons.access not in HIDDEN_LEVELS,
+        shows=shown_of([resolved.catalog.project.persons.access]),
     )
     return [present_key, once, *([_no_orphans(resolved, trigger.entry)] if linked else [])]
 
@@ -188,7 +189,7 @@ def _tag_expectations(
         tag.title,
         KEY,
         "tag",
-        spec.access not in HIDDEN_LEVELS,
+        shown_of([spec.access]),
         tag.entry,
         (),
         resolved.catalog.root,
@@ -237,8 +238,8 @@ def _law(resolved: Resolved, category: ResolvedCategory, law: ResolvedLaw, as_of
     others: dict[str, dict[str, DataType]] = {}
     for code in sorted(law.tags - own.keys()):
         others.setdefault(f"tags/{resolved.category_of(code)}", {})[code] = resolved.tags[code].type
-    shown = all(resolved.tags[code].spec.access not in HIDDEN_LEVELS for code in law.tags)
-    query, measure = queries.law_broken(law.node, as_of, KEY, own, others, law.tags if shown else ())
+    shows = shown_of(resolved.tags[code].spec.access for code in law.tags)
+    query, measure = queries.law_broken(law.node, as_of, KEY, own, others, () if shows == "nothing" else law.tags)
     return Expectation(
         check=f"law.{law.name}",
         kind=ROWS,
@@ -251,7 +252,7 @@ def _law(resolved: Resolved, category: ResolvedCategory, law: ResolvedLaw, as_of
         columns=tuple(sorted(own)),
         expected=law.text,
         measure=measure,
-        shows_values=shown,
+        shows=shows,
     )
 
 
@@ -264,8 +265,8 @@ def score_column(
 ) -> Column:
     """A column of a model under audit, with the metrics of the ``previous`` snapshot if it is compared."""
     title = Title(zh=f"{score.spec.title.zh} {name}", en=f"{score.spec.title.en} {name}")
-    root, shown = resolved.catalog.root, name not in private_columns(resolved, score)
-    return Column(name, data_type, title, KEY, "table", shown, score.entry, (), root, previous or {})
+    root, shows = resolved.catalog.root, shown_of(resolved.tags[code].spec.access for code in score.tags)
+    return Column(name, data_type, title, KEY, "table", shows, score.entry, (), root, previous or {})
 
 
 def private_columns(resolved: Resolved, score: ResolvedScore) -> frozenset[str]:

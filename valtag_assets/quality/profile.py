@@ -15,6 +15,7 @@ import pyarrow as pa
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.quality.outcome import plain
 from valtag_assets.quality.queries import bin_counts
+from valtag_assets.spec.masking import tells_somebody
 from valtag_assets.spec.types import DataType
 
 TABLE = "profiled"
@@ -22,6 +23,10 @@ TOP = 20
 TENTHS = 10
 # Text with more values than this is free text or a key: its values say nothing and may say too much.
 MOST_VALUES = 1000
+# A text that fewer rows have is no part of a distribution, and may be somebody's.
+FEWEST_ROWS = 5
+# Whole numbers from here on are numbers of persons and things, or instants: the extremes may be somebody's.
+_NUMBERED = 10**9
 # Exact deciles keep a column in memory while they are worked out, so only a few columns go at once.
 _AT_ONCE = 4
 
@@ -44,7 +49,9 @@ def profile(
     to 1000, else about, by HyperLogLog; of a list its items, not counted beyond 1000). Unless it is in
     ``private``, where keys belong, also ``min``, ``max`` and ``mean``, and a ``histogram``: of numbers {edges,
     counts} over deciles, bins as in ``queries.bin_counts``; of text, booleans and list items, if they have at
-    most 1000 values, {values, counts} of the 20 most frequent, the last count being that of all others.
+    most 1000 values, {values, counts} of the 20 most frequent, the last count being that of all others. A text that
+    fewer than five rows have, or that looks like somebody's number or address, is among the others. Whole numbers of
+    ten digits have neither extremes nor a histogram.
     """
     table = ibis.table({name: to_ibis_type(kind) for name, kind in columns.items()}, name=TABLE)
     look = _Look(engine, {TABLE: files}, table)
@@ -53,6 +60,8 @@ def profile(
     filled = {name: kind for name, kind in shown.items() if found[name]["coverage"] > 0}
     many = []
     for name, kind in filled.items():
+        if kind.kind == "integer" and "max" not in found[name]:
+            continue
         counted = _value_counts(look, name, kind) if _may_be_few(found[name], kind) else None
         if counted is not None:
             found[name] |= _of_values(counted, kind)
@@ -102,7 +111,15 @@ def _summary(
         for part, read in (("distinct", int), ("min", plain), ("max", plain), ("mean", rounded)):
             if f"{place}_{part}" in row:
                 found[name][part] = read(row[f"{place}_{part}"])
+        if numbers_somebody(kind, found[name]):
+            del found[name]["min"], found[name]["max"]
     return rows, found
+
+
+def numbers_somebody(kind: DataType, column: Mapping[str, Any]) -> bool:
+    """Whether a column, given with its extremes, holds numbers as long as those of telephones."""
+    ends = [column.get(end) for end in ("min", "max")]
+    return kind.kind == "integer" and any(end is not None and abs(end) >= _NUMBERED for end in ends)
 
 
 def _may_be_few(column: Mapping[str, Any], kind: DataType) -> bool:
@@ -130,9 +147,15 @@ def _of_values(counted: Sequence[tuple[Any, int]], kind: DataType) -> dict[str, 
             # Not "edge < value": NaN belongs into the last bin, as in SQL.
             counts[sum(not float(value) <= edge for edge in edges)] += n
         return {**found, "histogram": {"edges": edges, "counts": counts}} if edges else found
-    top, rest = counted[:TOP], counted[TOP:]
-    counts = [*(n for _, n in top), sum(n for _, n in rest)]
+    top = [(value, n) for value, n in counted if not _of_few(value, n)][:TOP]
+    if not top:
+        return found
+    counts = [*(n for _, n in top), sum(n for _, n in counted) - sum(n for _, n in top)]
     return {**found, "histogram": {"values": [plain(value) for value, _ in top], "counts": counts}}
+
+
+def _of_few(value: Any, rows: int) -> bool:
+    return isinstance(value, str) and (rows < FEWEST_ROWS or tells_somebody(value))
 
 
 def _ranked(numbers: Sequence[tuple[float, int]]) -> Iterator[float]:

@@ -15,6 +15,7 @@ import ibis
 from valtag_assets.expression.compile import compile_value
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.patterns import engine_pattern
+from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.tree import Node
 from valtag_assets.quality.stability import SMALLEST_SHARE, index_of
 from valtag_assets.spec.types import DataType
@@ -106,20 +107,22 @@ def _wrong_types(columns: tuple[tuple[str, DataType], ...]) -> tuple[Query, Quer
     return Query(rows_query(wrong), None, dict(columns)), Query(counted, None)
 
 
-def unmatched(column: str, pattern: str, key: str) -> tuple[Query, Query]:
-    """The rows in whose text ``pattern`` is nowhere found; null is no text."""
-    table = batch({key: DataType("text"), column: DataType("text")})
+def unmatched(column: str, pattern: str, names: Sequence[str]) -> tuple[Query, Query]:
+    """The rows in whose text ``pattern`` is nowhere found, with what ``names`` them; null is no text."""
+    table = batch({**_types_of(names), column: DataType("text")})
     value: Any = table[column]
-    broken = table.filter(~value.re_search(engine_pattern(pattern))).select(*_distinct(key, column))
+    broken = table.filter(~value.re_search(engine_pattern(pattern))).select(*_distinct(*names, column))
     return rows_query(broken), measure_query(table.aggregate(evaluated=value.count()))
 
 
-def items_outside(column: str, data_type: DataType, allowed: Sequence[Any], key: str) -> tuple[Query, Query]:
-    """The rows whose list holds something else than the ``allowed`` items."""
-    table = batch({key: DataType("text"), column: data_type})
+def items_outside(
+    column: str, data_type: DataType, allowed: Sequence[Any], names: Sequence[str]
+) -> tuple[Query, Query]:
+    """The rows whose list holds something else than the ``allowed`` items, with what ``names`` them."""
+    table = batch({**_types_of(names), column: data_type})
     value: Any = table[column]
     outside = value.filter(lambda item: item.notin(allowed))
-    broken = table.filter(outside.length() > 0).select(*_distinct(key, column))
+    broken = table.filter(outside.length() > 0).select(*_distinct(*names, column))
     return rows_query(broken), measure_query(table.aggregate(evaluated=value.count()))
 
 
@@ -198,6 +201,11 @@ def bin_counts(value: Any, histogram: Mapping[str, Any]) -> list[Any]:
     upto = [ibis.coalesce((value <= ibis.literal(float(edge), "float64")).sum(), 0) for edge in histogram["edges"]]
     between = [high - low for low, high in pairwise(upto)]
     return [upto[0], *between, value.count() - upto[-1]]
+
+
+def _types_of(names: Sequence[str]) -> dict[str, DataType]:
+    """Of what names a row, only its number in a file is no text."""
+    return {name: DataType("integer" if name == ORIGIN_COLUMNS[1] else "text") for name in names}
 
 
 def _distinct(*names: str) -> list[str]:

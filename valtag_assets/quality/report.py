@@ -30,7 +30,7 @@ def report_expectations(
 ) -> list[Expectation]:
     """One line per number, and the columns of the catalog. ``columns``: those of the report's table."""
     line = Title(zh="行号", en="Line")
-    column = Column(ROW, INTEGER, line, ROW, "table", True, report.entry, (), resolved.catalog.root, {})
+    column = Column(ROW, INTEGER, line, ROW, "table", "values", report.entry, (), resolved.catalog.root, {})
     once = column.expectation("unique", UNIQUE, {}, Title(zh="每行一次", en="each line once"))
     return [present(column), once, *schema(report.entry, resolved, columns)]
 

@@ -6,12 +6,12 @@ from typing import Any
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.quality.column import (
-    HIDDEN_LEVELS,
     Column,
     catalog_checks,
     not_vanished,
     present,
     rule_at,
+    shown_of,
 )
 from valtag_assets.quality.expectation import (
     COMPOUND_UNIQUE,
@@ -21,7 +21,7 @@ from valtag_assets.quality.expectation import (
     with_unique_names,
 )
 from valtag_assets.quality.table import row_count
-from valtag_assets.spec.block import Title
+from valtag_assets.spec.block import Access, Title
 from valtag_assets.spec.source import Field
 from valtag_assets.warehouse.snapshot import Snapshot, Verdict
 
@@ -48,7 +48,7 @@ def source_expectations(
         found.append(Expectation("rows_counted", ROW_COUNT_EQUALS, None, counted, "error", "table", title, rule))
     metrics = previous.metrics if previous else {}
     columns = {item.name: _column(resolved, source, item, number, metrics) for number, item in enumerate(spec.fields)}
-    found.extend(_key(resolved, source, columns))
+    found.extend(_key(resolved, source))
     found.extend(_time(resolved, source, columns, metrics))
     for item in spec.fields:
         column = columns[item.name]
@@ -115,15 +115,16 @@ def _column(
         source.titles[item.name],
         sample_key(source),
         "table",
-        item.access not in HIDDEN_LEVELS,
+        shown_of([item.access]),
         source.entry,
         ("fields", number),
         resolved.catalog.root,
         metrics,
+        ORIGIN_COLUMNS,
     )
 
 
-def _key(resolved: Resolved, source: ResolvedSource, columns: Mapping[str, Column]) -> Iterator[Expectation]:
+def _key(resolved: Resolved, source: ResolvedSource) -> Iterator[Expectation]:
     """What identifies a row: the key equal rows were merged by (rows with an empty key are never equal)."""
     merge = source.spec.merge
     if merge is None:
@@ -132,6 +133,7 @@ def _key(resolved: Resolved, source: ResolvedSource, columns: Mapping[str, Colum
     title = Title(zh=f"每个 {names} 只有一行", en=f"one row per {names}")
     place = "deduplicate" if source.spec.deduplicate else "key"
     single = len(merge.key) == 1
+    levels: dict[str, Access] = {item.name: item.access for item in source.spec.fields}
     arguments = {} if single else {"column_list": list(merge.key), "ignore_row_if": "any_value_is_missing"}
     yield Expectation(
         check="key",
@@ -142,7 +144,7 @@ def _key(resolved: Resolved, source: ResolvedSource, columns: Mapping[str, Colum
         holds="table",
         title=title,
         rule=rule_at(source.entry, resolved.catalog.root, place),
-        shows_values=all(name in columns and columns[name].shows_values for name in merge.key),
+        shows=shown_of(levels.get(name, "internal") for name in merge.key),
     )
 
 
@@ -159,10 +161,11 @@ def _time(
                 source.titles[name],
                 sample_key(source),
                 "table",
-                True,
+                "shapes",
                 source.entry,
                 ("time",),
                 resolved.catalog.root,
                 metrics,
+                ORIGIN_COLUMNS,
             )
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.quality import queries
-from valtag_assets.quality.column import HIDDEN_LEVELS, Column, present, rule_at
+from valtag_assets.quality.column import Column, present, rule_at, shown_of
 from valtag_assets.quality.expectation import COLUMNS, ROW_COUNT, ROWS, UNIQUE, Expectation
 from valtag_assets.spec.block import Severity, Title
 from valtag_assets.spec.catalog import Entry
@@ -26,7 +26,7 @@ def key_expectations(entry: Entry[Any], resolved: Resolved, *place: str) -> list
         resolved.catalog.project.persons.title,
         KEY,
         "table",
-        resolved.catalog.project.persons.access not in HIDDEN_LEVELS,
+        shown_of([resolved.catalog.project.persons.access]),
         entry,
         place,
         resolved.catalog.root,
@@ -104,4 +104,5 @@ def schema(entry: Entry[Any], resolved: Resolved, columns: Mapping[str, DataType
         rule,
         expected={name: str(kind) for name, kind in columns.items()},
         measure=measure,
+        shows="values",  # names of columns and types
     )

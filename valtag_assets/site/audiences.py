@@ -20,7 +20,10 @@ _BESIDE_THE_RULE = ("waterfall", "sample", "order", "caps", "limit", "holdout")
 
 @dataclass(frozen=True)
 class SegmentEntry:
-    """One audience. ``share`` is of the population; ``entries`` and ``exits`` since the as-of before, if there is."""
+    """One audience. ``share`` is of the population; ``entries`` and ``exits`` since the as-of before, if there is.
+
+    ``hidden``: it rests on what the reader may not read, so how many are in it is not told.
+    """
 
     code: str
     title: Title
@@ -30,6 +33,7 @@ class SegmentEntry:
     rule: str
     reads: tuple[str, ...]
     found: Found
+    hidden: bool
     size: int | None
     share: float | None
     entries: int | None
@@ -72,7 +76,10 @@ def _segment(published: Published, code: str) -> SegmentEntry:
     spec, snapshot = segment.spec, found.snapshot
     metrics = snapshot.metrics if snapshot else {}
     everybody = metrics.get("population")
-    history = published.history(found.table)
+    hidden = snapshot is not None and not published.told(found)
+    history = [] if hidden else [item for item in published.history(found.table) if published.tells(found, item.rows)]
+    moved = [metrics.get(name) for name in ("entries", "exits")]
+    entries, exits = moved if all(n is None or published.tells(found, n) for n in moved) else (None, None)
     plot = inline_svg(history_figure(history, _HISTORY)) if len({item.as_of for item in history}) > 1 else None
     return SegmentEntry(
         code=code,
@@ -83,10 +90,11 @@ def _segment(published: Published, code: str) -> SegmentEntry:
         rule=written(segment.entry, "rule", *_BESIDE_THE_RULE),
         reads=tuple(sorted(segment.tags | segment.scores | segment.facts | segment.segments | segment.lists)),
         found=found,
-        size=snapshot.rows if snapshot else None,
-        share=snapshot.rows / everybody if snapshot and everybody else None,
-        entries=metrics.get("entries"),
-        exits=metrics.get("exits"),
+        hidden=hidden,
+        size=snapshot.rows if snapshot and not hidden else None,
+        share=snapshot.rows / everybody if snapshot and everybody and not hidden else None,
+        entries=None if hidden else entries,
+        exits=None if hidden else exits,
         plot=plot,
         search=" ".join([code, spec.title.zh, spec.title.en, spec.meaning or "", *segment.tags, *spec.used_for]),
     )

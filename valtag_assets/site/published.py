@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 
-from valtag_assets.engine.access import Need
+from valtag_assets.engine.access import Need, segment_need
 from valtag_assets.engine.identity.tables import TITLES as IDENTITY_TITLES
 from valtag_assets.engine.identity.tables import identity_names
+from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.graph.insight import INSIGHT
@@ -64,6 +66,23 @@ class Published:
     def readable(self, *needs: Need) -> bool:
         """Whether the reader may see what takes all of that."""
         return all(self.reader.may(need) for need in needs)
+
+    def tells(self, found: Found, counted: int) -> bool:
+        """Whether the reader may be told that so many persons are in an audience, or came to it; of other tables the
+        rows may be told."""
+        if found.table.stage != "segments":
+            return True
+        need = segment_need(self.resolved, found.table.name)
+        return self.reader.tells(need, counted, self._everybody)
+
+    def told(self, found: Found) -> bool:
+        """Whether the reader may be told how many rows the table has, and so how its checks went."""
+        return self.tells(found, 0 if found.snapshot is None else found.snapshot.rows)
+
+    @cached_property
+    def _everybody(self) -> int:
+        found = self.warehouse.current(TableRef.parse(PERSONS), None)
+        return 0 if found is None else found.rows
 
     def history(self, table: TableRef) -> list[Snapshot]:
         """Every snapshot of the table up to the as-of."""

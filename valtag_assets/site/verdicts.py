@@ -27,13 +27,13 @@ class CheckEntry:
 
 
 def checks(published: Published) -> list[CheckEntry]:
-    """Every check: errors, then warnings, then what passed, in the order of the flow."""
+    """Every check of tables whose rows may be counted: errors, warnings, what passed, in the order of the flow."""
     order = {"error": 0, "warn": 1, "passed": 2}
     return sorted(_checks(published), key=lambda entry: (order[entry.result], not entry.refused))
 
 
 def _checks(published: Published) -> Iterator[CheckEntry]:
-    for found in published.tables:
+    for found in filter(published.told, published.tables):
         for verdict in found.snapshot.verdicts if found.snapshot else ():
             yield _entry(published, found.table, verdict, refused=False)
         for verdict in found.blocked.verdicts if found.blocked else ():

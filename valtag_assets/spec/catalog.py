@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -122,15 +122,18 @@ class Reading:
         return any(word == name or word.startswith(f"{name}_") for word in quoted for name in self.lost)
 
 
-def read_catalog(root: Path) -> Reading:
-    """Read what can be read of the catalog folder ``root``. Raises CatalogError when it is none."""
+def read_catalog(root: Path, kept: Callable[[Path], CatalogFile[Any] | None] | None = None) -> Reading:
+    """Read what can be read of the catalog folder ``root``; ``kept`` may know a file without reading it again.
+
+    Raises CatalogError when it is none.
+    """
     if not (root / "project.yaml").is_file():
         raise CatalogError([Problem(root, 1, "", "is no catalog folder: project.yaml is missing")])
     problems: list[Problem] = []
     project = _read(root / "project.yaml", Project, problems)
     access = _read_single(root / "access.yaml", AccessRules, problems)
     identity = _read_single(root / "identity.yaml", Identity, problems)
-    files = {folder: _read_folder(root / folder, model, problems) for folder, model in FOLDERS.items()}
+    files = {folder: _read_folder(root / folder, model, problems, kept) for folder, model in FOLDERS.items()}
     lost = frozenset(name for file in {problem.file for problem in problems} for name in _names_in(file))
     problems.extend(_unknown_files(root))
     sources = _index(files["sources"], "source", problems)
@@ -211,8 +214,14 @@ def _read_single(path: Path, model: type[Any], problems: list[Problem]) -> Catal
     return _read(path, model, problems) if path.is_file() else None
 
 
-def _read_folder(folder: Path, model: type[Any] | Kinds[Any], problems: list[Problem]) -> list[CatalogFile[Any]]:
-    read = [_read(path, model, problems) for path in sorted(folder.glob("*.yaml"))]
+def _read_folder(
+    folder: Path,
+    model: type[Any] | Kinds[Any],
+    problems: list[Problem],
+    kept: Callable[[Path], CatalogFile[Any] | None] | None,
+) -> list[CatalogFile[Any]]:
+    paths = sorted(folder.glob("*.yaml"))
+    read = [(kept and kept(path)) or _read(path, model, problems) for path in paths]
     return [file for file in read if file is not None]
 
 

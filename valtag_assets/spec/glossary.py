@@ -97,8 +97,10 @@ ENGLISH = _pairs(
     owner=负责人; list=标; launched=上市; language=语言; zh=中文; en=英文; customers=客户; users=用户; members=会员
     orders=订单; products=商品; events=事件; campaigns=活动; channels=渠道; responses=响应; response=响应
     actions=行为; trade=交易; history=历史; log=日志; baby=宝宝; transaction=交易; transactions=交易; purchase=购买
-    treatment=处理组; web=网站; legacy=旧系统; crm=CRM; unique=唯一; cart=加购; search=搜索; favorite=收藏
+    treatment=疗程; web=网站; legacy=旧系统; crm=CRM; unique=唯一; cart=加购; search=搜索; favorite=收藏
     browse=浏览
     clicked=点击; opened=打开; sent=发送; redeemed=核销; cancelled=已取消; refunded=已退款; follow=关注; share=分享
     """
 )
+# What a word says of a column with two values: somebody was treated, in an experiment's sense, or not.
+OF_TWO = {"treatment": "处理组", "treated": "处理组", "control": "对照组", "exposure": "曝光"}

@@ -35,7 +35,8 @@ class Insight(Block):
     fewer persons than that, in each group, say nothing. ``keep``: the score from which a tag that something reads
     is kept; ``retire``: the score below which one that nothing reads is given up; the others are to be improved.
     ``redundant``: tags associated as closely say the same; ``nearly_empty``: a tag that fewer persons (a share) have
-    says nothing, as one with a single value does. ``sample`` persons drawn by ``seed`` are looked at for
+    says nothing, as one with a single value does; ``least_coverage``: one that fewer would have is not proposed.
+    ``sample`` persons drawn by ``seed`` are looked at for
     that; ``permutations`` show what chance gives.
     """
 
@@ -49,6 +50,7 @@ class Insight(Block):
     retire: float = Field(default=0.3, ge=0, le=1)
     redundant: float = Field(default=0.95, gt=0, le=1)
     nearly_empty: float = Field(default=0.01, ge=0, lt=1)
+    least_coverage: float = Field(default=0.05, ge=0, le=1)
     sample: int = Field(default=2000, ge=100, le=100_000)
     permutations: int = Field(default=200, ge=10, le=10_000)
     seed: int = 7

@@ -5,6 +5,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,7 +24,7 @@ _WRITTEN = {"source_name": "from", "lowest": "from", "expression": "value"}
 
 @dataclass(frozen=True)
 class CatalogFile(Generic[Model]):
-    """One catalog file: its model and the positions of its keys."""
+    """One catalog file: its model and the positions of its keys (``raw``; None: to be read when they are needed)."""
 
     path: Path
     raw: Any
@@ -46,7 +47,7 @@ class Kinds(Generic[Model]):
 def read_file(path: Path, model: type[Model] | Kinds[Model]) -> CatalogFile[Model] | list[Problem]:
     """Read and validate ``path``; every mistake of the file at once."""
     try:
-        raw = read_yaml(path.read_bytes().decode("utf-8-sig"))
+        raw = read_yaml(_text(path))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         return [Problem(path, line, "", f"is not UTF-8 (byte {error.start}); save catalog files as UTF-8")]
@@ -72,8 +73,8 @@ def read_file(path: Path, model: type[Model] | Kinds[Model]) -> CatalogFile[Mode
 
 
 def problem_at(path: Path, raw: Any, place: Place, message: str) -> Problem:
-    """A problem at the deepest part of ``place`` that the file really has."""
-    line, node, where = 1, raw, ""
+    """A problem at the deepest part of ``place`` that the file really has. Without ``raw`` the file is read again."""
+    line, node, where = 1, _reread(_text(path)) if raw is None else raw, ""
     for step in place:
         key = _WRITTEN.get(step, step) if isinstance(step, str) else step
         if isinstance(node, LinedMap) and key in node:
@@ -87,6 +88,16 @@ def problem_at(path: Path, raw: Any, place: Place, message: str) -> Problem:
             continue
         node = node[key]
     return Problem(path, line, where, message)
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8-sig")
+
+
+@lru_cache(maxsize=1)
+def _reread(text: str) -> Any:
+    """What the file says, for the lines of its keys; a file with one mistake often has many."""
+    return read_yaml(text)
 
 
 def _label(item: Any, index: int) -> str:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from valtag_assets.spec.block import Title
-from valtag_assets.spec.glossary import CHINESE, ENGLISH
+from valtag_assets.spec.glossary import CHINESE, ENGLISH, OF_TWO
 
 _LONGEST = 60
 _CHINESE = re.compile(r"[㐀-鿿豈-﫿]")
@@ -65,10 +65,11 @@ def unused(code: str, taken: Iterable[str]) -> str:
     return made
 
 
-def title_of(name: str) -> Title:
+def title_of(name: str, *, of_two: bool = False) -> Title:
     """The title in both languages: the name as it was found in the one, the glossary's words in the other.
 
-    Where the glossary lacks a word of an English name, the Chinese title is the name, too.
+    Where the glossary lacks a word of an English name, the Chinese title is the name, too. ``of_two``: it is called
+    so what has but two values, which tells some words apart.
     """
     shown = " ".join("".join(char if char.isprintable() else " " for char in name).split())[:_LONGEST] or "?"
     words = english_words(shown)
@@ -76,7 +77,7 @@ def title_of(name: str) -> Title:
     english = english[:1].upper() + english[1:]
     if _CHINESE.search(shown):
         return Title(zh=shown, en=english)
-    return Title(zh=_chinese(words) or shown, en=english)
+    return Title(zh=(OF_TWO.get(" ".join(words)) if of_two else None) or _chinese(words) or shown, en=english)
 
 
 def english_words(name: str) -> list[str]:

@@ -38,6 +38,24 @@ def category_text(category: Mapping[str, Any], tags: Sequence[Mapping[str, Any]]
     return f"{heading}tags:\n{''.join(tag_text(tag, 2) for tag in tags)}"
 
 
+def with_laws(text: str, laws: Sequence[Mapping[str, str]]) -> str:
+    """``text``, a file of tags/, with more laws, behind those it has. Raises NoPlace where they are not written as a
+    block of dashes."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    assert isinstance(root, yaml.MappingNode), "a file of tags"
+    listed = next((value for key, value in root.value if key.value == "laws"), None)
+    if listed is None:
+        before = text if text.endswith("\n") else text + newline
+        return before + f"laws:{newline}" + "".join(f"  - {flow_yaml(law)}{newline}" for law in laws)
+    if not isinstance(listed, yaml.SequenceNode) or listed.flow_style or not listed.value:
+        raise NoPlace("its laws are not a list of '- {name: …, law: …}' lines, one below the other; write them so")
+    indent = listed.start_mark.column
+    at = _line_after(text, _end(text, listed.value[-1]), indent)
+    before = text[:at] if text[at - 1] == "\n" else text[:at] + newline
+    return before + "".join(f"{' ' * indent}- {flow_yaml(law)}{newline}" for law in laws) + text[at:]
+
+
 def with_tags(text: str, tags: Sequence[Mapping[str, Any]]) -> str:
     """``text``, a file of tags/, with more tags: each after the last one of its ``group``, else at the end.
 

@@ -16,6 +16,7 @@ import duckdb
 from duckdb.sqltypes import DuckDBPyType
 
 from valtag_assets.warehouse.errors import WarehouseError
+from valtag_assets.warehouse.in_memory import small
 from valtag_assets.warehouse.quoting import quote
 from valtag_assets.warehouse.reading import parquet
 
@@ -52,7 +53,7 @@ def read_contents(files: Sequence[Path]) -> dict[str, Content]:
     """
     if not files:
         return {}
-    with duckdb.connect() as con:
+    with small().connection() as con:
         try:
             types = {file.name: _types(con, file) for file in files}
             # DuckDB would read by the first file's schema and cast or drop the rest in silence.

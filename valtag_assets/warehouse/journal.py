@@ -7,7 +7,7 @@ begins.
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from valtag_assets.warehouse import durable
@@ -30,6 +30,7 @@ class Order:
     identifiers: Sequence[str]
     shared: int
     landing: Mapping[str, Sequence[int]]
+    until: Mapping[str, str] = field(default_factory=dict)
 
 
 def journal(root: Path) -> Path:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from typing import IO
 
 from valtag_assets.spec.masking import MASK
 
@@ -66,17 +66,16 @@ class Marks:
         # Two words that share the character between them need two turns.
         return words.sub(rf"\1{MASK}\2", words.sub(rf"\1{MASK}\2", text))
 
-    def stand_in_bytes(self, file: Path) -> bool:
-        """Whether a file's bytes hold a mark, written as UTF-8, UTF-16 or in JSON's escapes."""
+    def stand_in_bytes(self, stream: IO[bytes]) -> bool:
+        """Whether bytes hold a mark, written as UTF-8, UTF-16 or in JSON's escapes."""
         if not self.texts:
             return False
         overlap, before = 4 * max(len(form) for form in self._forms) + 2, b""
-        with file.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                held = before + block
-                if self._bytes.search(held):
-                    return True
-                before = held[-overlap:]
+        while block := stream.read(_BLOCK):
+            held = before + block
+            if self._bytes.search(held):
+                return True
+            before = held[-overlap:]
         return False
 
     @cached_property

@@ -9,28 +9,26 @@ import hmac
 import os
 import secrets
 import unicodedata
-import uuid
 from pathlib import Path
 
 from valtag_assets.warehouse import durable
+from valtag_assets.warehouse.locks import alone
 
 KEY_FILE = "person.key"
+_WAIT_SECONDS = 30.0
 
 
 def own_key(file: Path) -> str:
     """A random text kept in ``file`` (for its owner only), made with it; of two who make it at once, one wins."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
-        aside.touch(mode=0o600)
-        durable.write(aside, secrets.token_hex(16))
-        try:
-            os.link(aside, file)
-            aside.unlink()
-        except FileExistsError:
-            aside.unlink()
-        except OSError:  # a file system without links
-            aside.replace(file)
+        with alone(file.with_name(f".{file.name}.lock"), f"the key {file.name}", _WAIT_SECONDS):
+            if not file.exists():
+                aside = file.with_name(f".{file.name}.new")
+                aside.unlink(missing_ok=True)  # of somebody who was killed
+                aside.touch(mode=0o600)
+                durable.write(aside, secrets.token_hex(16))
+                os.replace(aside, file)
     return file.read_text(encoding="ascii")
 
 

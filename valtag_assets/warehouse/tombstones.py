@@ -1,13 +1,15 @@
 """Who was erased, as keyed hashes: enough to know them again when their rows are imported again, and no more.
 
 The hash is SHA-256 over a key and a SHA-256 over the key and the text (the nesting of HMAC, with one key), which
-every engine can compute of a column. The key lies apart, in a file for its owner only.
+every engine can compute of a column. The key lies apart, in a file for its owner only. An identifier that may go to
+somebody else (identity.yaml: valid_for) has the day from which on it is no longer the erased person's.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,8 +19,8 @@ from valtag_assets.warehouse import durable
 from valtag_assets.warehouse.own_key import KEY_FILE, own_key
 
 FOLDER, FILE = "erased", "tombstones.json"
-COLUMNS = {"digest": "string", "key": "string"}
-"""Of the table that cleaning reads; ``key`` is the same in every row."""
+COLUMNS = {"digest": "string", "key": "string", "until": "date"}
+"""Of the table that cleaning reads; ``key`` is the same in every row; ``until``: null for ever."""
 
 
 class Tombstones:
@@ -32,27 +34,36 @@ class Tombstones:
         key = own_key(self._root / KEY_FILE)
         return _sha256(key + _sha256(key + identifier))
 
-    def add(self, identifiers: Iterable[str]) -> None:
-        """Remember them; on disk when this returns. One erasure at a time."""
-        known = sorted({*self.digests(), *map(self.digest, identifiers)})
+    def add(self, identifiers: Iterable[str], until: Mapping[str, str] = {}) -> None:
+        """Remember them, those in ``until`` for the days before that one (ISO 8601) alone; on disk when this returns.
+
+        One erasure at a time.
+        """
+        known = self.digests()
+        for identifier in identifiers:
+            digest, day = self.digest(identifier), until.get(identifier)
+            before = known.get(digest, "")
+            # Who was erased for ever, or until later, stays so.
+            known[digest] = None if day is None or before is None else max(day, before)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         aside = self._file.with_name(f".{FILE}.new")
-        durable.write(aside, json.dumps(known, indent=1) + "\n")
+        durable.write(aside, json.dumps(known, indent=1, sort_keys=True) + "\n")
         os.replace(aside, self._file)
         durable.flush_folders(self._file.parent, self._root)
 
-    def digests(self) -> list[str]:
-        """All of them, sorted."""
+    def digests(self) -> dict[str, str | None]:
+        """All of them, and until when each is an erased person's (None: for ever)."""
         if not self._file.exists():
-            return []
-        found: list[str] = json.loads(self._file.read_text(encoding="ascii"))
-        return found
+            return {}
+        found: dict[str, str | None] | list[str] = json.loads(self._file.read_text(encoding="ascii"))
+        # Before there were days it was a list.
+        return dict.fromkeys(found) if isinstance(found, list) else found
 
     @property
     def state(self) -> str:
         """Stands for all tombstones; empty while there is none."""
         known = self.digests()
-        return _sha256("\n".join(known)) if known else ""
+        return _sha256(json.dumps(known, sort_keys=True)) if known else ""
 
     def table(self, folder: Path) -> Path | None:
         """A Parquet file with ``COLUMNS`` in ``folder``, where nobody else reads; None while there is none."""
@@ -61,7 +72,8 @@ class Tombstones:
             return None
         file = folder / "tombstones.parquet"
         keys = [own_key(self._root / KEY_FILE)] * len(known)
-        pq.write_table(pa.table({"digest": known, "key": keys}), file)
+        days = pa.array([None if day is None else date.fromisoformat(day) for day in known.values()], pa.date32())
+        pq.write_table(pa.table({"digest": list(known), "key": keys, "until": days}), file)
         return file
 
 

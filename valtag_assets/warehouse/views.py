@@ -12,9 +12,12 @@ from typing import Any
 
 import duckdb
 
+from valtag_assets.warehouse.in_memory import small
 from valtag_assets.warehouse.quoting import literal, quote
 from valtag_assets.warehouse.reading import relation
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+
+_HERE = "database_name = current_database()"
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,12 @@ def copy_views(views: Path, into: Path, root: Path) -> bool:
     if not views.is_file() or Path(f"{views}.wal").exists():
         return False
     shutil.copyfile(views, into)
-    strange = "SELECT count(*) FROM duckdb_views() WHERE NOT internal AND NOT contains(sql, ?)"
+    strange = f"SELECT count(*) FROM duckdb_views() WHERE {_HERE} AND NOT internal AND NOT contains(sql, ?)"
     try:
-        with duckdb.connect(str(into), read_only=True) as con:
+        with small().connection(into, read_only=True) as con:
             found = con.execute(strange, [str(root).replace("'", "''")]).fetchone()
-            good = found == (0,) and con.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+            tables = con.execute(f"SELECT count(*) FROM duckdb_tables() WHERE {_HERE}").fetchone()
+            good = found == (0,) and tables == (0,)
     except duckdb.Error:
         good = False  # copied while somebody wrote into it
     if not good:
@@ -50,7 +54,7 @@ def write_views(path: Path, shown: Iterable[Shown]) -> None:
 
     Where there is nothing to show, there is no view.
     """
-    with duckdb.connect(str(path)) as con:
+    with small().connection(path) as con:
         # One transaction: hundreds of comments would each wait for the disk.
         con.begin()
         for item in shown:

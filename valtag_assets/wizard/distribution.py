@@ -71,8 +71,22 @@ def _of_numbers(numbers: Any) -> list[Bar]:
     first = min(math.floor(low / step) * step, low)
     edges = [first + step * place for place in range(_BARS) if first + step * place <= max(high, low)]
     counts = np.histogram(numbers, bins=[*edges, math.inf])[0]
-    labels = [f"{_short(edge)} –" for edge in edges]
-    return [Bar(label, count / len(numbers)) for label, count in zip(labels, counts, strict=True)]
+    wide = _of_many([(edge, int(count)) for edge, count in zip(edges, counts, strict=True)])
+    return [Bar(f"{_short(edge)} –", count / len(numbers)) for edge, count in wide]
+
+
+def _of_many(steps: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    """The steps, those of a few persons put together with a neighbour; empty ones stay."""
+    wide: list[tuple[float, int]] = []
+    for edge, count in steps:
+        if wide and (0 < count < _FEW or 0 < wide[-1][1] < _FEW):
+            wide[-1] = (wide[-1][0], wide[-1][1] + count)
+        else:
+            wide.append((edge, count))
+    while len(wide) > 1 and 0 < wide[-1][1] < _FEW:
+        _, last = wide.pop()
+        wide[-1] = (wide[-1][0], wide[-1][1] + last)
+    return wide
 
 
 def round_step(least: float) -> float:

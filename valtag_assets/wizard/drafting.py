@@ -4,6 +4,7 @@ What ``valtag check`` would refuse is refused here with its words, and so is wha
 what another says, and one that may be read by more people than the fields it is made of.
 """
 
+import glob
 import os
 import shutil
 import tempfile
@@ -20,13 +21,15 @@ from valtag_assets.graph.setting import SHIPPED
 from valtag_assets.spec.block import ACCESS_LEVELS, check_code
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.problem import CatalogError
-from valtag_assets.spec.tag_text import NoPlace, category_text, with_tags, with_windows
-from valtag_assets.warehouse import durable
+from valtag_assets.spec.tag_text import NoPlace, category_text, with_laws, with_tags, with_windows
+from valtag_assets.warehouse import durable, locks
+from valtag_assets.wizard.laws import Law
 from valtag_assets.wizard.making import Proposal, highest
 from valtag_assets.wizard.meanings import Meanings
 from valtag_assets.wizard.words import CATEGORIES
 
 _BOM = b"\xef\xbb\xbf"
+_WAIT = 30.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,25 @@ class Draft:
     changes: Sequence[Change]
 
     def write(self) -> list[Path]:
-        """Write every file: a reader finds the old or the new one. Raises Mistake if one was changed meanwhile."""
+        """Write every file: a reader finds the old or the new one. Of two who write at once the second raises
+        Mistake, as everybody does who finds a file changed meanwhile."""
         root = self.resolved.catalog.root
         if root.is_relative_to(SHIPPED):
             raise Mistake(f"{root.name} is a shipped catalog; make one of your own with valtag init, and add to that")
-        for change in self.changes:
-            if _bytes_of(change.file) != change.before:
-                raise Mistake(f"{change.file} was changed meanwhile; nothing is written, ask again")
-        for change in self.changes:
-            _replace(change)
+        # The file that every catalog has is never written here: it is what writers queue for.
+        with locks.together(root / "project.yaml", exclusive=True, what=f"the catalog {root.name}", seconds=_WAIT):
+            for change in self.changes:
+                if _bytes_of(change.file) != change.before:
+                    raise Mistake(f"{change.file} was changed meanwhile; nothing is written, ask again")
+            for change in self.changes:
+                _replace(change)
         return [change.file for change in self.changes]
 
 
-def draft(resolved: Resolved, proposals: Sequence[Proposal]) -> Draft:
-    """The catalog with ``proposals``. Raises CatalogError or Mistake with what is wrong; writes nothing."""
-    changes = _changes(resolved, proposals)
+def draft(resolved: Resolved, proposals: Sequence[Proposal], laws: Sequence[Law] = ()) -> Draft:
+    """The catalog with ``proposals`` and the ``laws`` between them; writes nothing. Raises CatalogError or Mistake
+    with what is wrong."""
+    changes = [_lawful(change, resolved, laws) for change in _changes(resolved, proposals)]
     made = _checked(resolved, changes)
     columns = [column for proposal in proposals for column in proposal.columns.values()]
     faults = [*_said_again(made, columns), *_too_open(made, columns)]
@@ -103,6 +110,17 @@ def _changed(resolved: Resolved, category: str, proposals: Sequence[Proposal]) -
     except NoPlace as error:
         raise Mistake(f"{known.file}: {error}") from error
     return Change(known.file, before, (_BOM if before.startswith(_BOM) else b"") + after.encode())
+
+
+def _lawful(change: Change, resolved: Resolved, laws: Sequence[Law]) -> Change:
+    """The change with the laws of its category, where the file has a place for them."""
+    categories = resolved.catalog.categories.items()
+    category = next((code for code, entry in categories if entry.file == change.file), change.file.stem)
+    own = [law.block for law in laws if law.category == category]
+    try:
+        return replace(change, after=with_laws(change.after.decode(), own).encode()) if own else change
+    except NoPlace as error:
+        raise Mistake(f"{change.file}: {error}") from error
 
 
 def _heading(category: str) -> dict[str, Any]:
@@ -171,7 +189,11 @@ def _replace(change: Change) -> None:
     # A link stays a link: what it points to is replaced.
     file = change.file.resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as written:
+    beside = f".{file.name}.valtag-"
+    # Nobody else writes now: what lies there was left by somebody who was killed.
+    for left in file.parent.glob(f"{glob.escape(beside)}*"):
+        left.unlink(missing_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=beside, delete=False) as written:
         new = Path(written.name)
         try:
             written.write(change.after)

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from valtag_assets.engine.likeness import likenesses
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.quality.column import HIDDEN_LEVELS
 from valtag_assets.wizard.cost import Cost, costs
@@ -17,10 +16,9 @@ from valtag_assets.wizard.drafting import trial
 from valtag_assets.wizard.making import Proposal
 from valtag_assets.wizard.meanings import Meanings
 from valtag_assets.wizard.outcome import History, Separation, separations
+from valtag_assets.wizard.redundancy import Likeness
 from valtag_assets.wizard.sample import Sample
 
-# Fewer persons with a value than this share are not worth a tag of ``--all``.
-FEWEST = 0.01
 # From here on even recency, frequency and money say the same.
 _SAME = 0.999
 # Below such a coverage its fall says nothing.
@@ -57,13 +55,11 @@ def judge(
     values: Mapping[str, pa.ChunkedArray],
 ) -> list[Judged]:
     """Every one of ``columns`` of ``resolved``, the catalog with the proposals in it; ``values`` are theirs."""
-    like = _alike(sample, resolved, {column: values[column] for column in columns})
+    like = Likeness(sample, resolved, {column: values[column] for column in columns})
     told = dict(separations(sample, resolved, list(columns), past)) if past is not None else {}
     spent = costs(sample, resolved, columns)
     found = []
     for column in columns:
-        others = {code: value for code, value in like.get(column, {}).items() if value > 0}
-        nearest = max(others, key=others.__getitem__, default=None)
         kind, column_values = resolved.tags[column].type, values[column]
         found.append(
             Judged(
@@ -71,7 +67,7 @@ def judge(
                 coverage=coverage_of(column_values),
                 distinct=distinct_of(column_values),
                 bars=bars(column_values, kind),
-                nearest=None if nearest is None else (nearest, others[nearest]),
+                nearest=like.nearest(column),
                 separation=told.get(column),
                 cost=spent[column],
             )
@@ -80,31 +76,43 @@ def judge(
 
 
 def choose(sample: Sample, resolved: Resolved, proposals: Sequence[Proposal]) -> Chosen:
-    """Leave out what the catalog says already, what hardly anybody has, what is the same for all, and what goes so
-    closely with a tag before it that it says the same (``project.insight.redundant``)."""
+    """Leave out what the catalog says already, what hardly anybody has (``insight.least_coverage`` of project.yaml),
+    what is the same for all, and what goes so closely with a tag before it that it says the same
+    (``insight.redundant``)."""
     dropped: dict[str, str] = {}
     new = without_twins(resolved, proposals, dropped)
     made = trial(resolved, new)
     values = sample.values(made, columns_of_all(new))
-    like, redundant = _alike(sample, made, values), resolved.catalog.project.insight.redundant
-    standing = set(resolved.tags)
+    like, insight = Likeness(sample, made, values), resolved.catalog.project.insight
+    standing, doubts = set(resolved.tags), dict[str, str]()
     for proposal in new:
         columns = list(proposal.columns.values())
+
+        def against(code: str, value: float, proposal: Proposal = proposal, own: list[str] = columns) -> bool:
+            least = _SAME if proposal.vital and code not in own else insight.redundant
+            return code in standing and value >= least
+
         for column in columns:
-            closely = {code: value for code, value in like.get(column, {}).items() if code in standing}
-            if proposal.vital:
-                closely = {code: value for code, value in closely.items() if value >= _SAME or code in columns}
-            near = _again(closely, redundant)
-            why = _empty(values[column]) or (near and f"redundant with {near[0]} ({near[1]:.2f})")
+            said = like.verdict(column, against)
+            why = _empty(values[column], insight.least_coverage) or (said.why if said and said.redundant else None)
             if why is None:
                 standing.add(column)
+                if said is not None:
+                    doubts[column] = said.why
                 continue
             dropped[column] = why
-            if near is not None and near[0] in resolved.tags and column == columns[0]:
+            if said is not None and said.near in resolved.tags and column == columns[0]:
                 # Its other windows would be windows of the tag that is there.
-                dropped |= dict.fromkeys(columns[1:], f"{near[0]} says this; give that one the window")
+                dropped |= dict.fromkeys(columns[1:], f"{said.near} says this; give that one the window")
                 break
-    return Chosen([checked(proposal, values) for proposal in _without(resolved, new, dropped)], dropped, values)
+    kept = [_doubted(checked(proposal, values), doubts) for proposal in _without(resolved, new, dropped)]
+    return Chosen(kept, dropped, values)
+
+
+def _doubted(proposal: Proposal, doubts: Mapping[str, str]) -> Proposal:
+    """The proposal with what could not be told of it for want of persons."""
+    found = [doubts[column] for column in proposal.columns.values() if column in doubts]
+    return replace(proposal, reason="; ".join((proposal.reason, *found[:1])))
 
 
 def without_twins(resolved: Resolved, proposals: Sequence[Proposal], dropped: dict[str, str]) -> list[Proposal]:
@@ -142,26 +150,11 @@ def _without(resolved: Resolved, proposals: Sequence[Proposal], dropped: dict[st
     return kept
 
 
-def _empty(values: pa.ChunkedArray) -> str | None:
+def _empty(values: pa.ChunkedArray, least: float) -> str | None:
     coverage, distinct = coverage_of(values), distinct_of(values)
-    if coverage < FEWEST:
-        return f"{coverage:.1%} of the persons have a value"
+    if coverage < least:
+        return f"{coverage:.1%} of the persons have a value, fewer than {least:.0%} (insight.least_coverage)"
     return "all persons with a value have the same one" if distinct < 2 else None
-
-
-def _again(like: Mapping[str, float], redundant: float) -> tuple[str, float] | None:
-    """The tag that says the same, and how closely."""
-    near = {code: value for code, value in like.items() if value >= redundant}
-    nearest = max(near, key=near.__getitem__, default=None)
-    return None if nearest is None else (nearest, near[nearest])
-
-
-def _alike(sample: Sample, resolved: Resolved, values: Mapping[str, pa.ChunkedArray]) -> dict[str, dict[str, float]]:
-    """How like each of ``values`` is to each other one and to every published tag."""
-    served, types = sample.served()
-    types = {**types, **{code: resolved.tags[code].type for code in values}}
-    table = pa.table({**served, **values})
-    return {code: others for code, others in likenesses(table, types).items() if code in values}
 
 
 def checked(proposal: Proposal, values: Mapping[str, pa.ChunkedArray]) -> Proposal:

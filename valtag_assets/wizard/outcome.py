@@ -43,13 +43,15 @@ class Outcome:
 @dataclass(frozen=True)
 class Separation:
     """How well a tag told the outcome: AUC of numbers, information value above chance of any; ``persons`` with a
-    value, of whom it ``happened`` to so many; ``today``: the value is of today, since its master has no past."""
+    value, of whom it ``happened`` to so many; ``today``: the value is of today, since its master has no past; ``why``
+    there is no AUC or information value, where one is None."""
 
     persons: int
     happened: int
     auc: Auc | None
     information: float | None
     today: bool
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,11 @@ def _separation(column: pa.ChunkedArray, kind: DataType, past: History, insight:
     has = ~np.asarray(column.is_null().to_pylist(), dtype=np.bool_) & past.known
     happened = past.happened[has]
     persons, hits = int(has.sum()), int(happened.sum())
-    if min(hits, persons - hits) < insight.least or kind.kind == "list":
-        return Separation(persons, hits, None, None, today)
+    if kind.kind == "list":
+        return Separation(persons, hits, None, None, today, "a list")
+    if min(hits, persons - hits) < insight.least:
+        few = f"{hits:,} of {persons:,}: fewer than {insight.least}"
+        return Separation(persons, hits, None, None, today, few if hits < insight.least else f"{few} without")
     if kind.kind == "text":
         levels = _text_levels(np.asarray(column.to_pylist(), dtype=object)[has])
         found = None
@@ -149,7 +154,8 @@ def _separation(column: pa.ChunkedArray, kind: DataType, past: History, insight:
     converted = np.bincount(levels, weights=happened, minlength=len(counts)).astype(np.int64)
     kept = counts > 0
     value = above_chance([(counts[kept], converted[kept])], insight.permutations, insight.seed)
-    return Separation(persons, hits, found, None if np.isnan(value) else float(value), today)
+    why = "a text" if kind.kind == "text" else "one value" if np.isnan(value) else None
+    return Separation(persons, hits, found, None if np.isnan(value) else float(value), today, why)
 
 
 def _text_levels(texts: Any) -> Any:

@@ -15,6 +15,7 @@ from valtag_assets.spec.mistake import Mistake
 from valtag_assets.wizard.drafting import Draft, draft, trial
 from valtag_assets.wizard.fields import Figures
 from valtag_assets.wizard.judging import Judged, checked, choose, columns_of_all, judge, without_twins
+from valtag_assets.wizard.laws import Law, laws
 from valtag_assets.wizard.making import Proposal
 from valtag_assets.wizard.meanings import Meanings
 from valtag_assets.wizard.one import Wish, propose_one, source_of
@@ -42,7 +43,8 @@ class Question:
 class Answer:
     """The draft, its proposals and what data say of each column: nothing where ``unseen`` says why.
 
-    ``dropped``: columns that were thought of and left out, and why; ``skipped``: fields nothing is made of.
+    ``dropped``: columns that were thought of and left out, and why; ``skipped``: fields nothing is made of;
+    ``laws``: those between the tags that are written with them.
     ``unjudged``: why nothing is said of the outcome.
     """
 
@@ -51,6 +53,7 @@ class Answer:
     judged: Mapping[str, Judged] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    laws: Sequence[Law] = ()
     as_of: date | None = None
     persons: int = 0
     population: int = 0
@@ -127,8 +130,10 @@ def _all(sample: Sample, category: str | None, asked: Outcome | None) -> Answer:
     kept = [*chosen.kept, *more]
     made = _some(resolved, kept)
     values = {**chosen.values, **sample.values(made.resolved, columns_of_all(more))}
+    obeyed = laws(made.resolved, kept, values)
+    made = draft(resolved, kept, obeyed) if obeyed else made
     told = _judged(sample, made, kept, values, asked)
-    return replace(told, dropped=chosen.dropped, skipped=left_out(resolved))
+    return replace(told, dropped=chosen.dropped, skipped=left_out(resolved), laws=obeyed)
 
 
 def _judged(

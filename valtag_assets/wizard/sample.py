@@ -33,8 +33,8 @@ PERSONS_LOOKED_AT = 20_000
 class Sample:
     """So many ``persons`` of the ``population`` at ``as_of`` and the tables of rows (``clean``) their rows are from.
 
-    ``spans``: the first and last date of each fact; ``reach``: the share of the persons who have a row of a source;
-    ``rate``: rows a second, as they were read just now.
+    ``spans``: the first and last date of each fact; ``often``: whether each person has two rows of it or more;
+    ``reach``: the share of the persons who have a row of a source; ``rate``: rows a second, as they were just read.
     """
 
     setting: Setting
@@ -47,6 +47,7 @@ class Sample:
     rate: float
     figures: dict[str, dict[str, Figures]] = field(default_factory=dict)
     spans: dict[str, tuple[date, date]] = field(default_factory=dict)
+    often: dict[str, pa.ChunkedArray] = field(default_factory=dict)
     reach: dict[str, float] = field(default_factory=dict)
 
     def look(self, source: ResolvedSource) -> None:
@@ -70,6 +71,9 @@ class Sample:
         self.reach[source.code] = row[proposed.PERSONS_SEEN] / max(1, self.persons)
         if row.get(proposed.FIRST) is not None:
             self.spans[source.code] = (row[proposed.FIRST], row[proposed.LAST])
+        if source.spec.kind == "fact":
+            often = self.engine.fetch(proposed.often_expression(source), self.files)
+            self.often[source.code] = often[proposed.OFTEN]
 
     def _kinds(self, source: ResolvedSource, name: str) -> tuple[str, ...]:
         if not tells_kinds(source, name) or name in source.values:

@@ -1,5 +1,7 @@
 """What a role that is a level alone learns of what it may not read: counts of many, and nothing about one."""
 
+from pathlib import Path
+
 import pytest
 
 from valtag_tests.access.house import ALL, House
@@ -53,6 +55,45 @@ def test_what_a_trigger_saw_in_a_person_takes_what_its_condition_reads(counted: 
     log = ("trigger", "log", "C001", *counted.options, "--json")
     assert valtag(*log).json["entries"] == []
     assert valtag(*log, "--role", "keeper").json["entries"] != []
+
+
+def test_a_trigger_tells_no_count_of_few_over_what_is_hidden(counted: House, valtag: Valtag) -> None:
+    care = counted.root / "catalog" / "triggers" / "care.yaml"
+    few = care.read_text(encoding="utf-8").replace("trigger: care", "trigger: few")
+    few = few.replace("total_spend > 50", f"phone <= '{PHONE[:-1]}3' and order_count > 0")
+    care.with_name("few.yaml").write_text(few, encoding="utf-8")
+    dry = ("trigger", "dry-run", "few", "--as-of", "2024-03-10", *counted.options, "--json")
+    assert {row["n"] for row in valtag(*dry).json["rows"]} == {None}
+    assert 3 in {row["n"] for row in valtag(*dry, "--role", "keeper").json["rows"]}
+    # What the old condition decided of many is told, and to a role of rights nothing of it.
+    assert list(valtag("trigger", "list", *counted.options, "--json").json[0]["decided"].values()) == [40]
+    rights = {**ALL, "level": "internal", "categories": ["attribute", "transaction"]}
+    counted.rules({"roles": {"clerk": rights, "sender": ALL, "keeper": ALL}, "default_role": "keeper"})
+    for line in (dry, ("trigger", "show", "few", *counted.options)):
+        said = valtag(*line, "--role", "clerk")
+        assert said.code == 1 and "may not read whom few" in said.err and said.out == ""
+    care.write_text(few.replace("trigger: few", "trigger: care"), encoding="utf-8")
+    care.with_name("few.yaml").unlink()
+    (listed,) = valtag("trigger", "list", *counted.options, "--role", "clerk", "--json").json
+    assert set(listed["decided"].values()) == {None} and listed["title"]["en"] == "Care"
+
+
+def test_the_page_counts_no_audience_that_rests_on_what_a_role_of_rights_may_not_read(
+    counted: House, valtag: Valtag, tmp_path: Path
+) -> None:
+    rights = {**ALL, "level": "internal", "categories": ["attribute", "transaction"]}
+    roles = {"clerk": rights, "sender": ALL, "keeper": ALL, "short": "internal"}
+    counted.rules({"roles": roles, "default_role": "keeper"})
+    hidden, sizes = {}, {}
+    for role in ("clerk", "short", "keeper"):
+        page = tmp_path / f"{role}.html"
+        assert valtag("report", *counted.options, "--into", page, "--role", role).code == 0
+        text = page.read_text(encoding="utf-8")
+        hidden[role] = text.count("its size is not shown")
+        (_, card, *_) = text.split('id="segment-callable"')
+        sizes[role] = card.split("</article>")[0].count('<p class="big">50 ')
+    assert hidden == {"clerk": 1, "short": 0, "keeper": 0}
+    assert sizes == {"clerk": 0, "short": 1, "keeper": 1}
 
 
 def test_a_new_tag_tells_no_role_what_its_rule_would_not(counted: House, valtag: Valtag) -> None:

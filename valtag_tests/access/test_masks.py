@@ -18,6 +18,7 @@ from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.types import DataType
 from valtag_tests.access.house import ALL, MASK_KEY, House
+from valtag_tests.chance import MORE
 from valtag_tests.cli.conftest import Valtag
 from valtag_tests.kit import write_rows
 
@@ -34,7 +35,7 @@ def from_engine(folder: Path, kind: DataType, values: list[Any], how: Any, key: 
     return list(found["left"].to_pylist())
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15 * MORE, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(TEXT | st.none(), min_size=1, max_size=20), key=st.binary(min_size=16, max_size=100))
 def test_the_engine_and_python_mask_alike(tmp_path: Path, values: list[str | None], key: bytes) -> None:
     text = DataType("text")

@@ -20,13 +20,27 @@ def test_the_log_is_shown_and_filtered(valtag: Valtag, shop: Shop) -> None:
     said = valtag("audit", *shop.options).out
     assert "segments/loyal" in said and "guest reads no personal data" in said
     for options, wanted in (
-        (["--actor", "ann"], [1, 3]),
-        (["--action", "show"], [2, 3]),
-        (["--refused"], [2]),
-        (["--person", "C001"], [3]),
-        (["--limit", "1"], [3]),
+        (["--actor", "ann"], [2, 4]),
+        (["--action", "show"], [3, 4]),
+        (["--refused"], [3]),
+        (["--person", "C001"], [4]),
     ):
         assert [entry["seq"] for entry in valtag("audit", *options, *shop.options, "--json").json] == wanted
+    # Who looks into the log is in it, too.
+    (last,) = valtag("audit", "--limit", "1", "--user", "eve", *shop.options, "--json").json
+    assert (last["action"], last["what"], last["rows"]) == ("report", "the audit log", 1)
+    (last,) = valtag("audit", "--limit", "1", *shop.options, "--json").json
+    assert (last["actor"], last["rows"]) == ("eve", 1)
+
+
+def test_names_and_persons_may_be_anything_a_text_can_be(valtag: Valtag, shop: Shop) -> None:
+    for text in ("x' OR 1=1 --", '"; DROP TABLE x', "tab\tand\nline\x1b[31m", "欧阳" * 500_000, "${jndi:x}", "%s{x}"):
+        for options in (["--user", text], ["--person", text], ["--actor", text]):
+            said = valtag("audit", *options, "-n", "1", *shop.options, "--json")
+            assert said.code == 0, said.err
+        assert "\x1b" not in valtag("audit", "-n", "9", *shop.options).out
+    assert valtag("audit", "verify", *shop.options).code == 0
+    assert valtag("audit", "--person", "a\0b", *shop.options).code == 1
 
 
 def test_verifying_tells_the_line(valtag: Valtag, shop: Shop) -> None:

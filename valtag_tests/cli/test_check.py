@@ -83,11 +83,18 @@ def test_init_writes_a_catalog_of_its_own_name_and_refuses_to_overwrite(valtag: 
 
 
 def test_init_refuses_a_name_that_is_no_code(valtag: Valtag, tmp_path: Path) -> None:
-    for name in ("小店", "../evil", "My-Shop", ""):
+    for name in ("小店", "..", "sub/My-Shop", "", "a/../", "'; DROP", "x" * 5_000):
         said = valtag("init", name, "--into", tmp_path)
         assert said.code == 1
-        assert "is no code" in said.err
+        assert "the last part of the path is the catalog's name" in said.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_init_takes_a_path_and_its_last_part_is_the_name(valtag: Valtag, tmp_path: Path) -> None:
+    made = tmp_path / "shops" / "corner_shop"
+    said = valtag("init", str(made))
+    assert said.code == 0 and f"valtag check --catalog {made}" in said.out
+    assert "\nname: corner_shop\n" in (made / "project.yaml").read_text(encoding="utf-8")
 
 
 def test_a_wrong_command_line_is_code_1_not_2(valtag: Valtag) -> None:

@@ -20,6 +20,7 @@ from valtag_assets.console.explanation import Explanation
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.access import Asking
 from valtag_assets.spec.mistake import Mistake
+from valtag_tests.chance import MORE
 from valtag_tests.console.ledger import VALUES, WINDOWS, Ledger, reason
 from valtag_tests.console.planting import plant
 from valtag_tests.graph.shop import AS_OF, Shop
@@ -80,7 +81,7 @@ def alike(found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=20 * MORE, suppress_health_check=list(HealthCheck))
 @given(person=st.sampled_from(PERSONS), code=st.sampled_from(sorted(VALUES)), window=st.sampled_from(WINDOWS))
 def test_any_value_is_explained_by_exactly_the_raw_rows_that_make_it(
     setting: Setting, book: Ledger, person: str, code: str, window: str

@@ -22,6 +22,7 @@ from valtag_assets.delivery.standing import Spell
 from valtag_assets.delivery.stops import Stops
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.project import Quiet
+from valtag_tests.chance import MORE
 from valtag_tests.kit import category, make_catalog, tag
 
 NOON = datetime(2024, 3, 11, 4, 0, tzinfo=UTC)  # in Shanghai
@@ -177,7 +178,7 @@ def test_a_message_that_is_tried_again_does_not_hinder_itself(tmp_path: Path) ->
     assert desk.kinds(NOON + timedelta(seconds=1)) == {key: "send"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * MORE)
 @given(
     messages=st.lists(st.tuples(st.integers(0, 3), st.lists(st.booleans(), min_size=2, max_size=2)), max_size=14),
     most=st.lists(st.integers(0, 4), min_size=2, max_size=2),
@@ -201,7 +202,7 @@ ZONES = ("Asia/Shanghai", "America/New_York", "Europe/London", "Australia/Lord_H
 CLOCKS = st.times().map(lambda clock: f"{clock:%H:%M}")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * MORE)
 @given(
     at=st.datetimes(datetime(2024, 1, 1), datetime(2025, 12, 31)),
     zone=st.sampled_from(ZONES),

@@ -14,6 +14,7 @@ from pyarrow import csv
 
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.delivery.receipts import BadReceipt, Receipt, Receipts, export, land, read_receipt
+from valtag_tests.chance import MORE
 
 NOW = datetime(2024, 3, 11, 4, 0, tzinfo=UTC)
 
@@ -48,7 +49,7 @@ RECEIPTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25 * MORE)
 @given(told=RECEIPTS, seed=st.integers(0, 99))
 def test_order_and_repetition_make_no_difference(told: list[Receipt], seed: int, tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.mktemp("ledgers")

@@ -16,6 +16,7 @@ from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.session import unbound
 from valtag_assets.spec.types import TEXT, decimal
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 
 MONEY = decimal(18, 2)
 
@@ -30,7 +31,7 @@ def concentration(folder: Path, amounts: list[Any]) -> Concentration:
 
 
 @given(cents=st.lists(st.integers(-500, 500) | st.integers(0, 10**9), min_size=1, max_size=60), seed=st.randoms())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15 * MORE)
 def test_shares_and_gini_are_those_of_single_persons(cents: list[int], seed: Any) -> None:
     with TemporaryDirectory() as name:
         amounts = [Decimal(cent) / 100 for cent in cents]

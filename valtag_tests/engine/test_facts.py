@@ -20,6 +20,7 @@ from valtag_assets.engine.persons import PERSONS, clean_name
 from valtag_assets.engine.tags import category_expression
 from valtag_assets.expression.resolved import Resolved
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 from valtag_tests.engine.reference import expected, typed
 
 WINDOWS = ["all", "1d", "30d", "before 30d", "mtd", "ytd"]
@@ -221,7 +222,7 @@ def test_every_aggregation_in_every_window_equals_plain_python(category: str, as
     expression(category, as_of)
 
     @given(rows=histories(as_of))
-    @settings(max_examples=4, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4 * MORE, phases=WITHOUT_SHRINKING, suppress_health_check=list(HealthCheck))
     def agrees(rows: list[dict[str, Any]]) -> None:
         with TemporaryDirectory() as name:
             table = computed(Path(name), category, "orders", as_of, rows, 1, 1)
@@ -237,7 +238,7 @@ def test_every_aggregation_in_every_window_equals_plain_python(category: str, as
 
 
 @given(rows=histories(AS_OFS[0]), seed=st.integers(0, 9))
-@settings(max_examples=4, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4 * MORE, phases=WITHOUT_SHRINKING, suppress_health_check=list(HealthCheck))
 def test_the_order_of_rows_the_files_and_the_threads_do_not_matter(rows: list[dict[str, Any]], seed: int) -> None:
     shuffled = random.Random(seed).sample(rows, len(rows))
     with TemporaryDirectory() as name:
@@ -258,7 +259,7 @@ def test_a_fact_dated_by_days_counts_the_same_windows(as_of: date) -> None:
     )
 
     @given(rows=st.lists(row, max_size=20))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20 * MORE)
     def agrees(rows: list[dict[str, Any]]) -> None:
         with TemporaryDirectory() as name:
             table = computed(Path(name), "dated", "calls", as_of, rows, 2, 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,11 +22,13 @@ from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.identity import history
 from valtag_assets.engine.identity.identifiers import BEFORE, find_identifiers, keys
 from valtag_assets.engine.identity.keys import normalised
+from valtag_assets.engine.identity.numbers import Numbers
 from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, identity_table
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.identity import Normalise
+from valtag_tests.chance import MORE
 from valtag_tests.engine.identity_oracle import Node, Rules, pieces_of, with_epochs
 from valtag_tests.kit import write_catalog
 
@@ -108,7 +111,7 @@ ROW = st.fixed_dictionaries(
 SOME = st.fixed_dictionaries({"m": value("M", 12), "p": value("P", 12)})
 VISITS = st.lists(st.tuples(st.integers(0, 300), ROW), min_size=1, max_size=40)
 MEMBERS = st.lists(st.tuples(st.just(0), SOME), max_size=10)
-TRIED = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TRIED = settings(max_examples=8 * MORE, suppress_health_check=[HealthCheck.too_slow])
 
 
 @TRIED
@@ -171,7 +174,7 @@ class Persons:
         work.files[table] = [file]
 
 
-@settings(TRIED, max_examples=3)
+@settings(TRIED, max_examples=3 * MORE)
 @given(st.lists(st.tuples(VISITS, MEMBERS), min_size=2, max_size=3))
 def test_over_adds_and_deletes_the_biggest_piece_keeps_the_id(steps: Sequence[tuple[Rows, Rows]]) -> None:
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
@@ -211,6 +214,20 @@ def test_a_chain_of_five_hundred_is_one_person(tmp_path: Path) -> None:
         assert Persons(tmp_path, engine).see(chain, [], "loose")["person_id"].nunique() == 1
 
 
+def test_keys_that_a_hash_takes_for_one_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(0, {"m": f"M{n}", "p": f"P{n}", "d": f"D{n // 2}"}) for n in range(8)]
+    hashed = Numbers.of
+
+    def by_length_first(self: Numbers, rank: int, key: ir.StringValue) -> ir.IntegerValue:
+        return hashed(self, rank, key) if self.seed else key.length().cast("int64") + (rank << 32)
+
+    with open_duckdb() as engine:
+        found = Persons(tmp_path, engine).see(rows, [], "loose")
+        monkeypatch.setattr(Numbers, "of", by_length_first)
+        assert Persons(tmp_path, engine).see(rows, [], "loose").equals(found)
+    assert found["person_id"].nunique() == 4
+
+
 def test_a_recycled_number_is_two_persons_and_rows_find_theirs_by_time(tmp_path: Path) -> None:
     rows = [(0, {"m": "M1", "p": "P1"}), (10, {"p": "P1", "d": "D1"}), (200, {"m": "M2", "p": "P1"})]
     with open_duckdb() as engine:
@@ -227,6 +244,7 @@ def test_a_recycled_number_is_two_persons_and_rows_find_theirs_by_time(tmp_path:
         (
             "phone",
             {
+                "13812345678": "13812345678",
                 "138 1234-5678": "13812345678",
                 "+86 13812345678": "13812345678",
                 "008613812345678": "13812345678",
@@ -242,7 +260,7 @@ def test_a_recycled_number_is_two_persons_and_rows_find_theirs_by_time(tmp_path:
         ),
         ("email", {"Li@QQ.com": "li@qq.com", "li@qq": None, "li qq.com": None}),
         ("upper", {"31010x": "31010X", " ": None}),
-        ("text", {" a ": "a", "é": "é"}),
+        ("text", {" a ": "a", "é": "é", "\u3000a": "\u3000a", "a\t": "a", "a\x00": "a\x00", " \n": None, "": None}),
     ],
 )
 def test_spellings_of_one_identifier_are_one_key(how: Normalise, texts: Mapping[str, str | None]) -> None:

@@ -1,7 +1,6 @@
 """Merged from tiles equals computed from all rows: over random histories with late, corrected, deleted and
 duplicated rows, in any order of as-ofs, cell for cell."""
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from valtag_assets.expression.resolved import Resolved, ResolvedTag
 from valtag_assets.warehouse.content_hash import read_contents
 from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 from valtag_tests.engine.test_facts import PERSONS_THERE, WITHOUT_SHRINKING, every_tag, histories
 
 Rows = list[dict[str, Any]]
@@ -99,7 +99,6 @@ FAR_DAYS = [
 ]
 CODES = [tag.code for tag in every_tag().categories["everything"].tags]
 CODES += [tag.code for tag in every_tag().categories["filtered"].tags]
-EXAMPLES = int(os.environ.get("VALTAG_EXAMPLES", "8"))
 
 
 def some_tags(codes: list[str]) -> tuple[ResolvedTag, ...]:
@@ -120,7 +119,7 @@ def changed(draw: Any, rows: Rows) -> Rows:
 
 
 @given(data=st.data())
-@settings(max_examples=EXAMPLES, deadline=None, phases=WITHOUT_SHRINKING, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8 * MORE, phases=WITHOUT_SHRINKING, suppress_health_check=list(HealthCheck))
 def test_any_history_in_any_order_of_days_and_catalogs_equals_full_recompute(data: st.DataObject) -> None:
     codes = st.lists(st.sampled_from(CODES), min_size=1, max_size=6)
     rows = data.draw(histories(DAYS[1]))

@@ -32,6 +32,7 @@ from valtag_assets.engine.portrait import (
 from valtag_assets.engine.session import COMPILERS, compile_sql, unbound
 from valtag_assets.spec.types import DataType, parse_type
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 from valtag_tests.engine.test_effects import bergsma
 
 AS_OF = date(2024, 2, 29)
@@ -120,7 +121,7 @@ def numbers(column: pd.Series, code: str) -> list[float]:
     return [(AS_OF - value).days for value in known] if code == "born" else [float(value) for value in known]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12 * MORE)
 @given(st.integers(0, 10**6), st.floats(0.15, 0.85))
 def test_every_figure_is_that_of_the_values_themselves(seed: int, share: float) -> None:
     rows = people(300, seed)

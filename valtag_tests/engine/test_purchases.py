@@ -24,6 +24,7 @@ from valtag_assets.engine.purchases import (
 )
 from valtag_assets.expression.resolved import Resolved, ResolvedLtv
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 
 AS_OF = date(2024, 6, 30)
 AGES = (0, 30, 60)
@@ -121,7 +122,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25 * MORE)
 @given(rows=ROWS)
 def test_purchases_equal_a_plain_recount_and_never_look_ahead(resolved: Resolved, rows: list[dict[str, Any]]) -> None:
     with TemporaryDirectory() as folder:

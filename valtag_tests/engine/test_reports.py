@@ -16,6 +16,7 @@ from valtag_assets.engine.reports import report_columns, report_expression
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.types import DataType
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 
 AS_OF = date(2024, 2, 29)
 TAGS = kit.category(
@@ -170,7 +171,7 @@ rows_of_orders = st.lists(
 persons_of_tags = st.lists(st.tuples(st.sampled_from(CITIES), st.integers(0, 9)), min_size=1, max_size=4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25 * MORE)
 @given(rows_of_orders, persons_of_tags)
 def test_every_line_is_what_plain_python_counts(rows: list[tuple[Any, ...]], people: list[tuple[Any, ...]]) -> None:
     who = [{"person_id": "abcd"[n], "city": city, "points": points} for n, (city, points) in enumerate(people)]

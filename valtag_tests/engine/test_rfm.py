@@ -20,6 +20,7 @@ from valtag_assets.engine.scores import scores_name
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.score import COMMON_TIERS, QUADRANTS, Rfm
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 
 AS_OF = date(2024, 2, 29)
 TAGS = kit.category(
@@ -81,7 +82,7 @@ histories = st.lists(
 
 
 @given(people=histories, bins=st.sampled_from([2, 3, 5]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25 * MORE)
 def test_scores_follow_the_quantile_edges_of_numpy(people: list[Person], bins: int) -> None:
     tiers = [{"code": "all", "title": {"zh": "全", "en": "all"}}]
     with TemporaryDirectory() as name:
@@ -103,7 +104,7 @@ def inverted_cdf(values: list[Any], p: int, bins: int) -> Any:
 
 
 @given(people=histories, seed=st.randoms(use_true_random=False))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15 * MORE)
 def test_equal_values_have_equal_scores_in_any_order_of_rows(people: list[Person], seed: Any) -> None:
     shuffled = seed.sample(people, len(people))
     with TemporaryDirectory() as name:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 from valtag_tests.engine.test_rfm import TAGS, Person, histories, model, rfm_of, scored
 
 ONE = [{"code": "all", "title": {"zh": "全", "en": "all"}}]
@@ -50,7 +51,7 @@ def expected(people: Sequence[Person], bins: int, *, nested: bool, one_order: st
     nested=st.booleans(),
     one_order=st.sampled_from(["score", "apart"]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * MORE)
 def test_scores_are_those_of_pandas(people: list[Person], bins: int, nested: bool, one_order: str) -> None:
     scoring = "nested" if nested else "independent"
     with TemporaryDirectory() as name:
@@ -60,7 +61,7 @@ def test_scores_are_those_of_pandas(people: list[Person], bins: int, nested: boo
 
 
 @given(people=histories, seed=st.randoms(use_true_random=False))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10 * MORE)
 def test_nested_scores_are_the_same_in_any_order_of_rows(people: list[Person], seed: Any) -> None:
     shuffled = seed.sample(people, len(people))
     with TemporaryDirectory() as name:

@@ -1,6 +1,5 @@
 """Segment rules: every operator against a plain evaluator, person by person."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -22,6 +21,7 @@ from valtag_assets.expression.rule_text import read_rule, rule_data, write_rule
 from valtag_assets.spec.segment import Rule
 from valtag_assets.spec.types import DataType
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 from valtag_tests.engine.rule_oracle import World, holds
 
 AS_OF = date(2024, 3, 1)
@@ -220,9 +220,7 @@ def _branches(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 RULES = st.recursive(LEAVES, _branches, max_leaves=6)
 # More of them before a release.
-RARELY = settings(
-    max_examples=int(os.environ.get("VALTAG_EXAMPLES", "12")), deadline=None, suppress_health_check=list(HealthCheck)
-)
+RARELY = settings(max_examples=12 * MORE, suppress_health_check=list(HealthCheck))
 
 
 @RARELY
@@ -233,7 +231,7 @@ def test_random_rules_hold_for_whom_a_plain_evaluator_says(
     agree(tmp_path_factory.mktemp("rules"), resolved, rules, world_of(orders, visits))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * MORE)
 @given(rule=RULES)
 def test_a_rule_is_printed_as_text_and_as_yaml_without_loss(resolved: Resolved, rule: Any) -> None:
     written = Rule.model_validate(rule)

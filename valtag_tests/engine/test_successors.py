@@ -28,6 +28,7 @@ from valtag_assets.engine.trigger_effect import arms_expression, funnel_expressi
 from valtag_assets.engine.trigger_state import state_schema
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.types import INTEGER, TEXT
+from valtag_tests.chance import MORE
 from valtag_tests.engine.test_trigger_effect import (
     AS_OF,
     FLAGS,
@@ -177,7 +178,7 @@ SPELLINGS = st.text(string.ascii_letters + string.digits + "+-(). /@张\t", max_
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12 * MORE)
 @given(st.lists(SPELLINGS, min_size=1, max_size=40))
 def test_a_text_is_the_same_key_with_and_without_an_engine(texts: list[str]) -> None:
     for how in ("text", "upper", "lower", "phone", "email"):

@@ -14,6 +14,7 @@ from valtag_assets.engine.session import unbound
 from valtag_assets.engine.transitions import Move, count_moves, read_moves
 from valtag_assets.spec.types import TEXT
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 
 TIERS = ["high", "mid", "low"]
 holders = st.dictionaries(st.integers(0, 30).map(str), st.sampled_from(TIERS), max_size=25)
@@ -31,7 +32,7 @@ def moves(folder: Path, before: dict[str, str], now: dict[str, str]) -> list[Mov
 
 
 @given(before=holders, now=holders)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * MORE)
 def test_moves_are_the_crosstab_of_pandas(before: dict[str, str], now: dict[str, str]) -> None:
     with TemporaryDirectory() as name:
         found = moves(Path(name), before, now)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.parse import parse
+from valtag_tests.chance import MORE
 from valtag_tests.expression.evaluator import value_of
 from valtag_tests.expression.running import AS_OF, ROWS, SCOPE, TABLE, connect, evaluate
 from valtag_tests.expression.texts import conditions, expressions
@@ -31,7 +32,7 @@ def _cell(value: Any) -> Any:
     return type(value), str(abs(value) if zero else value)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=SLOW_TO_DRAW)
+@settings(max_examples=200 * MORE, suppress_health_check=SLOW_TO_DRAW)
 @given(text=expressions())
 def test_the_engine_and_the_reference_agree_on_every_row(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     node = parse(text, SCOPE)
@@ -39,7 +40,7 @@ def test_the_engine_and_the_reference_agree_on_every_row(connection: duckdb.Duck
     assert [_cell(value) for value in found] == [_cell(value_of(node, row)) for row in ROWS]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=SLOW_TO_DRAW)
+@settings(max_examples=80 * MORE, suppress_health_check=SLOW_TO_DRAW)
 @given(text=conditions())
 def test_a_condition_holds_exactly_where_the_reference_says_true(
     connection: duckdb.DuckDBPyConnection, text: str
@@ -50,7 +51,7 @@ def test_a_condition_holds_exactly_where_the_reference_says_true(
     assert found == [value_of(node, row) is True for row in ROWS]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=SLOW_TO_DRAW)
+@settings(max_examples=300 * MORE, suppress_health_check=SLOW_TO_DRAW)
 @given(text=expressions())
 def test_the_meaning_parses_back_to_an_equal_tree(text: str) -> None:
     node = parse(text, SCOPE)

@@ -16,6 +16,7 @@ from valtag_assets.expression.resolve_segment import refusals
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.segment import Rule
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 
 FILES = {
     "tags/who.yaml": kit.category(
@@ -195,7 +196,7 @@ def resolved(tmp_path_factory: pytest.TempPathFactory) -> Resolved:
     return kit.make_catalog(tmp_path_factory.mktemp("catalog"), FILES)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400 * MORE)
 @given(TREES)
 def test_a_rule_that_holds_for_somebody_is_never_refused(resolved: Resolved, made: tuple[Any, Test]) -> None:
     data, test = made

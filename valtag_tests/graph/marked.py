@@ -23,6 +23,11 @@ category: contact
 title: {zh: 联系方式, en: Contact}
 tags:
   - {code: phone, title: {zh: 手机, en: Phone}, type: text, access: pii, value: {master: customers, of: phone}}
+  - code: remark
+    title: {zh: 备注, en: Remark}
+    type: text
+    domain: {values: [fine]}
+    value: {master: customers, of: remark}
 """
 PLACES = {
     "destinations/crm.yaml": """
@@ -62,6 +67,7 @@ PERSONAL = """
   - {name: nickname, type: text, access: pii}
   - {name: email, type: text, access: pii}
   - {name: friend, type: text, access: pii}
+  - {name: remark, type: text, checks: [{matches: "^fine$", severity: warn}]}
 """
 MARKED = {
     **FILES,
@@ -91,6 +97,8 @@ def marked_customers() -> pd.DataFrame:
     rows["phone"] = [phone(name) for name in names]
     rows["nickname"] = [f"欧阳无忌{name[1:]}" for name in names]
     rows["email"] = [f"shared{int(name[1:]) % 2}@example.com" for name in names]
+    # Nobody has declared that it is personal, and its checks fail.
+    rows["remark"] = [f"call {phone(name)}" for name in names]
     rows["friend"] = [{"C009": PERSON, "C012": "C009"}.get(name, "") for name in names]
     # Without an id nobody can say whose it is: it is refused as it came, her phone in it.
     nobody = {
@@ -101,6 +109,7 @@ def marked_customers() -> pd.DataFrame:
         "nickname": "",
         "email": "",
         "friend": "",
+        "remark": f"{phone(PERSON)}?",
     }
     return pd.concat([rows, pd.DataFrame([nobody])], ignore_index=True)
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from valtag_assets.definitions import build_definitions
 from valtag_assets.expression.resolve import resolve_catalog
-from valtag_assets.graph.jobs import DERIVE, INTAKE, MESSAGES, RECHECK
+from valtag_assets.graph.jobs import DERIVE, INTAKE, MESSAGES, RECHECK, part_of
+from valtag_assets.graph.selection import select_tables
 from valtag_assets.graph.setting import Setting, TableDone
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -191,12 +192,19 @@ class Shop:
         setting = Setting(resolve_catalog(self.root / "catalog"), self.root / "data", self.clock)
         return replace(setting, listen=self.heard.append, full=self.full, confirmed=self.confirmed)
 
-    def run(self, as_of: date = AS_OF, job: str | None = None) -> dict[str, str]:
-        """Run intake and derive (or one ``job``); the outcome of every table, by name."""
+    def run(self, as_of: date = AS_OF, job: str | None = None, select: str = "") -> dict[str, str]:
+        """Run intake and derive (or one ``job``), or no more of them than ``select`` takes, which is written as
+        for ``valtag run --select``; the outcome of every table, by name."""
         self.heard.clear()
         definitions = build_definitions(self.setting)
         for name in (INTAKE, DERIVE) if job is None else (job,):
-            result = definitions.resolve_job_def(name).execute_in_process(
+            made = definitions.resolve_job_def(name)
+            if select:
+                tables = selected(definitions, made, select)
+                if not tables:
+                    continue
+                made = part_of(made, tables)
+            result = made.execute_in_process(
                 instance=self.instance,
                 partition_key=None if name in (INTAKE, RECHECK, MESSAGES) else as_of.isoformat(),
                 raise_on_error=False,
@@ -215,6 +223,13 @@ class Shop:
         snapshot = self.served(table, as_of)
         assert snapshot is not None, f"{table} is not published"
         return pd.concat(map(pd.read_parquet, snapshot.files), ignore_index=True)
+
+
+def selected(definitions: dg.Definitions, job: dg.JobDefinition, select: str) -> set[str]:
+    """What a job makes of a selection."""
+    tables = ["/".join(key.path) for key in definitions.resolve_asset_graph().get_all_asset_keys()]
+    made = {"/".join(key.path) for key in job.asset_layer.executable_asset_keys}
+    return made & select_tables([select], definitions, tables)
 
 
 def results_of(events: list[Any], asset: str) -> dict[str, Any]:

@@ -114,13 +114,13 @@ def test_a_membership_that_jumps_is_held_and_the_last_good_one_stays(ran: Shop) 
         audience("rest", "not in_segment(recent_buyers)"),
     )
     yesterday = date(2024, 3, 9)
-    ran.run(yesterday)
+    ran.run(yesterday, select="+segments/recent_buyers")
     before = members(ran, "recent_buyers", yesterday)
     rows = orders()
     lost = rows[pd.to_datetime(rows["ordered_at"]).dt.date < date(2024, 3, 8)].head(len(rows))
     few = rows[rows["customer_id"].isin(sorted(before)[: len(before) // 3])]
     ran.write(order_rows=pd.concat([lost, few]).drop_duplicates("order_id"))
-    outcomes = ran.run()
+    outcomes = ran.run(select="+segments/rest")
     assert outcomes["segments/recent_buyers"] == "refused"
     assert "segments/rest" not in outcomes  # not even tried
     assert ran.served("segments/recent_buyers") is None
@@ -129,14 +129,14 @@ def test_a_membership_that_jumps_is_held_and_the_last_good_one_stays(ran: Shop) 
     assert attempt is not None and "size" in str(attempt.reason)
     # The rule itself may change what it finds: then there is nothing to compare with.
     write(ran, audience("recent_buyers", "did(orders, within 2d)", size=small), audience("rest", "true"))
-    assert ran.run()["segments/recent_buyers"] == "published"
+    assert ran.run(select="+segments/recent_buyers")["segments/recent_buyers"] == "published"
 
 
 def test_a_refused_fact_holds_the_audiences_that_read_it(ran: Shop) -> None:
     write(ran, audience("lapsed", "did_not(orders, within 3d)"))
-    ran.run()
+    ran.run(select="+segments/lapsed")
     ran.write(order_rows=orders().head(2))
-    outcomes = ran.run()
+    outcomes = ran.run(select="+segments/lapsed +segments/women")
     assert outcomes["clean/orders"] == "refused"
     assert outcomes["segments/lapsed"] == "refused"
     assert outcomes["segments/women"] in ("reused", "published")
@@ -144,7 +144,7 @@ def test_a_refused_fact_holds_the_audiences_that_read_it(ran: Shop) -> None:
 
 def test_one_statement_answers_for_all_audiences_of_a_run(shop: Shop) -> None:
     write(shop, *[audience(f"a{number}", f"total_spend > {number}") for number in range(6)])
-    shop.run()
+    shop.run(select="+segments/*")
     made = list(shop.setting.derived.entries("matches", str(AS_OF)))
     codes = [code for entry in made for code in entry.about["segments"]]
     assert {f"a{number}" for number in range(6)} <= set(codes)
@@ -153,7 +153,7 @@ def test_one_statement_answers_for_all_audiences_of_a_run(shop: Shop) -> None:
     full = {code: members(shop, code) for code in ("a0", "a5", "women", "spenders")}
     shop.setting.derived.remove("matches")
     shop.full = True
-    shop.run()
+    shop.run(select="segments/*")
     assert {code: members(shop, code) for code in full} == full
 
 
@@ -164,32 +164,33 @@ def test_a_list_that_can_not_be_read_holds_the_audiences_that_read_it_or_leave_i
         audience("ladies", "gender = 'female'"),
         project=PROJECT + "exclusions: {lists: [staff]}\n",
     )
-    ran.run()
+    both = "+segments/others +segments/ladies"
+    ran.run(select=both)
     staff = ran.root / "catalog/data/staff.csv"
     good = staff.read_text()
     staff.write_text(good.replace("工号", "编号"))
     before = AS_OF - timedelta(days=1)
-    outcomes = ran.run(before)
+    outcomes = ran.run(before, select=both)
     assert outcomes["clean/staff"] == "failed"
     assert {outcomes["segments/others"], outcomes["segments/ladies"]} == {"refused"}
     assert "clean/staff was failed" in ran.reason("segments/ladies")
     staff.write_text(good)
-    outcomes = ran.run(before)
+    outcomes = ran.run(before, select=both)
     assert {outcomes["segments/others"], outcomes["segments/ladies"]} == {"published"}
 
 
 def test_an_audience_is_made_from_the_snapshots_it_records_whatever_is_published_meanwhile(
-    shop: Shop, tmp_path: Path
+    ran: Shop, tmp_path: Path
 ) -> None:
-    write(shop, audience("buyers", "did(orders, within 3d)"), audience("others", "did(orders, within 2d)"))
-    shop.run()
-    before = members(shop, "buyers")
-    setting = shop.setting
+    write(ran, audience("buyers", "did(orders, within 3d)"), audience("others", "did(orders, within 2d)"))
+    ran.run(select="+segments/buyers +segments/others")
+    before = members(ran, "buyers")
+    setting = ran.setting
     plan = segment_plan(setting, setting.resolved.segments["buyers"], AS_OF)
     few = orders()
-    shop.write(order_rows=few[few["customer_id"].isin(sorted(set(few["customer_id"]))[5:])])
-    shop.run()
-    assert members(shop, "buyers") < before
+    ran.write(order_rows=few[few["customer_id"].isin(sorted(set(few["customer_id"]))[5:])])
+    ran.run(select="+segments/buyers")
+    assert members(ran, "buyers") < before
     (tmp_path / "late").mkdir()
     with open_duckdb() as engine:
         plan.write(engine, tmp_path / "late")

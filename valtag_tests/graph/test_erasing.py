@@ -1,5 +1,6 @@
 """A person is erased from everything, nobody else is touched, and it is proven."""
 
+import gzip
 import json
 import re
 import sqlite3
@@ -12,6 +13,7 @@ import pytest
 from valtag_assets.graph.certificate import certify
 from valtag_assets.graph.erasing import Orderer, carry_out, order_erasure
 from valtag_assets.graph.jobs import INTAKE
+from valtag_assets.graph.receipts import receipts_folder
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.journal import begun
 from valtag_tests.graph.caring import messages
@@ -40,6 +42,14 @@ def test_nothing_of_the_person_is_left_and_nobody_else_has_changed(marked: Shop)
     data, root = marked.root / "data", marked.setting.warehouse.root
     before = others_rows(root, [PERSON])
     spend = marked.served("tags/transaction")
+    receipts = receipts_folder(marked.setting) / "broken.jsonl"
+    others = ['{"person_id": "C008", "sta', "C0070 \udcff", '{"person_id": "C008", "reason": "C0071"}', "[" * 9999]
+    hers = ['{"person_id": "C007", "sta', f"call {phone(PERSON)}", '{"person_id": "C007"}\udcff']
+    about = f'{{"person_id": "C008", "reason": "not {phone(PERSON)}"}}'
+    lines = "\n".join([*others, *hers, about])
+    receipts.write_bytes(lines.encode("utf-8", "surrogateescape"))
+    (root / "packed.gz").write_bytes(gzip.compress(b"C0070 is fine"))
+    (root / "strange.7z").write_bytes(b"7z\xbc\xaf\x27\x1c")
     assert len(telling(data)) > 10
     done = erase(marked)
     assert done.complete, (done.scanned.hits, done.withdrawn)
@@ -48,7 +58,10 @@ def test_nothing_of_the_person_is_left_and_nobody_else_has_changed(marked: Shop)
     assert {name: rows for name, rows in others_rows(root, [PERSON]).items() if rows} == {
         name: rows for name, rows in before.items() if rows
     }
+    left = receipts.read_bytes().decode("utf-8", "surrogateescape").splitlines()
+    assert left == [*others, about.replace(phone(PERSON), "***")] and done.receipts >= 4
     said = json.loads(file.read_text(encoding="utf-8"))
+    assert said["scan"]["closed"] == ["strange.7z"]
     assert said["scan"]["found"] == 0 and begun(root) is None
     assert said["identifiers_left_to_others"] == 1  # the e-mail address she shares
     held = {name: len(rows) for name, rows in said["company_files"].items()}
@@ -108,7 +121,8 @@ def test_several_persons_are_found_by_what_tells_them_and_errors_name_nobody(mar
 
 
 def test_with_linked_identities_every_identifier_of_the_person_goes(shop: Shop) -> None:
-    shop.files = {**LINKED, "access.yaml": ACCESS}
+    passing = LINKED["identity.yaml"].replace("limit: 10}", "limit: 10, valid_for: 20d}")
+    shop.files = {**LINKED, "identity.yaml": passing, "access.yaml": ACCESS}
     shop.write(phones(), devices())
     assert set(shop.run(job=INTAKE).values()) == {"published"}
     root = shop.setting.warehouse.root
@@ -123,6 +137,14 @@ def test_with_linked_identities_every_identifier_of_the_person_goes(shop: Shop) 
     assert set(shop.run(job=INTAKE).values()) == {"published"}
     mark = re.compile(rb"(C007|139-?0000-?0007)(?!\d)")
     assert [file for file in root.rglob("*") if file.is_file() and mark.search(file.read_bytes())] == []
+    # Her device goes to somebody else when nobody has used it for twenty days: his order is his.
+    later = {"order_id": "LATER", "ordered_at": "2024-06-01 10:00:00", "amount": "7", "device": "DC007"}
+    soon = {**later, "order_id": "SOON", "ordered_at": "2024-03-20 10:00:00"}
+    shop.write(phones(), pd.concat([devices(), pd.DataFrame([later, soon])]))
+    assert set(shop.run(job=INTAKE).values()) <= {"published", "reused"}
+    bought = shop.rows("clean/orders", None)
+    assert bought[bought["device"] == "DC007"]["order_id"].tolist() == ["LATER"]
+    assert "DC007" in by_key(shop) and "C007" not in by_key(shop)
 
 
 def test_of_two_who_were_one_for_a_while_only_the_one_goes(shop: Shop) -> None:

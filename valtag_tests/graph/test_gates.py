@@ -29,11 +29,10 @@ def poisoned_cities() -> pd.DataFrame:
     return rows
 
 
-def test_sound_tables_publish_everything(shop: Shop) -> None:
-    outcomes = shop.run()
-    assert set(outcomes.values()) == {"published"}
-    assert set(shop.rows("segments/shanghai")["person_id"]) == {f"C{n:03d}" for n in range(1, 61) if n % 3 == 0}
-    assert len(shop.rows("tags/transaction")) == 60
+def test_sound_tables_publish_everything(ran: Shop) -> None:
+    assert {row.state for row in table_health(ran.setting)} == {"ok"}
+    assert set(ran.rows("segments/shanghai")["person_id"]) == {f"C{n:03d}" for n in range(1, 61) if n % 3 == 0}
+    assert len(ran.rows("tags/transaction")) == 60
 
 
 def test_a_refused_source_keeps_the_last_good_tags_and_stops_what_reads_them(ran: Shop) -> None:
@@ -53,7 +52,7 @@ def test_a_refused_source_keeps_the_last_good_tags_and_stops_what_reads_them(ran
 
 def test_a_refused_source_stops_its_readers_in_later_runs_too(ran: Shop) -> None:
     ran.write(order_rows=poisoned_orders())
-    ran.run()
+    ran.run(job=INTAKE)
 
     outcomes = ran.run(job=DERIVE)
 
@@ -104,16 +103,17 @@ def test_a_poisoned_city_holds_exactly_the_segments_reading_city(ran: Shop) -> N
     assert all(outcomes[f"segments/{code}"] in ("published", "reused") for code in others)
 
 
-def test_a_warning_holds_nothing(shop: Shop) -> None:
-    shop.write(customer_rows=customers().assign(性别=["女"] * 20 + [None] * 40))
+def test_a_warning_holds_nothing(ran: Shop) -> None:
+    ran.write(customer_rows=customers().assign(性别=["女"] * 20 + [None] * 40))
 
-    outcomes = shop.run()
+    outcomes = ran.run(select="+segments/women")
 
-    snapshot = shop.served("tags/attribute")
+    snapshot = ran.served("tags/attribute")
     assert snapshot is not None
     assert [v.check for v in snapshot.verdicts if not v.passed] == ["gender.coverage"]
     assert snapshot.held == frozenset()
-    assert set(outcomes.values()) == {"published"}
+    assert outcomes["tags/attribute"] == outcomes["segments/women"] == "published"
+    assert len(ran.rows("segments/women")) == 20
 
 
 def test_repaired_data_release_everything_without_manual_steps(ran: Shop) -> None:
@@ -159,7 +159,7 @@ def test_a_missing_source_file_is_refused_by_name_and_the_rest_goes_on(ran: Shop
 def test_a_vanished_column_is_refused_by_name(ran: Shop) -> None:
     ran.write(customer_rows=customers().rename(columns={"城市": "City"}))
 
-    outcomes = ran.run()
+    outcomes = ran.run(job=INTAKE)
 
     assert outcomes["clean/customers"] == "failed"
     assert "城市" in ran.reason("clean/customers")
@@ -167,17 +167,17 @@ def test_a_vanished_column_is_refused_by_name(ran: Shop) -> None:
 
 def test_an_emptied_table_is_refused(ran: Shop) -> None:
     ran.write(order_rows=orders().iloc[:0])
-    outcomes = ran.run()
+    outcomes = ran.run(job=INTAKE)
     assert outcomes["clean/orders"] == "refused"
     assert "rows" in ran.reason("clean/orders")
 
 
-def test_the_gate_says_in_dagster_which_input_is_at_fault(shop: Shop) -> None:
-    shop.write(customer_rows=poisoned_cities())
-    shop.run()
+def test_the_gate_says_in_dagster_which_input_is_at_fault(ran: Shop) -> None:
+    ran.write(customer_rows=poisoned_cities())
+    ran.run(select="+segments/shanghai")
 
-    gate = results_of(shop.events, "segments/shanghai")["inputs"]
-    city = results_of(shop.events, "tags/attribute")["city"]
+    gate = results_of(ran.events, "segments/shanghai")["inputs"]
+    city = results_of(ran.events, "tags/attribute")["city"]
 
     assert not gate.passed
     assert "tag city of tags/attribute is held" in gate.description
@@ -191,7 +191,7 @@ def test_the_gate_says_in_dagster_which_input_is_at_fault(shop: Shop) -> None:
 def test_the_daily_job_leaves_on_demand_categories_alone_and_reads_their_newest(ran: Shop) -> None:
     next_day = AS_OF + timedelta(days=1)
 
-    outcomes = ran.run(next_day, job=DAILY)
+    outcomes = ran.run(next_day, job=DAILY, select="+segments/quiet_women")
 
     assert "tags/attribute" not in outcomes
     assert outcomes["segments/quiet_women"] == "published"
@@ -244,7 +244,7 @@ tags:
 """
 
 
-def test_a_held_tag_holds_every_tag_that_rests_on_it_in_any_category(shop: Shop) -> None:
+def test_a_held_tag_holds_every_tag_that_rests_on_it_in_any_category(ran: Shop) -> None:
     transaction = FILES["tags/transaction.yaml"].replace("\nlaws:", DERIVED)
     segments = FILES["segments/audiences.yaml"] + (
         "  - {code: big, title: {zh: 大额, en: Big}, rule: is_big_spender}\n"
@@ -252,14 +252,15 @@ def test_a_held_tag_holds_every_tag_that_rests_on_it_in_any_category(shop: Shop)
         "  - {code: buyers, title: {zh: 已购, en: Buyers}, rule: is_buyer}\n"
     )
     files = {"tags/transaction.yaml": transaction, "tags/value.yaml": VALUE, "segments/audiences.yaml": segments}
-    shop.files = {**FILES, **files}
-    shop.write()
-    assert set(shop.run().values()) == {"published"}
-    shop.write(order_rows=inflated_orders())
+    ran.files = {**FILES, **files}
+    ran.write()
+    audiences = "+segments/big +segments/dear +segments/buyers"
+    assert set(ran.run(select=audiences).values()) == {"published", "reused"}
+    ran.write(order_rows=inflated_orders())
 
-    outcomes = shop.run()
+    outcomes = ran.run(select=audiences)
 
-    transactions, value = shop.served("tags/transaction"), shop.served("tags/value")
+    transactions, value = ran.served("tags/transaction"), ran.served("tags/value")
     assert transactions is not None
     assert value is not None
     assert transactions.held == {"total_spend", "total_spend_3d", "spend_tier", "is_big_spender"}
@@ -271,10 +272,10 @@ def test_a_held_tag_holds_every_tag_that_rests_on_it_in_any_category(shop: Shop)
 
 def test_a_held_level_is_never_what_the_repaired_one_is_measured_by(ran: Shop) -> None:
     ran.write(order_rows=inflated_orders())
-    assert ran.run()["segments/spenders"] == "refused"
+    assert ran.run(select="+segments/spenders")["segments/spenders"] == "refused"
     ran.write()
 
-    outcomes = ran.run()
+    outcomes = ran.run(select="+segments/spenders")
 
     repaired = ran.served("tags/transaction")
     assert repaired is not None
@@ -284,9 +285,9 @@ def test_a_held_level_is_never_what_the_repaired_one_is_measured_by(ran: Shop) -
 
 def test_the_account_is_of_this_load_even_when_the_quarantine_stays_empty(shop: Shop) -> None:
     shop.write(order_rows=orders().iloc[:40])
-    shop.run()
+    shop.run(job=INTAKE)
     shop.write()
-    shop.run()
+    shop.run(job=INTAKE)
     quarantine = shop.served("quarantine/orders", None)
     assert quarantine is not None
     assert quarantine.metrics["account"]["rows_in"] == len(orders())

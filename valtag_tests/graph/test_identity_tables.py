@@ -85,7 +85,7 @@ def test_rows_find_their_person_by_any_identifier_and_a_second_run_changes_nothi
         ["13911111111", "shared", 6],
     ]
     assert set(linked.run().values()) == {"reused"}
-    told = identity_report(linked.setting)
+    told = identity_report(linked.setting, UNSAID)
     assert (told.persons, told.change, told.refused["shared"]) == (60, 1, {"phone": 1})
     assert [(item.source, item.rate) for item in told.matched] == [("customers", 1.0), ("orders", 1.0)]
     lines = len(orders()) + 1

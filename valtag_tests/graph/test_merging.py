@@ -22,12 +22,12 @@ def entries(shop: Shop, stage: str) -> list[Path]:
 
 def test_a_late_row_restates_its_month_and_the_rest_is_kept(shop: Shop) -> None:
     shop.write()
-    shop.run(AS_OF - timedelta(days=1))
+    shop.run(AS_OF - timedelta(days=1), select="+tags/transaction")
     rows = orders()
     late = rows.iloc[[0]].assign(order_id="LATE", ordered_at="2024-01-15 09:00:00", amount="7.77")
     both = rows._append(late)
     shop.write(order_rows=both)
-    shop.run()
+    shop.run(select="+tags/transaction")
     (layer,) = layers(shop)
     assert layer["how"] == f"moved from {AS_OF - timedelta(days=1)}"
     assert layer["tiles_made"] == ["2024-01"]
@@ -40,7 +40,7 @@ def test_a_daily_category_of_masters_alone_has_nothing_to_merge_and_is_told_to_d
     attribute = shop.files["tags/attribute.yaml"].replace("schedule: on_demand", "schedule: daily")
     shop.files = {**shop.files, "tags/attribute.yaml": attribute}
     shop.write()
-    shop.run()
+    shop.run(select="+tags/attribute")
     told = [event.step_key for event in shop.events if event.event_type_value == "ASSET_MATERIALIZATION"]
     assert "tags__attribute" in told
 
@@ -50,11 +50,11 @@ def test_without_tiles_and_checkpoints_the_same_table_is_made(ran: Shop) -> None
     for stage in ("tiles", "checkpoints"):
         shutil.rmtree(ran.root / "data/warehouse/shop" / stage)
     ran.full = True
-    ran.run()
+    ran.run(select="+tags/transaction")
     assert not entries(ran, "tiles"), "a full run reads the clean rows alone"
     ran.full = False
-    ran.run(AS_OF - timedelta(days=1))
-    ran.run()
+    ran.run(AS_OF - timedelta(days=1), select="+tags/transaction")
+    ran.run(select="+tags/transaction")
     again = ran.served(TAGS)
     assert first is not None and again is not None
     assert again.content_hash == first.content_hash

@@ -20,8 +20,8 @@ def merged_how(shop: Shop) -> set[str]:
 
 def test_what_is_merged_from_tiles_passes(shop: Shop) -> None:
     shop.write()
-    shop.run(AS_OF - timedelta(days=1))
-    shop.run()
+    shop.run(AS_OF - timedelta(days=1), select="+tags/*")
+    shop.run(select="tags/*")
     assert merged_how(shop) == {f"moved from {AS_OF - timedelta(days=1)}"}
     shop.run(job=RECHECK)
     for table in (TAGS, "tags/attribute"):
@@ -30,9 +30,9 @@ def test_what_is_merged_from_tiles_passes(shop: Shop) -> None:
 
 def test_a_wrong_checkpoint_is_found_blocks_the_table_and_the_next_run_repairs_it(shop: Shop) -> None:
     shop.write()
-    shop.run(AS_OF - timedelta(days=1))
+    shop.run(AS_OF - timedelta(days=1), select="+tags/transaction")
     spoil_checkpoints(shop)
-    shop.run()
+    shop.run(select="+tags/transaction")
     wrong = shop.rows(TAGS)
     shop.run(job=RECHECK)
     found = results_of(shop.events, TAGS)["equals_full_recompute"]
@@ -40,7 +40,7 @@ def test_a_wrong_checkpoint_is_found_blocks_the_table_and_the_next_run_repairs_i
     assert "order_count of" in found.description
     blocked = shop.setting.warehouse.blocked(shop.served(TAGS).table, AS_OF)  # type: ignore[union-attr]
     assert blocked is not None and "differs from a full recompute" in (blocked.reason or "")
-    outcomes = shop.run()
+    outcomes = shop.run(select="+tags/transaction")
     assert outcomes[TAGS] == "published"
     right = shop.rows(TAGS)
     assert (right["order_count"] == wrong["order_count"] - 1).any()
@@ -65,8 +65,7 @@ def spoil_checkpoints(shop: Shop) -> None:
         about.write_text(before.replace(size, f'  "state.parquet": {path.stat().st_size}'))
 
 
-@pytest.mark.parametrize("job", ["refresh", "daily"])
-def test_a_refresh_does_not_run_it(shop: Shop, job: str) -> None:
-    shop.write()
-    shop.run(job=job)
-    assert "equals_full_recompute" not in results_of(shop.events, TAGS)
+@pytest.mark.parametrize(("job", "select"), [("refresh", ""), ("daily", ""), ("refresh", TAGS)])
+def test_a_refresh_of_everything_or_of_a_table_does_not_run_it(ran: Shop, job: str, select: str) -> None:
+    ran.run(job=job, select=select)
+    assert "equals_full_recompute" not in results_of(ran.events, TAGS)

@@ -18,6 +18,7 @@ from valtag_assets.delivery.receipts import Receipts
 from valtag_assets.delivery.triggered import TOO_LATE
 from valtag_assets.graph.jobs import MESSAGES, TRIGGERS
 from valtag_assets.graph.trigger_sensors import trigger_sensors
+from valtag_assets.spec.access import UNSAID
 from valtag_tests.graph.caring import MORNING, land, messages, received, with_files
 from valtag_tests.graph.shop import AS_OF, Shop, orders
 
@@ -268,8 +269,8 @@ def test_the_command_shows_decides_nothing_and_stops(cared: Shop, capsys: pytest
 
 def test_a_dry_run_says_what_would_be_decided_and_decides_nothing(cared: Shop) -> None:
     before = messages(cared)
-    found = forecast(cared.setting, "care", AS_OF + timedelta(days=0))
-    (summary, _) = summaries(cared.setting)
+    found = forecast(cared.setting, "care", AS_OF + timedelta(days=0), UNSAID)
+    (summary, _) = summaries(cared.setting, UNSAID)
     counts = {row["decision"]: row["n"] for row in found.rows}
     assert counts == summary.decided
     assert messages(cared) == before

@@ -136,7 +136,7 @@ def test_a_model_that_fails_on_the_held_out_period_is_not_published(shop: Shop) 
     flood["order_id"] = "F" + flood["order_id"]
     shop.write(customers(), pd.concat([orders, flood]))
 
-    outcomes = shop.run()
+    outcomes = shop.run(select="+segments/valuable +segments/spenders")
 
     results = results_of(shop.events, "scores/ltv")
     assert outcomes["scores/ltv"] == "refused"
@@ -146,7 +146,7 @@ def test_a_model_that_fails_on_the_held_out_period_is_not_published(shop: Shop) 
     # What reads the model is held; what doesn't, goes on.
     assert "segments/valuable" not in outcomes
     assert outcomes["segments/spenders"] == "published"
-    shop.run(job=DERIVE)
+    shop.run(select="segments/valuable")
     assert shop.served("segments/valuable") == members
     assert not results["orders_bias"].passed and results["enough"].passed
 
@@ -156,7 +156,7 @@ def test_value_is_held_with_a_tag_that_says_what_it_reads(shop: Shop) -> None:
     strict = TRANSACTION.replace("checks: [{mean_change: 0.5}]", "domain: {max: 200}")
     held = replace(shop, files={**CATALOG, "tags/transaction.yaml": strict})
     held.write(customers(), bought())
-    outcomes = held.run(job=DERIVE)
+    outcomes = held.run(job=DERIVE, select="+scores/ltv")
     assert outcomes["tags/transaction"] == "published"
     assert outcomes["scores/ltv"] == "refused"
     assert "tag total_spend of tags/transaction is held" in held.reason("scores/ltv")
@@ -165,20 +165,21 @@ def test_value_is_held_with_a_tag_that_says_what_it_reads(shop: Shop) -> None:
 
 def test_too_short_a_history_is_refused_before_anything_is_fitted(shop: Shop) -> None:
     early = date(2023, 5, 20)
-    outcomes = shop.run(early)
+    outcomes = shop.run(early, select="+scores/ltv")
     assert outcomes["scores/ltv"] == "refused"
     reason = shop.reason("scores/ltv")
     assert "64 of 120 days of history" in reason
     assert "of 200 customers before the held-out period" in reason
     assert outcomes["tags/transaction"] == "published"
     assert shop.served("scores/ltv", early) is None
+    assert any(row.table == "scores/ltv" for row in table_health(shop.setting))
 
 
 def test_the_same_inputs_give_the_same_bytes_in_any_order(shop: Shop) -> None:
     before = shop.served("scores/ltv")
     assert before is not None
     shop.write(customers(), bought().sample(frac=1, random_state=1))
-    assert replace(shop, full=True).run()["scores/ltv"] in ("published", "reused")
+    assert replace(shop, full=True).run(select="+scores/ltv")["scores/ltv"] in ("published", "reused")
     again = shop.served("scores/ltv")
     assert again is not None
     assert again.content_hash == before.content_hash
@@ -189,7 +190,7 @@ def test_trees_over_tags_can_be_pinned(shop: Shop) -> None:
     base = shop.rows("scores/ltv").set_index("person_id")
     boosted = replace(shop, files={**CATALOG, "scores/ltv.yaml": BOOSTED})
     boosted.write(customers(), bought())
-    outcomes = boosted.run()
+    outcomes = boosted.run(select="+scores/ltv")
     assert outcomes["scores/ltv"] == "published", boosted.reason("scores/ltv")
     snapshot, rows = boosted.served("scores/ltv"), boosted.rows("scores/ltv").set_index("person_id")
     assert snapshot is not None
@@ -199,8 +200,3 @@ def test_trees_over_tags_can_be_pinned(shop: Shop) -> None:
     assert not (rows["ltv_orders_60d"] == base["ltv_orders_60d"]).all()
     found = explain(boosted.setting, Asked("C001", "ltv_orders_60d"))
     assert found.proof.equal is None and "trees" in (found.proof.why or "")
-
-
-def test_a_refused_model_shows_in_the_table_of_health(shop: Shop) -> None:
-    shop.run(date(2023, 5, 20))
-    assert any(row.table == "scores/ltv" for row in table_health(shop.setting))

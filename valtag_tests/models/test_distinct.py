@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from valtag_assets.models.counts import collapsed
 from valtag_assets.models.distinct import distinct
+from valtag_tests.chance import MORE
 
 VALUES = st.sampled_from([0.0, 1, 2, 700, 1e9, 0.5, 3.25, 1e-9])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * MORE)
 @given(st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=40))
 def test_rows_come_back_from_their_numbers(rows: list[tuple[float, float, float]]) -> None:
     columns = [np.array(column, dtype=float) for column in zip(*rows, strict=True)] or [np.empty(0)] * 3

@@ -14,6 +14,7 @@ from valtag_assets.models.optimum import NEAR_A_LIMIT
 from valtag_assets.models.orders import Fit, given
 from valtag_assets.models.simulate import simulate
 from valtag_assets.models.spend import SpendFit, expected_spend, fit_spend, spend_quantile
+from valtag_tests.chance import MORE
 
 SIZES = st.floats(-3, 3).map(math.exp)
 WIDE = st.floats(-9, 9).map(math.exp)
@@ -34,7 +35,7 @@ T = np.array([0, 1, 500, 0, 2, 500, 30, 30, 31, 500, 100, 101], dtype=float)
 HORIZONS = np.array([[0], [0.01], [1], [52], [5000]])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150 * MORE)
 @drawn(st.one_of(fits(SIZES), fits(WIDE)))
 def test_predictions_make_sense_for_all_parameters_and_histories(fit: Fit) -> None:
     alive = orders.p_alive(fit, X, T_X, T)
@@ -54,7 +55,7 @@ def test_predictions_make_sense_for_all_parameters_and_histories(fit: Fit) -> No
     assert (discounted <= expected[3] * (1 + exact) + exact).all() and (discounted >= -exact).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * MORE)
 @drawn(fits(SIZES))
 def test_quantiles_make_sense_for_all_parameters_and_histories(fit: Fit) -> None:
     levels = np.array([[0.1], [0.5], [0.95]])
@@ -65,7 +66,7 @@ def test_quantiles_make_sense_for_all_parameters_and_histories(fit: Fit) -> None
     assert (number == np.rint(number)).all() and ((spend > 0) == (number > 0)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * MORE)
 @drawn(fits(SIZES), st.floats(0, 500))
 @example(given("pareto_nbd", r=2.117, alpha=1.0, s=1.0, beta=1.0), 0.0)
 @example(given("pareto_nbd", r=2.718, alpha=1.0, s=1.0, beta=1.0), 1e-57)

@@ -12,6 +12,7 @@ from valtag_assets.models import orders
 from valtag_assets.models.counts import Array, Counts
 from valtag_assets.models.regularity import constant
 from valtag_assets.models.spend import spend_likelihood
+from valtag_tests.chance import MORE
 
 KINDS = [("bg_nbd", 1), ("mbg_nbd", 1), ("mbg_cnbd_k", 2), ("mbg_cnbd_k", 5), ("pareto_nbd", 1)]
 LOGS = st.lists(st.floats(-4, 4), min_size=4, max_size=4).map(np.array)
@@ -29,7 +30,7 @@ def slopes(likelihood: orders.Likelihood, at: Array, step: float = 1e-5) -> list
 
 
 @pytest.mark.parametrize(("model", "k"), KINDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * MORE)
 @drawn(LOGS)
 def test_gradients_of_orders_are_the_slopes(model: str, k: int, at: Array) -> None:
     likelihood = orders.likelihood(model, COUNTS, k)
@@ -38,7 +39,7 @@ def test_gradients_of_orders_are_the_slopes(model: str, k: int, at: Array) -> No
     assert gradient == pytest.approx(slopes(likelihood, at), rel=1e-5, abs=1e-7 * max(1, abs(value)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * MORE)
 @drawn(st.lists(st.floats(-4, 4), min_size=3, max_size=3).map(np.array))
 def test_the_gradient_of_spend_is_the_slope(at: Array) -> None:
     likelihood = spend_likelihood(np.array([1.0, 2, 40]), np.array([0.2, 3, 1000]), np.array([1.0, 5, 0.5]))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valtag_assets.models import measures
+from valtag_tests.chance import MORE
 
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from([0.0, 0.1, 0.5, 1, 2.5, 7])), min_size=1, max_size=30)
 ALL = [measures.rmse, measures.mae, measures.bias, measures.poisson_deviance, measures.brier, measures.gini]
@@ -13,7 +14,7 @@ ALL += [measures.calibration_error]
 
 
 @pytest.mark.parametrize("measure", ALL)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * MORE)
 @given(rows=ROWS, seed=st.integers(0, 99))
 def test_neither_the_order_of_rows_nor_their_collapsing_matters(measure, rows, seed) -> None:
     actual, predicted = np.array(rows, dtype=float).T

@@ -1,7 +1,7 @@
 """AUC against its definition, and its interval against DeLong's own formula."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from valtag_assets.models.separation import auc
@@ -16,7 +16,6 @@ def structural(one: list[int], other: list[int]) -> tuple[float, float]:
     return float(pairs.mean()), float(np.sqrt(variance))
 
 
-@settings(deadline=None)
 @given(PERSONS)
 def test_the_area_is_the_share_of_pairs_in_order(persons: list[tuple[int, bool]]) -> None:
     numbers = np.array([value for value, _ in persons], dtype=np.float64)

@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from valtag_assets.quality.expectation import Expectation
+from valtag_assets.quality.expectation import Expectation, Shows
 from valtag_assets.spec.block import Severity, Title
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 
@@ -33,7 +33,7 @@ def expect(
     kind: str,
     column: str | None,
     severity: Severity = "error",
-    shows_values: bool = True,
+    shows: Shows = "values",
     measure: str | None = None,
     **arguments: Any,
 ) -> Expectation:
@@ -46,7 +46,7 @@ def expect(
         holds="nothing" if severity == "warn" else "tag" if column else "table",
         title=Title(zh="期望", en="expected"),
         rule="tags/a.yaml:3",
-        shows_values=shows_values,
+        shows=shows,
         measure=measure,
     )
 

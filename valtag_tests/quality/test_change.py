@@ -21,6 +21,7 @@ from valtag_assets.quality.figures import part_figures, whole_profile
 from valtag_assets.quality.profile import profile
 from valtag_assets.spec.block import Check, Title
 from valtag_assets.spec.types import DATE, FLOAT, INTEGER, TEXT, TIMESTAMP, DataType, decimal
+from valtag_tests.chance import MORE
 from valtag_tests.quality.catalogs import small_catalog
 from valtag_tests.quality.frames import by_check, expect, write
 
@@ -55,7 +56,7 @@ ROW = st.fixed_dictionaries(
 )
 TABLE = st.dictionaries(st.sampled_from(["part-a", "part-b", "part-c"]), st.lists(ROW, max_size=6), min_size=1)
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-checked = settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+checked = settings(max_examples=8 * MORE, phases=PHASES, suppress_health_check=list(HealthCheck))
 
 
 def files_of(folder: Path, table: dict[str, list[dict]]) -> dict[str, Path]:

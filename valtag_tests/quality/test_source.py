@@ -17,6 +17,8 @@ MEMBERS = {
     "level": [1, 2, 3],
 }
 
+READ = {"_file": ["members.csv"] * 3, "_row": [1, 2, 3]}
+
 
 @pytest.fixture(scope="module")
 def resolved(tmp_path_factory):
@@ -24,7 +26,7 @@ def resolved(tmp_path_factory):
 
 
 def members(resolved, folder, previous=None, clean=None, **changes):
-    files = write(folder / "members.parquet", {**MEMBERS, **changes}, city=pa.string(), phone=pa.string())
+    files = write(folder / "members.parquet", {**MEMBERS, **READ, **changes}, city=pa.string(), phone=pa.string())
     source = resolved.sources["members"]
     return audit(files, source_expectations(resolved, source, previous, clean), sample_key(source))
 
@@ -43,7 +45,7 @@ def test_a_person_twice_a_missing_level_and_lost_rows_hold_the_table(resolved, t
 def test_a_private_field_that_breaks_its_pattern_warns_without_its_values(resolved, tmp_path):
     verdict = by_check(members(resolved, tmp_path, phone=["007", "131", None]))["phone.matches"]
     assert (verdict.holds, verdict.unexpected, verdict.evaluated) == ("nothing", 1, 2)
-    assert verdict.detail["sample"] == [{"member_id": "M***01"}]
+    assert verdict.detail["sample"] == [{"member_id": "M***01", "_file": "members.csv", "_row": 1}]
 
 
 def test_a_column_that_had_values_and_is_now_empty_has_vanished(resolved, tmp_path):

@@ -11,6 +11,7 @@ from schemathesis import APIOperation, Case, GenerationMode
 
 from valtag_assets.serving.app import create_app
 from valtag_assets.serving.keys import read_keys
+from valtag_tests.chance import MORE
 from valtag_tests.serving.desk import ACCESS, PERSONS, SECRETS, Desk
 
 KEY = {"Authorization": f"Bearer {SECRETS['DESK_KEY']}", "Host": "127.0.0.1"}
@@ -49,9 +50,7 @@ def test_every_answer_is_as_documented(operations: Operations, name: str, mode: 
         pytest.skip("nothing is given that could be wrong")
     real = mode is GenerationMode.POSITIVE
 
-    @settings(
-        max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=20 * MORE, suppress_health_check=list(HealthCheck))
     @given(case=operations[name].as_strategy(generation_mode=mode), known=st.booleans())
     def ask(case: Case, known: bool) -> None:
         if real and known:

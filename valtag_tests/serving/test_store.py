@@ -18,6 +18,7 @@ from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.serving.store import Records, write_store
 from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, TIMESTAMP, DataType, decimal, list_of
+from valtag_tests.chance import MORE
 from valtag_tests.kit import write_rows
 
 # No lone surrogates: they are no text, and no Parquet file holds one.
@@ -38,7 +39,7 @@ rows_of_values = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40 * MORE)
 @given(rows=rows_of_values)
 def test_every_value_is_json_that_reads_back_as_it_was(rows: list[dict[str, Any]]) -> None:
     types = {name: kind for name, (kind, _) in KINDS.items()}
@@ -72,7 +73,7 @@ def without_zeros(text: str) -> str:
     return text.rstrip("0") if "." in text else text
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25 * MORE)
 @given(persons=st.sets(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), max_size=30))
 def test_every_person_is_found_and_nobody_else(persons: set[str]) -> None:
     ordered = sorted(persons, key=lambda person: person.encode())

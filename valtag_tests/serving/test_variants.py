@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from valtag_assets.serving.building import records_of
 from valtag_assets.serving.published import published
+from valtag_tests.chance import MORE
 from valtag_tests.kit import make_catalog
 from valtag_tests.serving.desk import BANNER, FILES, PERSONS, Desk, attribute_rows, interest_rows, members
 
@@ -51,9 +52,7 @@ def first(whens: Sequence[str], row: Row) -> int:
     return next((number for number, when in enumerate(whens, 1) if RULES[when](row)), 0)
 
 
-@settings(
-    max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=6 * MORE, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=placements)
 def test_the_first_rule_that_holds_decides(served: Desk, drawn: list[list[str]]) -> None:
     files = {f"placements/p{number}.yaml": written(number, whens) for number, whens in enumerate(drawn)}

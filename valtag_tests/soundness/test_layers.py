@@ -54,7 +54,7 @@ HOMES = {
     "splink": {"engine"},
     "sklearn": {"engine"},
     "jinja2": {"site"},
-    "pydantic": {"spec", "console", "serving"},
+    "pydantic": {"spec", "graph", "console", "serving"},
     "pypinyin": {"spec"},
     "yaml": {"spec"},
     "rich": {"console", "cli"},

@@ -104,6 +104,7 @@ PIECES = {
         "one": "a quoted name",
         "other": "a quoted name",
     },
+    "warehouse/in_memory.py": {"name": "session_1, session_2, …", "how": "(READ_ONLY), or nothing"},
     "warehouse/content_hash.py": {
         "pieces": "quoted names, built below",
         "value": "a quoted name and what is around it",
@@ -126,6 +127,7 @@ PIECES = {
     },
     "warehouse/views.py": {
         "view": "two quoted names",
+        "_HERE": "a constant",
         "relation(con, item.snapshot).sql_query()": "DuckDB's own text of a relation",
     },
 }

@@ -20,7 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkEngine]:
+def spark_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Spark writes what it has to say."""
+    return tmp_path_factory.mktemp("spark") / "spark.log"
+
+
+@pytest.fixture(scope="session")
+def spark(spark_log: Path) -> Iterator[SparkEngine]:
     settings = {
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.adaptive.enabled": "false",
@@ -30,7 +36,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkEngine]:
         "spark.sql.codegen.wholeStage": "false",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     }
-    with open_spark("local[2]", settings, tmp_path_factory.mktemp("spark") / "spark.log") as engine:
+    with open_spark("local[2]", settings, spark_log) as engine:
         yield engine
 
 

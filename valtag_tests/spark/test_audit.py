@@ -66,8 +66,8 @@ def people(folder: Path, rows: int = 12) -> list[Path]:
 
 def every_kind() -> list[Expectation]:
     """Each kind of expectation, kept and broken; and two that can't be evaluated."""
-    matching, matched = queries.unmatched("city", "^[上北]|b$", "person_id")
-    listed, items = queries.items_outside("brands", list_of("text"), ["a", "b"], "person_id")
+    matching, matched = queries.unmatched("city", "^[上北]|b$", ["person_id"])
+    listed, items = queries.items_outside("brands", list_of("text"), ["a", "b"], ["person_id"])
     typed, counted = queries.wrong_types({**TYPES, "level": TEXT})
     histogram = {"edges": [2.0, 8.0], "counts": [5, 5, 2]}
     moved, measure = queries.shifted("level", INTEGER, histogram, 0.01)

@@ -120,6 +120,14 @@ def test_each_bucket_has_one_file_with_its_rows_in_order(
         assert_equal(one, other)
 
 
+def test_what_spark_logs_of_a_fault_names_no_value(tmp_path: Path, spark: SparkEngine, spark_log: Path) -> None:
+    rows, inputs = table([{"month": "欧阳无忌 13877770070", "n": 13877770070}], tmp_path, MONTHS)
+    with pytest.raises(EngineError, match="CAST_INVALID_INPUT"):
+        spark.write(rows.select(n=rows.month.cast("int64")), inputs, tmp_path / "out.parquet")
+    said = spark_log.read_text(encoding="utf-8")
+    assert "CAST_INVALID_INPUT" in said and "13877770070" not in said and "欧阳无忌" not in said
+
+
 @pytest.mark.parametrize("value", ["../escape", "", "a b", None])
 def test_a_bucket_that_is_no_file_name_is_refused(tmp_path: Path, spark: SparkEngine, value: str | None) -> None:
     rows, inputs = table([{"month": value, "n": 1}], tmp_path, MONTHS)

@@ -13,6 +13,7 @@ from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.parse import parse
 from valtag_assets.spec.types import INTEGER
 from valtag_tests import kit
+from valtag_tests.chance import MORE
 from valtag_tests.expression.running import AS_OF, NAMES, ROWS, SCOPE, SYMBOLS
 from valtag_tests.expression.test_compile import CASES
 from valtag_tests.expression.texts import expressions
@@ -48,7 +49,7 @@ def test_random_sentences_give_equal_cells(tmp_path: Path, duck: DuckDBEngine, s
     texts: set[str] = set()
 
     @given(text=expressions())
-    @settings(max_examples=120, derandomize=True, database=None, phases=[Phase.generate], deadline=None)
+    @settings(max_examples=120 * MORE, phases=[Phase.generate])
     def written(text: str) -> None:
         texts.add(text)
 

@@ -73,3 +73,9 @@ def test_every_name_gives_a_valid_code_and_a_printable_title(name: str, kind: st
         assert re.fullmatch(r"[a-z][a-z0-9_]*", found) and len(found) <= 60
     assert unused(code, [code]) != code
     assert title_of(name).en.isprintable() and title_of(name).zh
+
+
+def test_a_treatment_with_two_values_is_an_experiment_and_any_other_a_course_of_treatment() -> None:
+    assert title_of("TREATMENT", of_two=True).zh == "处理组"
+    assert title_of("TREATMENT").zh == "疗程"
+    assert title_of("城市", of_two=True).zh == "城市"

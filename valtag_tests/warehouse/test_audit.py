@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.audit import AuditError, AuditLog, audit_key
 from valtag_assets.warehouse.audit_tally import AuditTally, Reading
+from valtag_tests.chance import MORE
 from valtag_tests.warehouse.publishing import PROCESSES
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -55,7 +56,7 @@ def test_what_was_recorded_is_read_back(tmp_path):
     assert found.sound and found.entries == 2 and found.hash == second.hash
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40 * MORE, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_edit_is_found_at_its_line(tmp_path, data):
     root = tmp_path / os.urandom(8).hex()

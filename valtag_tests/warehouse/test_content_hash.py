@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from valtag_assets.warehouse.content_hash import Content, read_contents, table_content
 from valtag_assets.warehouse.errors import WarehouseError
+from valtag_tests.chance import MORE
 
 SCHEMA = pa.schema(
     [
@@ -50,14 +51,14 @@ def hash_of(query: str) -> str:
         return table_content(read_contents([file])).hash
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * MORE)
 @given(st.lists(ROWS, min_size=1, max_size=12), st.randoms(use_true_random=False), st.integers(0, 12))
 def test_order_and_file_split_leave_the_hash_alone(rows, random, split):
     shuffled = random.sample(rows, len(rows))
     assert content_of(shuffled[:split], shuffled[split:]) == content_of(rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * MORE)
 @given(st.lists(ROWS, min_size=1, max_size=6), st.data())
 def test_another_text_in_one_cell_changes_the_hash(rows, data):
     position = data.draw(st.integers(0, len(rows) - 1))
@@ -67,7 +68,7 @@ def test_another_text_in_one_cell_changes_the_hash(rows, data):
     assert content_of(changed).hash != content_of(rows).hash
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30 * MORE)
 @given(ROWS)
 def test_a_row_more_of_the_same_changes_the_hash(row):
     assert len({content_of([row] * count).hash for count in range(4)}) == 4

@@ -17,6 +17,7 @@ from valtag_assets.warehouse.errors import ManifestError, WarehouseError
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.staging import Staged
 from valtag_assets.warehouse.store import Warehouse
+from valtag_tests.chance import MORE
 from valtag_tests.warehouse.publishing import DAY, MORNING, TABLE, arguments, rows
 
 JANUARY = "SELECT i AS person_id, 10 AS spend FROM range(3) t(i)"
@@ -132,7 +133,7 @@ def test_an_empty_part_has_no_rows_and_a_digest(warehouse, two_months):
     assert len({empty.parts[0].digest, added.parts[0].digest}) == 2
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6 * MORE)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), min_size=1, max_size=12))
 def test_the_content_hash_is_that_of_the_rows_whatever_the_split_and_what_is_shared(tmp_path_factory, placed):
     """Each row lies in one of four parts; a part is shared if its first row says so."""

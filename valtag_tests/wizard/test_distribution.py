@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, list_of
@@ -33,13 +33,19 @@ def test_values_are_shown_by_how_many_have_them_and_rare_ones_together() -> None
     assert bars(pa.chunked_array([pa.array([None], pa.string())]), TEXT) == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
 @example([8.0, -5e-324])
 @example([0.0, 3.5e-323])
 def test_steps_of_numbers_are_round_and_hold_everybody(numbers: list[float]) -> None:
     found = bars(column(numbers), FLOAT)
     assert 1 <= len(found) <= 9 and sum(bar.share for bar in found) == pytest.approx(1)
+    persons = [round(bar.share * len(numbers)) for bar in found]
+    assert len(found) == 1 or all(n == 0 or n >= 5 for n in persons)
+
+
+def test_a_step_of_few_persons_is_part_of_its_neighbour() -> None:
+    assert shown([0.5] * 90 + [10.0, 20.0, 30.0, 70.0], FLOAT) == [("0 –", 1.0)]
+    assert shown([0.5] * 9 + [1.5] * 2 + [2.5] * 9 + [7.5], FLOAT)[-1][0] != "7 –"
 
 
 def test_steps_are_one_two_or_five_times_a_power_of_ten() -> None:

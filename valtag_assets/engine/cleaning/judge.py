@@ -13,7 +13,7 @@ import ibis.expr.operations as ops
 from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr.types import BooleanValue, Table, Value
 
-from valtag_assets.engine.cleaning.erased import NAMED, OWN, erased_columns, erased_rule, without_erased
+from valtag_assets.engine.cleaning.erased import NAMED, OWN, erased_columns, erased_rule, with_days, without_erased
 from valtag_assets.engine.cleaning.field import missing_reason, plan_field, raw_column
 from valtag_assets.engine.cleaning.plan import STAGES, FieldPlan, Rule
 from valtag_assets.engine.cleaning.rows import (
@@ -58,6 +58,8 @@ def judge(
     Columns: those of ``clean_schema``, ``_rule`` (text), and for every repairing rule a boolean.
     """
     plans, steps = staged(source, project, raw, medians)
+    if rules.erased is not None:
+        steps = with_days(rules.passing, steps, plans)
     refusals = [rule for plan in plans.values() for rule in plan.rules]
     repairs = [rule for rule in refusals if rule.action == "repair"]
     table = steps.select(

@@ -10,6 +10,7 @@ from valtag_assets.engine.cleaning.rows import TIMED
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.expression.tree import Call, Node, walk
 from valtag_assets.spec.problem import Problem
+from valtag_assets.warehouse.in_memory import small
 
 
 def cleaning_mistakes(resolved: Resolved) -> list[Problem]:
@@ -42,7 +43,7 @@ def _timed(node: Node) -> list[str]:
 
 def _pattern_fault(pattern: str, by: str) -> str | None:
     """What the engine's regular expressions (RE2: no look-around, no back-references) say against it."""
-    with duckdb.connect(":memory:") as connection:
+    with small().connection() as connection:
         try:
             connection.execute("SELECT regexp_replace('', $pattern, $by)", {"pattern": pattern, "by": by}).fetchall()
         except duckdb.Error as error:

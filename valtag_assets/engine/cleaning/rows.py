@@ -29,7 +29,7 @@ class RowRules:
     """The source's computed fields and row rules, as typed trees over its clean columns.
 
     ``erased``: the tombstones of persons whose rows must not come back; None while there are none. ``own``: the
-    fields that say whose a row is.
+    fields that say whose a row is; ``passing``: those of them that may say somebody else later.
     """
 
     compute: tuple[tuple[Computed, Node], ...] = ()
@@ -37,6 +37,7 @@ class RowRules:
     drop: tuple[tuple[RowRule, Node], ...] = ()
     erased: Path | None = None
     own: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

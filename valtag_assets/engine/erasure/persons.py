@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import ibis
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 from valtag_assets.engine.access import QUARANTINE
 from valtag_assets.engine.erasure.scan import refused_rows
 from valtag_assets.engine.erasure.whose import owner_fields, personal_fields, telling_fields
+from valtag_assets.engine.identity.keys import usable
 from valtag_assets.engine.persons import OWNER, PERSON, keyed_name, owner_column
 from valtag_assets.engine.session import Engine, unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -37,7 +40,8 @@ class Found:
     ``persons``: their ids and every key their rows have. ``identifiers``: personal values of theirs that nobody else
     has; ``shared``: how many somebody else has too, so that they are left. ``landing``: the rows of the company's
     files that hold them, by file. ``unknown``: which of those asked for (by their place, from 1) are nobody;
-    ``several``: which are personal values of more than one.
+    ``several``: which are personal values of more than one. ``until``: of identifiers that may go to somebody else,
+    the day (ISO 8601) from which on they are not the persons' any more.
     """
 
     persons: tuple[str, ...]
@@ -46,6 +50,7 @@ class Found:
     landing: Mapping[str, Sequence[int]]
     unknown: tuple[int, ...]
     several: tuple[int, ...]
+    until: Mapping[str, str]
 
 
 @dataclass
@@ -80,7 +85,15 @@ class Search:
         landing: dict[str, list[int]] = {}
         for file, row in sorted({*self._landing(persons), *self._refused(Marks.of(persons, values - shared))}):
             landing.setdefault(file, []).append(row)
-        return Found(tuple(sorted(persons)), tuple(sorted(values - shared)), len(shared), landing, unknown, several)
+        return Found(
+            persons=tuple(sorted(persons)),
+            identifiers=tuple(sorted(values - shared)),
+            shared=len(shared),
+            landing=landing,
+            unknown=unknown,
+            several=several,
+            until=self._until(persons),
+        )
 
     def _present(self, asked: Sequence[str]) -> set[tuple[str, str]]:
         """(text asked for, person who has it as an id or key now)."""
@@ -156,6 +169,46 @@ class Search:
             for name in names:
                 found |= self._texts(mine.select(value=name), {_ROWS: snapshot.files})
         return found
+
+    def _until(self, persons: Collection[str]) -> dict[str, str]:
+        """Of the persons' identifiers, in every spelling, that are somebody else's when nobody has used them for a
+        while (identity.yaml: valid_for): from which day on."""
+        last, spelt = dict[tuple[int, str], date](), set[tuple[str, int, str]]()
+        for text, key, rank, day in self._uses(persons):
+            spelt.add((text, rank, key))
+            if day is not None:
+                last[rank, key] = max(day, last.get((rank, key), day))
+        found: dict[str, str] = {}
+        for text, rank, key in sorted(spelt):
+            if (rank, key) in last:
+                free = last[rank, key] + timedelta(days=self._valid_for[rank] + 1)
+                found |= {text: free.isoformat(), key: free.isoformat()}
+        return found
+
+    @cached_property
+    def _valid_for(self) -> dict[int, int]:
+        """For how many days a key stays somebody's, by the rank of its kind; of kinds where that is said."""
+        kinds = self.resolved.identity.kinds if self.resolved.identity is not None else ()
+        return {rank: kind.days for rank, kind in enumerate(kinds) if kind.days is not None}
+
+    def _uses(self, persons: Collection[str]) -> Iterator[tuple[str, str, int, date | None]]:
+        """(as written, key, rank of its kind, last day) of the persons' keys that may go to somebody else."""
+        identity = self.resolved.identity
+        if identity is None or not self._valid_for:
+            return
+        for source, snapshot, names in self._sources(owner_fields):
+            time = source.spec.time
+            rows = _rows(source, [*names, *filter(None, [time])])
+            mine = rows.filter(self._is(rows[OWNER], persons))
+            day = ibis.null("date") if time is None else mine[time].cast("timestamp(6)").date()
+            for name, slot in identity.fields[source.code]:
+                if name in names and slot.rank in self._valid_for:
+                    key = usable(mine[name], identity.kinds[slot.rank])
+                    used = mine.select(text=mine[name].cast("string"), key=key, day=day)
+                    used = used.filter(used["key"].notnull())
+                    used = used.group_by(["text", "key"]).aggregate(last=lambda t: t["day"].max())
+                    for row in self._fetch(used, {_ROWS: snapshot.files}).to_pylist():
+                        yield row["text"], row["key"], slot.rank, row["last"]
 
     def _shared(self, persons: Collection[str], values: Collection[str]) -> set[str]:
         """Those of the values that somebody else's rows have, too."""

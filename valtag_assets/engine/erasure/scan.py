@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from valtag_assets.engine.erasure.duckdb_file import attached, is_duckdb, tables_of
+from valtag_assets.engine.erasure.packed import Closed, unpacked
 from valtag_assets.engine.erasure.sqlite import is_sqlite, names_persons
 from valtag_assets.engine.erasure.whose import PERSON_COLUMNS
 from valtag_assets.warehouse.marks import Marks
@@ -19,7 +20,7 @@ Owners = Callable[[TableRef, Sequence[str]], Whose]
 
 @dataclass(frozen=True)
 class Hit:
-    """A file that still tells a person, and how that was seen: in its ``bytes``, or in ``cells``."""
+    """A file that still tells a person, and how that was seen: its name, bytes, what is packed in it, its cells."""
 
     file: Path
     how: str
@@ -27,24 +28,31 @@ class Hit:
 
 @dataclass(frozen=True)
 class Scanned:
-    """How many files and bytes were looked through, and what was found: nothing, if all is well."""
+    """How many files and bytes were looked through, and what was found: nothing, if all is well. ``closed``: packed
+    files that could not be looked into."""
 
     files: int
     bytes: int
     hits: tuple[Hit, ...]
+    closed: tuple[Path, ...] = ()
 
 
 def scan(folders: Sequence[Path], marks: Marks, owners: Owners, spared: Collection[Path] = ()) -> Scanned:
     """Look through every file under ``folders`` but the ``spared``."""
     files = size = 0
     hits: list[Hit] = []
+    closed: list[Path] = []
     with rewriting(marks) as connection:
         for folder in folders:
             for file in files_in(folder, spared):
                 files, size = files + 1, size + file.stat().st_size
-                how = next(_told(connection, file, folder, marks, owners), None)
+                try:
+                    how = next(_told(connection, file, folder, marks, owners), None)
+                except Closed:
+                    closed.append(file)
+                    continue
                 hits += [] if how is None else [Hit(file, how)]
-    return Scanned(files, size, tuple(hits))
+    return Scanned(files, size, tuple(hits), tuple(closed))
 
 
 def files_in(folder: Path, spared: Collection[Path] = ()) -> Iterator[Path]:
@@ -57,11 +65,15 @@ def files_in(folder: Path, spared: Collection[Path] = ()) -> Iterator[Path]:
 def _told(
     connection: duckdb.DuckDBPyConnection, file: Path, root: Path, marks: Marks, owners: Owners
 ) -> Iterator[str]:
-    """How the file tells a person."""
+    """How the file tells a person. Closed where that can't be seen."""
     if marks.stand_in(file.name):
         yield "its name"
-    if marks.stand_in_bytes(file):
-        yield "bytes"
+    with file.open("rb") as stream:
+        if marks.stand_in_bytes(stream):
+            yield "bytes"
+        stream.seek(0)
+        if any(map(marks.stand_in_bytes, unpacked(stream))):
+            yield "packed in it"
     if file.suffix == ".parquet":
         if parquet_tells(connection, file, table_of(file, root), owners):
             yield "cells"

@@ -34,6 +34,14 @@ def owner_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
     return [] if source.spec.person is None else [source.spec.person]
 
 
+def passing_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
+    """The identifiers of a source that go to somebody else when nobody has used them for a while."""
+    identity = resolved.identity
+    if identity is None or not source.keyed:
+        return []
+    return [name for name, slot in identity.fields[source.code] if identity.kinds[slot.rank].days is not None]
+
+
 def personal_fields(resolved: Resolved, source: ResolvedSource) -> list[str]:
     """The fields of a source whose values may tell a person: personal ones that are texts or whole numbers."""
     levels, own = field_levels(resolved, source), owner_fields(resolved, source)

@@ -9,8 +9,8 @@ nobody claims is born with its own name, or, where that is somebody's id still, 
 import ibis
 import ibis.expr.types as ir
 
-from valtag_assets.engine.identity.linking import NODE, PIECE, Linked, link
-from valtag_assets.engine.identity.sightings import Nodes, find_nodes
+from valtag_assets.engine.identity.linking import CONFLICT, NODE, PIECE, SHARED, Linked, link
+from valtag_assets.engine.identity.sightings import BLOCKED, MALFORMED, Nodes, bits, find_nodes, sources
 from valtag_assets.engine.identity.tables import IDENTIFIERS, KEYS, REVIEW, identity_table, typed
 from valtag_assets.engine.identity.work import Work, united
 from valtag_assets.engine.persons import PERSON
@@ -18,6 +18,8 @@ from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.resolved_identity import ResolvedIdentity
 
 BEFORE = "keys_before"
+REASONS = (MALFORMED, BLOCKED, SHARED, CONFLICT)
+_EVER = ibis.date("0001-01-01")
 
 
 def find_identifiers(work: Work, resolved: Resolved) -> ibis.Table:
@@ -29,16 +31,17 @@ def find_identifiers(work: Work, resolved: Resolved) -> ibis.Table:
 
 
 def _identifiers(identity: ResolvedIdentity, nodes: Nodes, linked: Linked) -> ibis.Table:
-    pieces, refused = linked.pieces.rename({"_node": NODE}), linked.refused.rename({"_refused": NODE})
-    table = nodes.table
+    table, refused = nodes.table, linked.refused.rename({"_refused": NODE})
+    pieces, names = linked.pieces.rename({"_node": NODE}), _names(identity, nodes, linked)
     table = table.left_join(pieces, table["id"] == pieces["_node"])
     table = table.left_join(refused, table["id"] == refused["_refused"])
-    smallest = nodes.table.select(_smallest="id", _name=_name(identity, nodes.table))
-    table = table.left_join(smallest, ibis.coalesce(table[PIECE], table["id"]) == smallest["_smallest"])
-    name = table["reason"].isnull().ifelse(table["_name"], ibis.null("string"))
+    table = table.left_join(names, ibis.coalesce(table[PIECE], table["id"]) == names["_piece"])
+    # Who is alone has no piece, and its own name.
+    name = ibis.coalesce(table["_name"], _name(identity, table))
     usable = table.select(
-        *("id", "rank", "key", "since", "until", "first_seen", "last_seen", "rows", "sources", "reason", "degree"),
-        piece=name,
+        *("id", "rank", "key", "since", "until", "first_seen", "last_seen", "rows", *bits(identity)),
+        *("reason", "degree"),
+        piece=table["reason"].isnull().ifelse(name, None),
     )
     none = {
         "id": ibis.null("int64"),
@@ -47,8 +50,28 @@ def _identifiers(identity: ResolvedIdentity, nodes: Nodes, linked: Linked) -> ib
         "piece": ibis.null("string"),
     }
     values = nodes.refused.mutate(degree=ibis.null("int64"), **none).select(*usable.columns)
-    both = united([usable, values]).order_by([ibis.asc("id", nulls_first=True), "rank", "key", "reason"])
-    return typed(both.mutate(kind=_kind(identity, both["rank"])), IDENTIFIERS)
+    both = united([usable, values])
+    # Texts that are but few are written out after sorting, which is dear by the text.
+    both = both.mutate(reason=_place(both["reason"])).order_by(_order(identity, both))
+    reason = ibis.cases(*((both["reason"] == place, text) for place, text in enumerate(REASONS)), else_=None)
+    texts = {"kind": _kind(identity, both["rank"]), "sources": sources(identity, both), "reason": reason}
+    return typed(both.mutate(**texts), IDENTIFIERS)
+
+
+def _place(reason: ir.StringValue) -> ir.IntegerValue:
+    return ibis.cases(*((reason == text, place) for place, text in enumerate(REASONS)), else_=ibis.null("int8"))
+
+
+def _order(identity: ResolvedIdentity, table: ibis.Table) -> list[ir.Value]:
+    """Values that are no keys, then the nodes; by strength, key and epoch. What is compared is kept short, for it is
+    copied beside every row."""
+    place = table["id"].isnull().ifelse(table["rank"] - len(identity.kinds), table["rank"])
+    since = [table["since"].asc(nulls_first=True)] if _has_epochs(identity) else []
+    return [place.cast("int16"), table["key"], *since]
+
+
+def _has_epochs(identity: ResolvedIdentity) -> bool:
+    return any(kind.days for kind in identity.kinds)
 
 
 def review(identifiers: ibis.Table) -> ibis.Table:
@@ -86,6 +109,24 @@ def _kept(shared: ibis.Table) -> ibis.Table:
     claims = shared.mutate(place=biggest).filter(lambda table: table["place"] == 0)
     best = ibis.row_number().over(group_by=PIECE, order_by=[ibis.desc("keys"), "was"])
     return claims.mutate(place=best).filter(lambda table: table["place"] == 0).select(PIECE, "was")
+
+
+def _names(identity: ResolvedIdentity, nodes: Nodes, linked: Linked) -> ibis.Table:
+    """(_piece, _name) of the pieces of two nodes or more. A piece's number is of its strongest kind, so its smallest
+    node is the first of that kind."""
+    pieces, numbers = linked.pieces, nodes.numbers
+    heads = pieces.filter(numbers.same_kind(pieces[NODE], pieces[PIECE]))
+    heads = united([heads, pieces.select(**{NODE: PIECE, PIECE: PIECE}).distinct()])
+    both = nodes.table.join(heads, nodes.table["id"] == heads[NODE])
+    found = both.group_by(PIECE)
+    if _has_epochs(identity):
+        # A struct must hold no null, which means the first epoch.
+        first = ibis.struct({"key": both["key"], "since": both["since"].fill_null(_EVER)})
+        least = found.aggregate(rank=both["rank"].min(), first=first.min())
+        least = least.mutate(key=least["first"]["key"], since=least["first"]["since"].nullif(_EVER))
+    else:
+        least = found.aggregate(rank=both["rank"].min(), key=both["key"].min(), since=both["since"].min())
+    return least.select(_piece=PIECE, _name=_name(identity, least))
 
 
 def _name(identity: ResolvedIdentity, nodes: ibis.Table) -> ir.StringValue:

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import ibis
-import ibis.expr.types as ir
 
 from valtag_assets.engine.identity.components import NODE, ROOT, components
 from valtag_assets.engine.identity.sightings import Nodes
@@ -38,23 +37,19 @@ def link(work: Work, identity: ResolvedIdentity, nodes: Nodes) -> Linked:
     none = nodes.table.filter(ibis.literal(False))
     no_pieces = work.keep("pieces", none.select(node="id", piece="id"))
     no_refusals = work.keep("refused", none.select(node="id", reason="key", degree="id"))
-    first = nodes.table.group_by("rank").aggregate(first=nodes.table["id"].min(), last=nodes.table["id"].max())
-    spans = {row["rank"]: (row["first"], row["last"]) for row in work.rows(first)}
-    linking = _Linking(work, identity, nodes.table, spans, nodes.patterns, no_pieces, [no_refusals])
-    for rank in spans:
+    linking = _Linking(work, identity, nodes, nodes.patterns, no_pieces, [no_refusals])
+    for rank in identity.ranks_borne:
         linking.join_level(rank)
     return Linked(linking.pieces, united(linking.refused))
 
 
 @dataclass
 class _Linking:
-    """The state between levels: the pieces so far, and the patterns without the keys refused so far. ``spans``: the
-    first and last node of each kind, by its rank."""
+    """The state between levels: the pieces so far, and the patterns without the keys refused so far."""
 
     work: Work
     identity: ResolvedIdentity
-    nodes: ibis.Table
-    spans: dict[int, tuple[int, int]]
+    nodes: Nodes
     patterns: ibis.Table
     pieces: ibis.Table
     refused: list[ibis.Table] = field(default_factory=list)
@@ -81,13 +76,12 @@ class _Linking:
         self.pieces = self.work.keep("pieces", _joined(self.pieces, joins, clusters, roots))
 
     def _hubs(self, rank: int) -> ibis.Table:
-        """(node, hub): every key of the kind, and the strongest usable identifier of its rows."""
+        """(node, hub): every key of the kind, and the strongest usable identifier of its rows; not distinct."""
         table = self.patterns
         stronger = [table[slot.name] for slot in self.identity.slots if slot.rank < rank]
         hub = ibis.coalesce(*stronger) if stronger else ibis.null("int64")
         pairs = [table.select(node=slot.name, hub=hub) for slot in self.identity.slots_of(rank)]
-        there = [beside.filter(beside[NODE].notnull(), beside[HUB].notnull()) for beside in pairs]
-        return self.work.keep("hubs", united(there, distinct=True))
+        return united([beside.filter(beside[NODE].notnull(), beside[HUB].notnull()) for beside in pairs])
 
     def _clusters(self, rank: int) -> ibis.Table:
         """(node, cluster): keys that stand together in rows without a hub; not the smallest, which names them."""
@@ -97,40 +91,41 @@ class _Linking:
         alone = ibis.and_(*(table[slot.name].isnull() for slot in self.identity.slots if slot.rank < rank), True)
         first = ibis.coalesce(*(table[name] for name in own))
         pairs = [table.filter(alone).select(a=first, b=name) for name in own[1:]]
-        links = self.work.keep("alike", united([pair.filter(pair["a"] != pair["b"]) for pair in pairs]))
-        if not self.work.number(links):
-            return self._no(CLUSTER)
+        links = united([pair.filter(pair["a"] != pair["b"]) for pair in pairs])
         return components(self.work, links).rename({CLUSTER: ROOT})
 
     def _joins(self, hubs: ibis.Table, clusters: ibis.Table) -> ibis.Table:
-        """(cluster, piece): which pieces each cluster stands beside."""
+        """(cluster, piece): which pieces each cluster stands beside; not distinct."""
         of = clusters.rename({"_node": NODE, "_cluster": CLUSTER})
         pieces = self.pieces.rename({"_hub": NODE})
         table = hubs.left_join(of, hubs[NODE] == of["_node"])
         table = table.left_join(pieces, table[HUB] == pieces["_hub"])
         cluster, piece = ibis.coalesce(table["_cluster"], table[NODE]), ibis.coalesce(table[PIECE], table[HUB])
-        return table.select(cluster=cluster, piece=piece).distinct()
+        return table.select(cluster=cluster, piece=piece)
 
     def _roots(self, joins: ibis.Table) -> ibis.Table:
         """(node, root): pieces that clusters join, and the smallest piece they are joined with; not that one."""
         first = joins.group_by(CLUSTER).aggregate(first=joins[PIECE].min()).rename({"_cluster": CLUSTER})
         both = joins.join(first, joins[CLUSTER] == first["_cluster"])
-        edges = self.work.keep("edges", both.filter(both[PIECE] != both["first"]).select(a=PIECE, b="first"))
-        return components(self.work, edges) if self.work.number(edges) else self._no(ROOT)
+        return components(self.work, both.filter(both[PIECE] != both["first"]).select(a=PIECE, b="first"))
 
     def _bad_roots(self, rank: int, hubs: ibis.Table, clusters: ibis.Table, roots: ibis.Table) -> ibis.Table:
         """(root): what would hold two keys that stay apart."""
         found = [self._no(ROOT).select(ROOT)]
         for kind, allowed in self.identity.apart.items():
-            if kind in self.spans and kind < rank:
+            if kind < rank:
                 free = allowed | {kind} if rank in allowed else frozenset[int]()
-                exempt = self._roots(self._joins(hubs.filter(self._of(free, hubs[HUB])), clusters)) if free else None
+                exempt = (
+                    self._roots(self._joins(hubs.filter(self.nodes.numbers.is_of(free, hubs[HUB])), clusters))
+                    if free
+                    else None
+                )
                 found.append(self._holding_two(kind, roots, exempt))
         return self.work.keep("bad", united(found, distinct=True))
 
     def _holding_two(self, kind: int, roots: ibis.Table, exempt: ibis.Table | None) -> ibis.Table:
         """(root): where keys of ``kind`` come together that are not one piece, nor made one by ``exempt`` joins."""
-        holders = self.nodes.filter(self._of({kind}, self.nodes["id"])).select(node="id")
+        holders = self._of({kind}).select(node="id")
         held = _mapped(holders.mutate(piece=NODE), self.pieces.rename({ROOT: PIECE})).select(PIECE).distinct()
         held = _mapped(held.mutate(end=PIECE), roots, "end")
         if exempt is not None:
@@ -139,16 +134,15 @@ class _Linking:
 
     def _members(self, rank: int, hubs: ibis.Table, clusters: ibis.Table, caught: ibis.Table) -> ibis.Table:
         """(node, reason, degree) of the keys of the clusters that were ``caught``."""
-        own = self.nodes.filter(self._of({rank}, self.nodes["id"])).select(node="id", cluster="id")
+        own = self._of({rank}).select(node="id", cluster="id")
         own = _mapped(own, clusters.rename({ROOT: CLUSTER}), CLUSTER).semi_join(caught, [CLUSTER])
         beside = _degrees(hubs).rename({"_node": NODE})
         table = own.left_join(beside, own[NODE] == beside["_node"])
         return table.select(node=NODE, reason=ibis.literal(CONFLICT), degree=ibis.coalesce(table["degree"], 0))
 
-    def _of(self, kinds: Iterable[int], node: ir.Value) -> ir.BooleanValue:
-        """Whether a node is of one of these kinds."""
-        spans = [self.spans[kind] for kind in sorted(kinds) if kind in self.spans]
-        return ibis.or_(*(node.between(first, last) for first, last in spans), False)
+    def _of(self, ranks: Iterable[int]) -> ibis.Table:
+        """The nodes of these kinds."""
+        return self.nodes.table.filter(self.nodes.numbers.is_of(ranks, self.nodes.table["id"]))
 
     def _forget(self, rank: int) -> None:
         """Take the keys refused last out of the patterns: no row is known by them any more."""
@@ -162,7 +156,7 @@ class _Linking:
 
     def _no(self, what: str) -> ibis.Table:
         """(node, ``what``) without rows."""
-        return self.nodes.filter(ibis.literal(False)).select("id", rank="id").rename({NODE: "id", what: "rank"})
+        return self.nodes.table.filter(ibis.literal(False)).select(**{NODE: "id", what: "rank"})
 
 
 _REFUSED = (NODE, "reason", "degree")
@@ -170,7 +164,7 @@ _REFUSED = (NODE, "reason", "degree")
 
 def _degrees(hubs: ibis.Table) -> ibis.Table:
     """(node, degree): beside how many distinct hubs each key stands."""
-    return hubs.group_by(NODE).aggregate(degree=hubs.count())
+    return hubs.group_by(NODE).aggregate(degree=hubs[HUB].nunique())
 
 
 def _mapped(table: ibis.Table, to: ibis.Table, column: str = PIECE) -> ibis.Table:
@@ -184,7 +178,8 @@ def _connectors(joins: ibis.Table, roots: ibis.Table, bad: ibis.Table) -> ibis.T
     """(cluster): those that stand beside two pieces or more of what is ``bad``."""
     ends = _mapped(joins.mutate(end=PIECE), roots, "end")
     there = ends.semi_join(bad, ends["end"] == bad[ROOT])
-    return there.group_by(CLUSTER).aggregate(n=there.count()).filter(lambda table: table["n"] > 1).select(CLUSTER)
+    pieces = there.group_by(CLUSTER).aggregate(first=there[PIECE].min(), last=there[PIECE].max())
+    return pieces.filter(pieces["first"] != pieces["last"]).select(CLUSTER)
 
 
 def _joined(pieces: ibis.Table, joins: ibis.Table, clusters: ibis.Table, roots: ibis.Table) -> ibis.Table:

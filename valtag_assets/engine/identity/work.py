@@ -36,7 +36,7 @@ class Work:
         made = []
         for part, expression in enumerate(expressions):
             into = self.folder / f"{own}.{part}.parquet"
-            self.write(expression, into)
+            self.engine.write(expression, self._read_by(expression), into, passing=True)
             made.append(into)
         self.files[own] = made
         return unbound(own, expressions[0].schema())

@@ -27,7 +27,7 @@ EXACT = 2_000_000  # rows: of a larger table, different values are estimated (Hy
 SEED = 7
 TOP = 40
 SAMPLE, VALUES = "sample", "values"
-_ANY = Field(name="any", source_name="any", type="text")  # type: ignore[arg-type]
+_ANY = Field.model_validate({"name": "any", "type": "text"})
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,12 @@ from valtag_assets.engine.reading.excel import excel_sheets
 from valtag_assets.engine.reading.origin import Format, Origin, SourceError, resolve_paths
 from valtag_assets.engine.reading.read import column_names
 from valtag_assets.spec import source
+from valtag_assets.spec.block import Title
 
 SUFFIXES: Mapping[str, Format] = {**source.SUFFIXES, ".txt": "csv"}
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+# What files of one table are called that was cut into parts, as for a model.
+_PARTS = ["train", "training", "valid", "validation", "test", "testing", "holdout", "训练集", "验证集", "测试集"]
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -25,13 +28,15 @@ _WORD = re.compile(r"[^\W\d_]+")
 class Place:
     """One table where it lies: its ``origin``, the ``name`` it goes by, and its ``columns`` as they are called.
 
-    ``pattern``: the file or glob that names exactly the origin's files; None for PostgreSQL.
+    ``pattern``: the file or glob that names exactly the origin's files; None for PostgreSQL. ``notes``: how its files
+    were taken, where that could be otherwise.
     """
 
     name: str
     origin: Origin
     columns: tuple[str, ...]
     pattern: str | None
+    notes: tuple[Title, ...] = ()
 
     @property
     def label(self) -> str:
@@ -180,7 +185,20 @@ def _together(group: list[tuple[Path, Sniffed, tuple[str, ...]]]) -> Iterator[Pl
         return
     encoding = next(iter(encodings), sniffed.encoding)
     origin = _origin(sniffed, paths, encoding)
-    yield Place(_name(paths), origin, columns, pattern)
+    notes = (_parts(paths), sniffed.headless)
+    yield Place(_name(paths), origin, columns, pattern, tuple(note for note in notes if note is not None))
+
+
+def _parts(paths: Sequence[Path]) -> Title | None:
+    """Why files of different names are one table: they are called parts of one, as train and valid are."""
+    if len(paths) == 1 or not any(word in _PARTS for path in paths for word in _every_word(path)):
+        return None
+    names = ", ".join(path.name for path in paths)
+    return Title(
+        zh=f"{names} 列相同，名称只说明是哪一部分：作为一张表读取；若应分开，请各写一个 source",
+        en=f"{names} have the same columns, and their names only say which part they are: read as one table; "
+        "are they to be apart, write a source for each",
+    )
 
 
 def _glob(paths: Sequence[Path]) -> str | None:
@@ -199,14 +217,14 @@ def _glob(paths: Sequence[Path]) -> str | None:
     return None
 
 
-def _words(path: Path) -> list[str]:
+def _every_word(path: Path) -> list[str]:
     stem = path.name.lower().removesuffix(".gz")
     words = _WORD.findall(stem[: len(stem) - len(Path(stem).suffix)])
     return [word for word in words if word not in _MONTHS and word not in ("utf", "gbk")]
 
 
 def _first_word(path: Path) -> str:
-    return next(iter(_words(path)), "")
+    return next((word for word in _every_word(path) if word not in _PARTS), "")
 
 
 def _name(paths: Sequence[Path]) -> str:
@@ -222,7 +240,7 @@ def _stem(path: Path) -> str:
 
 
 def _telling(word: str) -> bool:
-    return bool(word) and word.lower() not in (*_MONTHS, "utf", "gbk")
+    return bool(word) and word.lower() not in (*_MONTHS, *_PARTS, "utf", "gbk")
 
 
 def _common(sequences: Sequence[Any]) -> Any:

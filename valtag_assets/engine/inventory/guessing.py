@@ -33,7 +33,7 @@ def guess(counted: Counted, suspicion: Suspicion | None, taken: list[str]) -> Gu
         "name": unused(code_of(counted.name, kind.kind), taken),
         "from": counted.name,
         "type": kind,
-        "title": title_of(counted.name),
+        "title": title_of(counted.name, of_two=counted.values == 2),
         "missing": list(_missing(counted, kind, why)),
         "formats": list(formats),
         "access": _access(suspicion),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from valtag_assets.engine.reading.origin import Format, Origin, SourceError
 from valtag_assets.engine.reading.plain import blocks, first_invalid
+from valtag_assets.spec.block import Title
 
 _HEAD = 1 << 20  # bytes looked at
 _RECORDS = 200
@@ -25,13 +26,18 @@ _PLAIN_VALUE = re.compile(r"[-+]?[\d.,:/ -]*\d[\d.,:/ -]*")
 
 @dataclass(frozen=True)
 class Sniffed:
-    """``ascii``: the head holds nothing else, so any encoding of the same table will do."""
+    """``ascii``: the head holds nothing else, so any encoding of the same table will do. ``headless``: why the first
+    record is taken for values and not for names."""
 
     format: Format
     encoding: str = "utf-8"
     delimiter: str | None = None
-    header: bool = True
+    headless: Title | None = None
     ascii: bool = False
+
+    @property
+    def header(self) -> bool:
+        return self.headless is None
 
 
 def sniff(path: Path, named: Format | None) -> Sniffed:
@@ -58,7 +64,7 @@ def sniff(path: Path, named: Format | None) -> Sniffed:
     default = "\t" if named == "tsv" else ","
     kind = "tsv" if named == "tsv" else "csv"
     shown = None if delimiter == default else delimiter
-    return Sniffed(kind, encoding, shown, _has_header(text, delimiter), ascii_only)
+    return Sniffed(kind, encoding, shown, _headless(text, delimiter), ascii_only)
 
 
 def _encoding(path: Path, head: bytes) -> str:
@@ -126,13 +132,22 @@ def _records(text: str, delimiter: str) -> list[list[str]]:
         return []
 
 
-def _has_header(text: str, delimiter: str) -> bool:
-    """Names are no numbers or dates, and one column or more has other values than its name's kind.
-
-    A file whose first record looks like all others has none.
-    """
+def _headless(text: str, delimiter: str) -> Title | None:
+    """Why a file has no header, None where it has one: names are no numbers or dates, and hardly any stands twice."""
     records = _records(text, delimiter)
-    if not records:
-        return True
-    first = [cell.strip() for cell in records[0]]
-    return not any(_PLAIN_VALUE.fullmatch(cell) for cell in first) and len(set(first)) > len(first) // 2
+    first = [cell.strip() for cell in records[0]] if records else []
+    values = [cell for cell in first if _PLAIN_VALUE.fullmatch(cell)]
+    if values:
+        # The value itself may be somebody's.
+        zh = f"首行第 {first.index(values[0]) + 1} 列是数字或日期"
+        en = f"column {first.index(values[0]) + 1} of the first line is a number or date"
+    elif first and len(set(first)) <= len(first) // 2:
+        zh = f"首行 {len(first)} 列只有 {len(set(first))} 个不同的名字（乱码？）"
+        en = f"the first line has {len(set(first))} different names for {len(first)} columns (garbled?)"
+    else:
+        return None
+    return Title(
+        zh=f"{zh}：按无表头读取，列以编号命名；若首行是表头，请改正后重新导出",
+        en=f"{en}: read as a file without names, columns are numbered; if it does hold names, put them right and "
+        "export again",
+    )

@@ -65,7 +65,7 @@ def take_inventory(
         tables = _one_spelling(_some_master(tables))
         joins = find_joins(engine, tables, rows)
         tables = mark_totals(engine, tables, joins, rows)
-    tables = _without_copies(tables, joins)
+    tables = _with_twins(_without_copies(tables, joins))
     return Inventory(tuple(tables), tuple(joins), tuple(unread), tuple(found.ignored))
 
 
@@ -85,7 +85,7 @@ def _profiled(
         columns = mark_derived(engine, sample, columns)
     keys, copies = find_keys(engine, loaded, sample, columns)
     role = role_of(place.name, columns, keys, copies, loaded.rows)
-    notes = list(loaded.notes)
+    notes = [*place.notes, *loaded.notes]
     if copies and not role.merged:
         notes.append(
             Title(
@@ -139,6 +139,30 @@ def _without_copies(tables: list[Table], joins: list[Join]) -> list[Table]:
                 break
         kept.append(table)
     return kept
+
+
+def _with_twins(tables: list[Table]) -> list[Table]:
+    """The tables; two masters with the same columns are told that they may be one: every tag would be there twice."""
+    found = []
+    for table in tables:
+        names = {column.name for column in table.columns}
+        twins = [
+            other.place.label
+            for other in tables
+            if table.role.kind == other.role.kind == "master"
+            and other is not table
+            and names == {column.name for column in other.columns}
+        ]
+        if twins:
+            listed = ", ".join(twins)
+            note = Title(
+                zh=f"与 {listed} 列完全相同：若是同一张表的几部分，请用一个 source 读取（path 用通配符）",
+                en=f"has exactly the columns of {listed}: are they parts of one table, let one source read them all "
+                "(a path with *), or every tag is there twice",
+            )
+            table = replace(table, notes=(*table.notes, note))
+        found.append(table)
+    return found
 
 
 def _content(table: Table) -> list[tuple[Any, ...]]:

@@ -1,8 +1,9 @@
 "use strict";
 // Narrows the page to what holds every word that is typed, in either language.
 const plain = (text) => text.normalize("NFKC").toLowerCase();
-const items = [...document.querySelectorAll(".item")].map((element) => [element, plain(element.dataset.search)]);
-const boxes = [...document.querySelectorAll(".category, .cards, #checks details, #checks .wide")];
+// A row tells more of what is an item elsewhere: it is narrowed, and not counted.
+const items = [...document.querySelectorAll(".item, .row")].map((element) => [element, plain(element.dataset.search)]);
+const boxes = [...document.querySelectorAll(".category, .cards, :is(#checks, #usefulness) :is(details, .wide)")];
 const hits = document.getElementById("hits");
 const input = document.getElementById("search");
 const narrow = () => {
@@ -11,10 +12,10 @@ const narrow = () => {
   let found = 0;
   for (const [element, text] of items) {
     element.hidden = !words.every((word) => text.includes(word));
-    found += element.hidden ? 0 : 1;
+    found += element.hidden || element.matches(".row") ? 0 : 1;
   }
   for (const box of boxes) {
-    box.hidden = asked && !box.querySelector(".item:not([hidden])");
+    box.hidden = asked && !box.querySelector(":is(.item, .row):not([hidden])");
     if (box.tagName === "DETAILS") box.open = asked && !box.hidden;
   }
   for (const heading of document.querySelectorAll(".group")) heading.hidden = heading.nextElementSibling.hidden;

@@ -4,6 +4,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from valtag_assets.engine.cleaning.account import Account
+from valtag_tests.chance import MORE
 from valtag_tests.engine.cleaning.cleaned import clean, project, source
 from valtag_tests.engine.cleaning.reference import clean_rows
 
@@ -87,7 +88,7 @@ ROWS = st.lists(
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
-@settings(max_examples=25, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25 * MORE, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(specs(), ROWS, st.sampled_from(["Asia/Shanghai", "Europe/London"]))
 def test_sql_cleans_as_plain_python_does(spec, rows, zone):
     columns = {field.source_name: [row[field.source_name] for row in rows] for field in spec.fields}

@@ -1,5 +1,6 @@
 """Rows of persons who were erased don't come back, and nobody else's row goes with them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,55 @@ def test_without_tombstones_everything_is_as_before(tmp_path):
     assert account.erased == 0 and account.balanced
 
 
+CALLS = source(
+    [
+        {"name": "phone", "type": "text", "access": "pii"},
+        {"name": "called_on", "type": "date", "required": True},
+        {"name": "friend", "type": "text", "access": "pii"},
+    ],
+    kind="fact",
+    time="called_on",
+    key=[],
+)
+DAYS = {
+    "phone": ["13800000001", " 13800000001", "13800000001", "13800000002", "13800000003"],
+    "called_on": ["2024-05-31", "2024-06-01", "2024-07-01", "2024-07-01", "2024-07-01"],
+    "friend": [None, None, None, "13800000001", None],
+}
+
+
+def called(folder: Path, passing: tuple[str, ...]) -> list[tuple[str, str, str | None]]:
+    """The calls that are left of an erased person whose number may be somebody else's since June."""
+    arrays = {name: pa.array(values, pa.string()) for name, values in DAYS.items()}
+    raw = raw_table(folder / "raw", arrays, dict.fromkeys(arrays, "VARCHAR"))
+    stones = Tombstones(folder)
+    stones.add(["13800000001", "13800000003"], {"13800000001": "2024-06-01"})
+    rules = replace(row_rules(CALLS, {}), erased=stones.table(folder), own=("phone",), passing=passing)
+    with open_duckdb() as engine:
+        found = clean_source(engine, CALLS, project(), raw, {}, rules, Medians(), folder)
+    assert found.account.balanced
+    rows = pq.read_table(found.clean.folder).to_pylist()
+    return sorted((row["phone"], str(row["called_on"]), row["friend"]) for row in rows)
+
+
+def test_a_number_that_went_to_somebody_else_is_his_from_that_day_on(tmp_path):
+    other = ("13800000002", "2024-07-01", None)
+    assert called(tmp_path / "a", ()) == [other]
+    later = [("13800000001", day, None) for day in ("2024-06-01", "2024-07-01")]
+    assert called(tmp_path / "b", ("phone",)) == [*later, other]
+
+
+def test_who_was_erased_for_ever_or_until_later_stays_so(tmp_path):
+    stones = Tombstones(tmp_path)
+    stones.add(["a", "b", "c"], {"a": "2024-06-01", "c": "2024-06-01"})
+    stones.add(["a", "b", "c"], {"a": "2023-01-01", "b": "2025-01-01", "c": "2025-01-01"})
+    found = stones.digests()
+    assert [found[stones.digest(name)] for name in "abc"] == ["2024-06-01", None, "2025-01-01"]
+    file = tmp_path / "erased/tombstones.json"
+    file.write_text(json.dumps(sorted(found)), encoding="ascii")  # as they were kept before there were days
+    assert stones.digests() == dict.fromkeys(found) and stones.state
+
+
 def test_a_tombstone_says_nothing_without_its_key(tmp_path):
     for name in ("one", "other"):
         Tombstones(tmp_path / name).add(["13800000001"])
@@ -78,6 +128,6 @@ def test_a_tombstone_says_nothing_without_its_key(tmp_path):
 def test_the_same_is_asked_of_spark(tmp_path):
     arrays = {name: pa.array(values, pa.string()) for name, values in ROWS.items()}
     raw = raw_table(tmp_path / "raw", arrays, dict.fromkeys(arrays, "VARCHAR"))
-    rules = replace(row_rules(MEMBERS, {}), erased=tmp_path, own=("member",))
+    rules = replace(row_rules(MEMBERS, {}), erased=tmp_path, own=("member",), passing=("member",))
     sql = compile_sql(judge(MEMBERS, project(), raw, {}, rules, {})[0], "spark")
-    assert "SHA2(" in sql.upper()
+    assert "SHA2(" in sql.upper() and "LEFT OUTER JOIN" in sql.upper()

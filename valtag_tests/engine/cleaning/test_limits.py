@@ -6,6 +6,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from valtag_tests.chance import MORE
 from valtag_tests.engine.cleaning.cleaned import clean, clean_values, source
 
 MONEY = "decimal(18,2)"
@@ -65,7 +66,7 @@ def test_a_unit_named_by_a_field_may_be_followed_by_a_fixed_one():
 CENTS = st.integers(-(10**16), 10**16) | st.integers(-(10**9), 10**9) | st.integers(-1000, 1000)
 
 
-@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=6 * MORE, phases=[Phase.explicit, Phase.generate])
 @given(
     st.lists(CENTS, min_size=20, max_size=60), st.sampled_from(["0.5", "7.1", "0.0092", "1", "0.00000005", "12345"])
 )

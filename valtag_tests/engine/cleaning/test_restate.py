@@ -21,6 +21,7 @@ from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import Engine
 from valtag_assets.spec.source import Source
+from valtag_tests.chance import MORE
 from valtag_tests.engine.cleaning.cleaned import project, row_rules, source
 
 NAMES = ("order_id", "uid", "at", "amount")
@@ -146,8 +147,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(
-    max_examples=3,
-    deadline=None,
+    max_examples=3 * MORE,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )

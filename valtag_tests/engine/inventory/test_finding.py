@@ -107,3 +107,28 @@ def test_a_source_that_names_nothing_is_an_error(tmp_path: Path) -> None:
         find(tmp_path)
     with pytest.raises(SourceError, match="VALTAG_NO_URL"):
         raise SourceError(find(tmp_path, "postgres:VALTAG_NO_URL").unread[0][1])
+
+
+def test_parts_of_one_table_are_one_and_it_is_said(tmp_path: Path) -> None:
+    for name in ("train.csv", "valid.csv"):
+        (tmp_path / name).write_text("id,treatment\na,1\n")
+    (place,) = find(tmp_path).places
+    assert (place.name, place.label, len(place.origin.paths)) == (tmp_path.name, "*.csv", 2)
+    assert place.notes[0].en.startswith("train.csv, valid.csv have the same columns")
+    (tmp_path / "views.csv").write_text("id,treatment\na,1\n")
+    assert {place.label for place in find(tmp_path).places} == {"train.csv", "valid.csv", "views.csv"}
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("id,2024,name", "column 2 of the first line is a number or date"),
+        ("??,??,??,??", "the first line has 1 different names for 4 columns (garbled?)"),
+        ("id,year,name", None),
+    ],
+)
+def test_a_head_that_is_not_read_as_names_is_said(tmp_path: Path, head: str, said: str | None) -> None:
+    (tmp_path / "a.csv").write_text(f"{head}\n{','.join('a' * (head.count(',') + 1))}\n")
+    notes = find(tmp_path).places[0].notes
+    assert [note.en.partition(":")[0] for note in notes] == ([said] if said else [])
+    assert "2024" not in "".join(note.en for note in notes), "a value may be somebody's"

@@ -239,5 +239,10 @@ def test_two_tables_of_the_same_persons_are_copies_only_if_their_values_are_the_
     before.to_csv(tmp_path / "before.csv", index=False)
     before.sample(frac=1, random_state=1).to_parquet(tmp_path / "copied.parquet", index=False)
     before.assign(score=before["score"] * 2).to_csv(tmp_path / "later.csv", index=False)
-    kinds = {item.code: item.role.kind for item in inventory_of(tmp_path).tables}
-    assert kinds == {"before": "master", "copied": None, "later": "master"}
+    tables = {item.code: item for item in inventory_of(tmp_path).tables}
+    assert {code: item.role.kind for code, item in tables.items()} == {
+        "before": "master",
+        "copied": None,
+        "later": "master",
+    }
+    assert [note.en[:36] for note in tables["later"].notes] == ["has exactly the columns of before.csv"[:36]]

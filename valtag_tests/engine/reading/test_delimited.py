@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from valtag_assets.engine.reading.origin import Origin, SourceError
 from valtag_assets.engine.reading.read import column_names, read_source
+from valtag_tests.chance import MORE
 
 
 def test_cells_come_back_as_written_with_file_and_row(reading, csv_file):
@@ -238,7 +239,7 @@ _awkward = st.sampled_from(list("ab1 ,\"\n\r;\t|\\'#张😀é\x00\u2028"))
 _cells = st.text(_awkward | st.characters(codec="utf-8"), max_size=6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * MORE)
 @given(
     rows=st.integers(1, 4).flatmap(
         lambda n: st.lists(st.lists(_cells, min_size=n, max_size=n), min_size=1, max_size=8)
@@ -270,7 +271,7 @@ _pieces = [b"a", b",", b'"', b"\n", b"\r\n", b"\r", b'""', b"\xff", b" ", b"1,2,
 _damage = st.lists(st.sampled_from(_pieces), max_size=12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100 * MORE)
 @given(pieces=_damage.filter(lambda pieces: pieces.count(b"\xff") <= 2))
 def test_no_damage_loses_or_invents_a_byte_of_text(pieces):
     """Every letter of any mess is in an accepted or in a broken record, and numbers run without a gap."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from valtag_assets.engine.reading.origin import Origin, SourceError
 from valtag_assets.engine.reading.read import column_names, read_source
+from valtag_tests.chance import MORE
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ _values = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * MORE)
 @given(records=st.lists(st.fixed_dictionaries({"a": _values, "é\"'": _values}), min_size=1, max_size=5))
 def test_whatever_python_writes_comes_back(records):
     with tempfile.TemporaryDirectory() as folder:
