@@ -74,8 +74,8 @@ def quantiles(axes: Axes, histogram: Mapping[str, Any]) -> None:
     reached = list(accumulate(counts[:-1]))
     shares = [upto / sum(counts) for upto in reached]
     axes.plot(shares, histogram["edges"], marker="o", markersize=2.5, color=BLUE)
-    if len(set(histogram["edges"])) == 1:  # one value, not a range around it
-        axes.set_yticks(histogram["edges"][:1])
+    if len({round(edge, 9) for edge in histogram["edges"]}) == 1:  # one value, not a range around it
+        axes.set_yticks([round(histogram["edges"][0], 9)])
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel("人数占比 share of persons", fontsize=6)

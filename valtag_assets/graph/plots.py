@@ -17,6 +17,8 @@ from valtag_assets.spec.score import Rfm
 from valtag_assets.warehouse.snapshot import Snapshot
 
 MOST_PANELS = 12
+# What needs looking at is what few persons have: beyond so many tags the others are in the table of columns.
+MOST_TAGS = 40
 WIDTH = 11.0
 _MOST_KEPT = 100
 P = ParamSpec("P")
@@ -36,7 +38,8 @@ class _Tag:
 
 
 def category_plot(category: ResolvedCategory, snapshot: Snapshot) -> dg.MetadataValue:
-    """Coverage of every tag, then the distribution of the first tags: quantiles or the commonest values."""
+    """Coverage of every tag (of very many: of those that are held or that fewest persons have), then the distribution
+    of the first tags: quantiles or the commonest values."""
     columns = snapshot.metrics["profile"]["columns"]
     shown = [
         _Tag(
@@ -53,15 +56,17 @@ def category_plot(category: ResolvedCategory, snapshot: Snapshot) -> dg.Metadata
     return as_image(f"{category.code} {snapshot.as_of}", _category_figure, shown)
 
 
-def _category_figure(shown: Sequence[_Tag]) -> Figure:
-    drawn = [tag for tag in shown if tag.histogram][:MOST_PANELS]
+def _category_figure(tags: Sequence[_Tag]) -> Figure:
+    drawn = [tag for tag in tags if tag.histogram][:MOST_PANELS]
+    few = sorted(tags, key=lambda tag: (not tag.held, tag.coverage))[:MOST_TAGS]
+    shown = tags if len(tags) <= MOST_TAGS else few
     rows = (len(drawn) + 2) // 3
     # Places are worked out here in inches: letting matplotlib fit them took most of the time of an asset.
     bars, panels = 0.7 + 0.26 * len(shown), 2.0 * rows
     height = bars + panels
     figure = Figure(figsize=(WIDTH, height))
     upper = figure.add_axes((3.4 / WIDTH, (panels + 0.35) / height, 7.2 / WIDTH, (bars - 0.7) / height))
-    _coverage(upper, shown)
+    _coverage(upper, shown, of=len(tags))
     for place, tag in enumerate(drawn):
         row, column = divmod(place, 3)
         left, bottom = 0.5 + 3.6 * column, panels - 2.0 * (row + 1) + 0.6
@@ -70,7 +75,7 @@ def _category_figure(shown: Sequence[_Tag]) -> Figure:
     return figure
 
 
-def _coverage(axes: Axes, tags: Sequence[_Tag]) -> None:
+def _coverage(axes: Axes, tags: Sequence[_Tag], of: int) -> None:
     names = [f"{tag.title} {tag.code}" for tag in tags]
     axes.barh(names, [tag.coverage for tag in tags], color=[RED if tag.held else BLUE for tag in tags])
     axes.invert_yaxis()
@@ -79,7 +84,8 @@ def _coverage(axes: Axes, tags: Sequence[_Tag]) -> None:
     for place, tag in enumerate(tags):
         axes.text(tag.coverage + 0.005, place, f"{tag.coverage:.1%}", va="center", fontsize=7)
     held = "（红色：暂停 red: held）" if any(tag.held for tag in tags) else ""
-    axes.set_title(f"覆盖率 Coverage{held}", loc="left", fontsize=10, y=1.0)
+    some = f"：{of} 个标签中最低的 {len(tags)} 个 · the {len(tags)} lowest of {of}" if len(tags) < of else ""
+    axes.set_title(f"覆盖率 Coverage{some}{held}", loc="left", fontsize=10, y=1.0)
     tidy(axes)
 
 

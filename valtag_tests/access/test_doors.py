@@ -42,8 +42,8 @@ LINES: Mapping[str, list[str]] = {
     "trigger send": ["trigger", "send"],
     "identity show": ["identity", "show", "C001"],
     "identity report": ["identity", "report"],
-    "identity suggestions": ["identity", "suggestions"],
     "audit": ["audit"],
+    "identity suggestions": ["identity", "suggestions"],
     "new tag": ["new", "tag", "orders.amount", "--agg", "avg", "--dry-run"],
     "erase": ["erase", "C001", "--yes"],
 }
