@@ -109,5 +109,6 @@ MISSPELT = {
     "mount": "amount", "ammount": "amount", "catagory": "category", "catogory": "category", "adress": "address",
     "recieve": "receive", "recieved": "received", "reciept": "receipt", "quanity": "quantity", "quantiy": "quantity",
     "custumer": "customer", "costumer": "customer", "prodcut": "product", "purchace": "purchase",
-    "dicount": "discount", "seperate": "separate", "refered": "referred", "occured": "occurred", "langauge": "language",
+    "dicount": "discount", "seperate": "separate", "refered": "referred", "occured": "occurred",
+    "langauge": "language",
 }  # fmt: skip
