@@ -13,6 +13,7 @@ from valtag_assets.graph.effects import effect_assets
 from valtag_assets.graph.health import health_assets
 from valtag_assets.graph.identity import identity_assets
 from valtag_assets.graph.identity_rows import keyed_assets
+from valtag_assets.graph.identity_suggestions import suggestion_assets
 from valtag_assets.graph.identity_tables import identity_table_assets
 from valtag_assets.graph.insight import insight_assets
 from valtag_assets.graph.jobs import jobs
@@ -39,6 +40,7 @@ def build_definitions(setting: Setting) -> dg.Definitions:
             *clean_assets(setting),
             *identity_table_assets(setting),
             *keyed_assets(setting),
+            *suggestion_assets(setting),
             *identity_assets(setting),
             *list_assets(setting),
             *tag_assets(setting),

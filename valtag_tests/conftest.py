@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,10 @@ chance.load()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Files lie in memory where there is room: a run makes hundreds of them durable, and a disk takes its time.
-
-    Whoever says ``TMPDIR`` says where they lie. Begin with the longest: what is short fills up the end.
-    """
-    if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+    """Folders of tests lie in memory where there is room: a run makes hundreds of files durable, and a disk takes
+    its time for each. Begin with what takes longest: what is short fills up the end."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
-        os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="valtag-tests-", dir=MEMORY)
-        config.add_cleanup(lambda folder=tempfile.tempdir: shutil.rmtree(folder, ignore_errors=True))
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 

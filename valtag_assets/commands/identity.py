@@ -62,3 +62,23 @@ def report(
         print_json(found.to_json())
     else:
         print_report(screen(), setting, found)
+
+
+@identity_app.command()
+def suggestions(
+    catalog: Catalog = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many pairs.")] = 20,
+    role: Role = None,
+    user: User = None,
+    purpose: Purpose = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Who may be one person (identity.yaml: suggest), the likeliest first; nothing is merged by it."""
+    from valtag_assets.console.suggestions import find_pairs, print_pairs
+
+    found = find_pairs(open_setting(catalog, data), asking(role, user, purpose), limit)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_pairs(screen(), found)

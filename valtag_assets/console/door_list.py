@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Way] = {
     "trigger send": Way("messages and their fields, to destinations", "deliver"),
     "identity show": Way("one person's identifiers", "explain"),
     "identity report": Way("how many persons and identifiers there are", "report"),
+    "identity suggestions": Way("pairs of persons who may be one, and the fields that are alike", "show"),
     "new tag": Way("how a new tag's values are spread", "preview"),
     "erase": Way("nothing; whom it erases it sees", "erase"),
     "serve": Way("see the routes: each key goes through the door as the service starts", "serve"),

@@ -13,7 +13,7 @@ from valtag_assets.engine.access import Need
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.identity.figures import channel_figures
 from valtag_assets.engine.identity.person import borne_by, identifiers_of, persons_of, successor_of
-from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, SUCCESSORS, identity_table
+from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, SUCCESSORS, SUGGESTIONS, identity_table
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import PERSONS, clean_name, keyed_name
 from valtag_assets.engine.reader import Reader
@@ -201,7 +201,8 @@ class Channel:
 @dataclass(frozen=True)
 class Report:
     """All persons in numbers. ``sizes``: [identifiers, persons], the last of so many or more. ``kinds``: usable keys
-    by kind, ``refused``: the others by reason and kind. ``events``: how often each happened, and at the last change.
+    by kind, ``refused``: the others by reason and kind. ``suggestions``: pairs to look at, None where nobody asks.
+    ``events``: how often each happened, and at the last change.
     """
 
     persons: int
@@ -211,6 +212,7 @@ class Report:
     refused: Mapping[str, Mapping[str, int]]
     matched: Sequence[Matched]
     channels: Sequence[Channel]
+    suggestions: int | None
     events: Mapping[str, int]
     last_events: Mapping[str, int]
     change: int
@@ -260,7 +262,16 @@ def report_on(setting: Setting) -> Report:
         refused=seen.metrics["refused"],
         matched=matched,
         channels=channels,
+        suggestions=_suggested(setting, identity),
         events=total,
         last_events={row["event"]: row["n"] for row in counted if row["ordinal"] == change},
         change=change,
     )
+
+
+def _suggested(setting: Setting, identity: ResolvedIdentity) -> int | None:
+    """How many pairs are to be looked at; None where nobody asks, or they were never found."""
+    if identity.entry.spec.suggest is None:
+        return None
+    snapshot = setting.warehouse.current(TableRef.parse(SUGGESTIONS))
+    return None if snapshot is None else snapshot.rows

@@ -99,6 +99,8 @@ def print_report(console: Console, setting: Setting, found: Report) -> None:
         ]
         header = ["!channel", ">rows", ">identified", ">known persons'", ">persons"]
         console.print(table("渠道归属率 · Rows of each channel", header, channels))
+    if found.suggestions is not None:
+        console.print(f"疑似同一人 may be one: {count(found.suggestions)} pairs; valtag identity suggestions")
     events = [
         [event, count(number), count(found.last_events.get(event, 0))] for event, number in found.events.items()
     ]

@@ -20,7 +20,7 @@ from valtag_assets.warehouse.snapshot import TableRef
 
 QUARANTINE = "quarantine"
 # Columns of identities that hold the id of a person.
-_IDS = (PERSON, "piece", "was", "now")
+_IDS = (PERSON, "piece", "was", "now", "other_id")
 
 
 def may_read(level: Access, column: Access) -> bool:

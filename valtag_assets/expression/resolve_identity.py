@@ -12,6 +12,8 @@ from valtag_assets.spec.source import Computed, Field
 
 # What everybody may read.
 _OPEN = ("public", "internal")
+# What a field is that is compared so; else a text.
+_COMPARED = {"date": "date"}
 
 
 def resolve_identity(
@@ -26,6 +28,7 @@ def resolve_identity(
         *_uncovered(entry, sources),
         *_apart_faults(entry),
         *_channel_faults(entry, sources),
+        *_suggest_faults(entry, sources),
     ]
     problems.extend(found)
     if found:
@@ -122,3 +125,28 @@ def _channel_faults(entry: Entry[Identity], sources: Mapping[str, ResolvedSource
             elif fields[origin.field].type.kind != "text" or fields[origin.field].access not in _OPEN:
                 message = f"'{origin.field}' is no channel: name a text field that is public or internal"
                 yield entry.problem(message, "channels", code)
+
+
+def _suggest_faults(entry: Entry[Identity], sources: Mapping[str, ResolvedSource]) -> Iterator[Problem]:
+    """Suggestions compare fields of a master with identifiers."""
+    suggest = entry.spec.suggest
+    if suggest is None:
+        return
+    masters = [code for code in entry.spec.sources if code in sources and sources[code].spec.kind == "master"]
+    if suggest.source not in masters:
+        message = f"'{suggest.source}' is no master with identifiers{did_you_mean(suggest.source, masters)}"
+        yield entry.problem(message, "suggest", "source")
+        return
+    columns = sources[suggest.source].columns
+    for field, kind in suggest.fields.items():
+        if field not in columns:
+            message = f"'{field}' is no field of {suggest.source}{did_you_mean(field, list(columns))}"
+            yield entry.problem(message, "suggest", "fields", field)
+        elif kind != "equal" and columns[field].kind != _COMPARED.get(kind, "text"):
+            message = f"'{field}' is a {columns[field]}: it can't be compared as a {kind}"
+            yield entry.problem(message, "suggest", "fields", field)
+    for number, names in enumerate(suggest.among):
+        for field in names:
+            if field not in suggest.fields:
+                message = f"'{field}' is none of its fields{did_you_mean(field, list(suggest.fields))}"
+                yield entry.problem(message, "suggest", "among", number)

@@ -126,8 +126,9 @@ def carry_out(setting: Setting, order: Order) -> Erased:
         tables = erase_tables(setting, order, marks)
         patient.rebuild_views()
     withdrawn, ledger, dropped, receipts = _take_back(setting, order, marks)
-    cleared = _clear(setting, marks)
-    scanned = _scan(setting, marks)
+    with patient.undisturbed():  # the working files of a table that is being made are in use, and hold what it reads
+        cleared = _clear(setting, marks)
+        scanned = _scan(setting, marks)
     done = Erased(order, setting.clock(), tables, cleared, withdrawn, ledger, dropped, receipts, scanned)
     rows = sum(rows for _, _, rows, _ in tables)
     audit.record("erased" if done.complete else "erasure_open", what="persons", rows=rows, details=told, **about)

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from valtag_assets.engine.allocation import allocations_name
-from valtag_assets.engine.identity.tables import COLUMNS as IDENTITY_TABLES
+from valtag_assets.engine.identity.tables import identity_names
 from valtag_assets.engine.lists import lists_name
 from valtag_assets.engine.persons import PERSONS, STRANGERS, clean_name, keyed_names
 from valtag_assets.engine.reports import reports_name
@@ -57,7 +57,8 @@ def served_tables(setting: Setting) -> Iterator[tuple[str, str]]:
         yield clean_name(code), "on_change"
     if resolved.identity is not None:
         yield from (
-            (name, "on_change") for name in (*IDENTITY_TABLES, *keyed_names(resolved, resolved.identity.fields))
+            (name, "on_change")
+            for name in (*identity_names(resolved.identity), *keyed_names(resolved, resolved.identity.fields))
         )
     yield PERSONS, "on_change"
     if any(source.spec.kind == "fact" for source in resolved.sources.values()):

@@ -32,11 +32,13 @@ from valtag_assets.graph.metadata import describe, identity_schema
 from valtag_assets.graph.publishing import Plan, Results, Written, build, meaning_of
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
+from valtag_assets.graph.sighted import Sighted, same_sightings, sighted
 from valtag_assets.graph.stages import asset_key
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.identity import key_table_expectations, successor_expectations, table_expectations
 from valtag_assets.spec.identity import IdentifierKind
 from valtag_assets.spec.types import DataType
+from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 
@@ -78,7 +80,7 @@ def _tables(setting: Setting) -> list[_Table]:
         _Table(
             IDENTIFIERS,
             [clean_name(code) for code in identity.fields],
-            lambda work, into, _: _write_identifiers(setting, work, into),
+            lambda work, into, gate: _write_identifiers(setting, work, into, gate),
             ("piece",),
             of_key,
             "各来源的标识，规范化后按强度归并 · Identifiers of all sources, normalised and joined by strength",
@@ -128,7 +130,7 @@ def _asset(setting: Setting, table: _Table) -> dg.AssetsDefinition:
         description=describe(TITLES[table.name], table.about),
         owners=[setting.resolved.catalog.project.owner],
         kinds={setting.engines.of(table.name), "parquet"},
-        code_version=_meaning(setting, table),
+        code_version=_meaning(setting, table.name),
         metadata={"dagster/column_schema": identity_schema(table.name)},
         automation_condition=dg.AutomationCondition.eager(),
         check_specs=check_specs(key, lambda previous: _expectations(setting, table, previous), columns),
@@ -151,7 +153,7 @@ def _plan(setting: Setting, table: _Table) -> Plan:
     return Plan(
         table=TableRef.parse(table.name),
         as_of=None,
-        meaning=_meaning(setting, table),
+        meaning=_meaning(setting, table.name),
         gate=gate,
         key=table.key,
         columns=columns,
@@ -163,13 +165,11 @@ def _plan(setting: Setting, table: _Table) -> Plan:
     )
 
 
-def _meaning(setting: Setting, table: _Table) -> str:
+def _meaning(setting: Setting, table: str) -> str:
     identity = setting.resolved.identity
     assert identity is not None
-    called = (
-        [(kind.code, kind.normalise) for kind in _calling(setting)] if table.name in (HISTORY, SUCCESSORS) else []
-    )
-    return meaning_of(table.name, FORM, identity.meaning if table.name == IDENTIFIERS else "", *called)
+    called = [(kind.code, kind.normalise) for kind in _calling(setting)] if table in (HISTORY, SUCCESSORS) else []
+    return meaning_of(table, FORM, identity.meaning if table == IDENTIFIERS else "", *called)
 
 
 def _expectations(setting: Setting, table: _Table, previous: Snapshot | None) -> list[Expectation]:
@@ -188,10 +188,20 @@ def _working(setting: Setting, engine: Engine, gate: Gate) -> Iterator[Work]:
         yield Work(engine, Path(folder), {name: snapshot.files for name, snapshot in gate.snapshots.items()})
 
 
-def _write_identifiers(setting: Setting, work: Work, into: Path) -> Written:
-    work.write(find_identifiers(work, setting.resolved), into / _PART)
-    work.files[IDENTIFIERS] = [into / _PART]
-    return Written(identifier_figures(work))
+def _write_identifiers(setting: Setting, work: Work, into: Path, gate: Gate) -> Written:
+    """Found anew only if something has changed that identity reads."""
+    earlier = None if setting.full else setting.warehouse.current(TableRef.parse(IDENTIFIERS))
+    if earlier is not None and (damage(earlier) or earlier.metrics["meaning"] != _meaning(setting, IDENTIFIERS)):
+        earlier = None
+    known: Sighted = {} if earlier is None else earlier.metrics.get("sighted", {})
+    found = sighted(work, setting.resolved, gate, known)
+    shared: dict[str, Snapshot] = {}
+    if earlier is not None and same_sightings(known, found):
+        work.files[IDENTIFIERS], shared = earlier.files, {part.name: earlier for part in earlier.parts}
+    else:
+        work.write(find_identifiers(work, setting.resolved), into / _PART)
+        work.files[IDENTIFIERS] = [into / _PART]
+    return Written({**identifier_figures(work), "sighted": found}, shared=shared)
 
 
 def _write_keys(setting: Setting, work: Work, into: Path) -> Written:

@@ -12,6 +12,7 @@ from valtag_assets.graph.deliveries import delivering, delivery_plan, sending_pl
 from valtag_assets.graph.effects import effect_plan, judged_triggers
 from valtag_assets.graph.identity import persons_plan, strangers_plan
 from valtag_assets.graph.identity_rows import keyed_plans
+from valtag_assets.graph.identity_suggestions import suggestion_plans
 from valtag_assets.graph.identity_tables import identity_table_plans
 from valtag_assets.graph.insight import insight_plan
 from valtag_assets.graph.lists import list_plan, list_sources
@@ -50,6 +51,7 @@ def plans(setting: Setting, as_of: date) -> Iterator[Plan]:
         yield clean_plan(setting, source, run_id="")
     yield from identity_table_plans(setting)
     yield from keyed_plans(setting)
+    yield from suggestion_plans(setting)
     yield persons_plan(setting)
     yield strangers_plan(setting)
     for source in list_sources(setting):

@@ -9,7 +9,7 @@ from typing import Any
 from valtag_assets.console.identity import Report, report_on
 from valtag_assets.engine.access import Need
 from valtag_assets.engine.duckdb import open_duckdb
-from valtag_assets.engine.identity.figures import longest_review, newest_changes
+from valtag_assets.engine.identity.figures import most_refused, newest_changes
 from valtag_assets.engine.identity.tables import HISTORY, KEYS, REVIEW
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.expression.resolved_identity import ResolvedIdentity
@@ -67,7 +67,7 @@ def identities(published: Published) -> IdentityEntry | None:
     report = report_on(published.setting)
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
         work = Work(engine, Path(folder), files)
-        review = work.rows(longest_review(MOST))
+        review = work.rows(most_refused(MOST))
         changes = work.rows(newest_changes(MOST))
     events = tuple(sorted({row["event"] for row in changes}))
     return IdentityEntry(

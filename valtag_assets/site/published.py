@@ -7,6 +7,7 @@ from functools import cached_property
 
 from valtag_assets.engine.access import Need, segment_need
 from valtag_assets.engine.identity.tables import TITLES as IDENTITY_TITLES
+from valtag_assets.engine.identity.tables import identity_names
 from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.reader import Reader
 from valtag_assets.expression.resolved import Resolved
@@ -115,7 +116,7 @@ def tables_of(resolved: Resolved) -> Iterator[tuple[TableRef, Title]]:
         if source.spec.kind == "list":
             yield TableRef("lists", code), source.spec.title
     if resolved.identity is not None:
-        yield from ((TableRef.parse(name), title) for name, title in IDENTITY_TITLES.items())
+        yield from ((TableRef.parse(name), IDENTITY_TITLES[name]) for name in identity_names(resolved.identity))
     yield TableRef("identity", "persons"), resolved.catalog.project.persons.title
     for code, category in resolved.catalog.categories.items():
         yield TableRef("tags", code), category.spec.title

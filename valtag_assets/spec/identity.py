@@ -12,6 +12,7 @@ GIVEN = "person"
 # People share names: a name is no identifier.
 _NAMES = re.compile(r"name|\w*_name|nick\w*|姓名")
 Normalise = Literal["text", "upper", "lower", "phone", "email"]
+Comparison = Literal["name", "date", "equal"]
 
 
 class IdentifierKind(Block):
@@ -86,11 +87,28 @@ class Origin(Block):
         return self
 
 
+class Suggest(Block):
+    """Who may be one person, for people to look at: pairs of rows of the master ``source`` that share no identifier.
+
+    ``fields``, and how each is compared: ``name`` equal or one character apart, ``date`` equal or two digits
+    apart, ``equal`` or not. Only rows equal in all fields of one of
+    ``among`` are compared. ``expected``: the share of rows thought to be somebody's second. ``threshold``: the least
+    probability that is shown.
+    """
+
+    source: Code
+    fields: dict[Code, Comparison] = Field(min_length=2)
+    among: tuple[tuple[Code, ...], ...] = Field(min_length=1)
+    expected: float = Field(default=0.01, gt=0, lt=1)
+    threshold: float = Field(default=0.3, gt=0, lt=1)
+
+
 class Identity(Block):
     """identity.yaml. ``kinds``, the strongest first. ``sources``: of each source with persons, which field is an
     identifier of which kind; ``person`` for ids that valtag gave (receipts, a list that came back): these join
     nothing, and a former one is whoever it is now. ``apart``: kinds whose keys are different persons, by their code.
     ``channels``: of sources, where their rows come from, so that `valtag identity report` tells channels apart.
+    ``suggest``: whom to ask about.
 
     ``salt`` goes into every person_id, so that nobody finds an identifier by hashing all there may be; another
     one gives everybody another id.
@@ -100,6 +118,7 @@ class Identity(Block):
     sources: dict[Code, dict[Code, Code]] = Field(min_length=1)
     apart: dict[Code, Apart] = {}
     channels: dict[Code, Origin] = {}
+    suggest: Suggest | None = None
     salt: str = ""
 
     @model_validator(mode="after")

@@ -59,8 +59,10 @@ class Database:
             return database.cursor()
 
     def _anew(self) -> duckdb.DuckDBPyConnection:
-        self._opened[os.getpid()] = self._connect()
-        return self._opened[os.getpid()]
+        database = self._opened[os.getpid()] = self._connect()
+        # It keeps what it read of files, and knows a file that was written anew by its second alone.
+        database.execute("SET enable_external_file_cache = false")
+        return database
 
 
 def _leaving(name: str) -> tuple[str, str]:

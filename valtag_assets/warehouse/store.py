@@ -78,10 +78,10 @@ class Warehouse:
 
         LockTimeout names the run that is making it, and since when.
         """
-        whole, what = self.root / MAKING, "history is being removed or repaired"
+        whole, what = self.root / MAKING, "history is being removed or repaired, or somebody is being erased"
         with (
             locks.making(self.folder(table), str(table), run_id, since, self.making_seconds),
-            locks.together(whole, exclusive=False, what=what, seconds=self.lock_seconds),
+            locks.together(whole, exclusive=False, what=what, seconds=self.making_seconds),
         ):
             yield
 

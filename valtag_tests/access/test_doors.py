@@ -43,6 +43,7 @@ LINES: Mapping[str, list[str]] = {
     "identity show": ["identity", "show", "C001"],
     "identity report": ["identity", "report"],
     "audit": ["audit"],
+    "identity suggestions": ["identity", "suggestions"],
     "new tag": ["new", "tag", "orders.amount", "--agg", "avg", "--dry-run"],
     "erase": ["erase", "C001", "--yes"],
 }

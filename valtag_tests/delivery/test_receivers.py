@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 import redis
 
+from valtag_assets.delivery.erasing import purge, withdraw
 from valtag_assets.delivery.message import Message, Parcel
+from valtag_assets.delivery.outbox import ledger_file
 from valtag_assets.delivery.redis import open_redis
 from valtag_assets.spec.destination import Destination
 from valtag_tests.delivery.post import FIELDS, TITLE, Post, destination, sent
@@ -140,6 +142,35 @@ def test_it_holds_the_members_and_follows_every_change(
     held["P00"] |= {"city": "成都", "points": None}
     assert read(tmp_path, url) == held
     assert sent(post.deliver()) == {("none", "unchanged"): len(held)}
+
+
+def test_who_is_erased_goes_from_redis_and_nobody_else(tmp_path: Path, redis_url: str) -> None:
+    said, read = KINDS["redis"]
+    post = Post.of(tmp_path, destination(**said))
+    post.environment = {"THERE": redis_url}
+    post.deliver()
+    held = wanted()
+    done, again = (withdraw(post.place, ["P03"], "an erasure", post.now) for _ in range(2))
+    assert (done.waiting, done.states) == ({}, {"there": {"acknowledged": 1}})
+    assert (again.waiting, again.states) == ({}, {})
+    assert read(tmp_path, redis_url) == {person: values for person, values in held.items() if person != "P03"}
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        assert [key for key in client.scan_iter() if "P03" in key] == []
+    assert purge(ledger_file(post.desk.warehouse), ["P03"])["messages"] == 2
+    post.members([row for row in members("vips") if row["person_id"] != "P03"])
+    assert sent(post.deliver()) == {("none", "unchanged"): len(held) - 1}
+
+
+def test_a_redis_that_is_away_leaves_the_withdrawal_waiting(tmp_path: Path, redis_url: str) -> None:
+    post = Post.of(tmp_path, destination(**KINDS["redis"][0]))
+    post.environment = {"THERE": redis_url}
+    post.deliver()
+    post.environment = {"THERE": "redis://127.0.0.1:1/0"}
+    assert set(withdraw(post.place, ["P03"], "an erasure", post.now).waiting) == {"there"}
+    post.environment = {"THERE": redis_url}
+    post.at += timedelta(hours=1)
+    assert withdraw(post.place, ["P03"], "an erasure", post.now).waiting == {}
+    assert "P03" not in KINDS["redis"][1](tmp_path, redis_url)
 
 
 @pytest.mark.parametrize(("ending", "count"), [("csv", 1), ("sqlite", 1)])

@@ -10,6 +10,7 @@ from valtag_tests.kit import make_catalog, problems
 MEMBER = {"code": "member", "title": {"zh": "会员", "en": "Member"}}
 PHONE = {"code": "phone", "title": {"zh": "手机", "en": "Phone"}, "normalise": "phone", "limit": 5}
 SOURCES = {"members": {"member": "member"}, "orders": {"member": "member", "brand": "phone"}}
+SUGGEST = {"source": "members", "fields": {"city": "name", "born": "date"}, "among": [["city"]]}
 
 
 def identity(**more: Any) -> dict[str, Any]:
@@ -54,6 +55,13 @@ def test_identifiers_are_in_order_of_strength_and_a_source_needs_no_person(tmp_p
         ({"channels": {"orders": "chanel"}}, "'chanel' is no field of orders; did you mean 'channel'?"),
         ({"channels": {"orders": "amount"}}, "name a text field that is public or internal"),
         ({"channels": {"orders": {}}}, "a channel is a field of the source, or {name: …}"),
+        ({"suggest": {**SUGGEST, "source": "orders"}}, "'orders' is no master with identifiers"),
+        (
+            {"suggest": {**SUGGEST, "fields": {"city": "name", "borm": "date"}}},
+            "'borm' is no field of members; did you mean 'born'?",
+        ),
+        ({"suggest": {**SUGGEST, "fields": {"city": "date", "born": "date"}}}, "it can't be compared as a date"),
+        ({"suggest": {**SUGGEST, "among": [["points"]]}}, "'points' is none of its fields"),
         ({"kinds": [MEMBER, {**PHONE, "valid_for": "half a year"}]}, "write so many days as 180d"),
         ({"kinds": [MEMBER, {**PHONE, "normalize": "phone"}]}, "unknown key 'normalize'; did you mean 'normalise'?"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from valtag_assets.cli import main
 from valtag_assets.console.identity import find_graphs, identity_report
 from valtag_assets.console.identity_view import write_picture
+from valtag_assets.graph import identity_tables
 from valtag_assets.graph.jobs import INTAKE
 from valtag_assets.site.page import render
 from valtag_assets.spec.access import UNSAID, Asking
@@ -139,6 +140,29 @@ def test_a_late_link_merges_persons_and_taking_it_back_splits_them(
     assert linked.rows("identity/successors", None).empty
     told = linked.rows("identity/history", None)
     assert told[told["event"] != "new"][["ordinal", "event"]].values.tolist() == [[2, "merged"], [3, "split"]]
+
+
+def test_a_change_that_no_identifier_is_in_finds_nobody_anew(linked: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    linked.write(phones(), devices())
+    linked.run(job=INTAKE)
+    before = linked.served("identity/identifiers", None)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(identity_tables, "find_identifiers", None)
+        linked.write(phones().assign(城市="Lhasa"), devices())
+        done = linked.run(job=INTAKE)
+
+    assert (done["clean/customers"], done["identity/identifiers"], done["identity/keys"]) == (
+        "published",
+        "published",
+        "reused",
+    )
+    now = linked.served("identity/identifiers", None)
+    assert before and now and [file.stat().st_ino for file in before.files] == [f.stat().st_ino for f in now.files]
+
+    linked.write(phones({2: "+86 139-0000-0077"}).assign(城市="Lhasa"), devices())
+    linked.run(job=INTAKE)
+    assert "13900000077" in linked.rows("identity/keys", None)["key"].tolist()
 
 
 def _months(shop: Shop) -> dict[str, int]:

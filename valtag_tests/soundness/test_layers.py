@@ -51,6 +51,7 @@ HOMES = {
     "openpyxl": {"engine", "catalogs"},
     "matplotlib": {"graph", "site"},
     "scipy": {"engine", "models"},
+    "splink": {"engine"},
     "sklearn": {"engine"},
     "jinja2": {"site"},
     "pydantic": {"spec", "graph", "console", "serving"},

@@ -8,8 +8,8 @@ from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.warehouse.rewriting import Whose
 from valtag_assets.warehouse.snapshot import TableRef
 
-PERSON_COLUMNS = (PERSON, OWNER, "was", "now")
-"""Columns of these names hold persons in every table; the last two in the history of merged persons."""
+PERSON_COLUMNS = (PERSON, OWNER, "was", "now", "other_id")
+"""Columns of these names hold persons in every table; the last three where persons are beside each other."""
 
 
 def whose(resolved: Resolved, table: TableRef, columns: Sequence[str]) -> Whose:

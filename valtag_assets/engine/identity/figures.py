@@ -65,15 +65,15 @@ def channel_figures(work: Work, resolved: Resolved) -> list[dict[str, Any]]:
     return work.rows(told.order_by([ibis.desc("rows"), "channel"]))
 
 
-def longest_review(most: int) -> ibis.Table:
-    """The keys of the review list that most rows bear, at most ``most``, in its columns."""
+def most_refused(most: int) -> ibis.Table:
+    """The rows of REVIEW that most rows bear."""
     table = identity_table(REVIEW)
     return table.order_by([ibis.desc("rows"), "kind", "key"]).limit(most)
 
 
 def newest_changes(most: int) -> ibis.Table:
-    """(ordinal, event, n, ago): how often each event happened at the newest ``most`` changes; nobody is named."""
+    """(ordinal, event, n): how often each event happened at each of the newest changes. Nobody is named."""
     table = identity_table(HISTORY)
     counted = table.group_by(["ordinal", "event"]).aggregate(n=table.count())
-    newest = counted["ordinal"].max().over() - counted["ordinal"]
-    return counted.mutate(ago=newest).filter(lambda one: one["ago"] < most).order_by(["ordinal", "event"])
+    ago = counted["ordinal"].max().over() - counted["ordinal"]
+    return counted.mutate(ago=ago).filter(lambda one: one["ago"] < most).order_by(["ordinal", "event"]).drop("ago")

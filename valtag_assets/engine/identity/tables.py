@@ -4,14 +4,17 @@ import ibis
 
 from valtag_assets.engine.session import unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
+from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.spec.block import Title
-from valtag_assets.spec.types import INTEGER, TEXT, TIMESTAMP, DataType
+from valtag_assets.spec.types import FLOAT, INTEGER, TEXT, TIMESTAMP, DataType
 
 IDENTIFIERS = "identity/identifiers"
 KEYS = "identity/keys"
 REVIEW = "identity/review"
 HISTORY = "identity/history"
 SUCCESSORS = "identity/successors"
+# Only where identity.yaml asks for it.
+SUGGESTIONS = "identity/suggestions"
 
 _KIND = {"kind": (TEXT, Title(zh="标识种类", en="Kind of identifier")), "key": (TEXT, Title(zh="标识", en="Key"))}
 _SPAN = {
@@ -50,6 +53,12 @@ COLUMNS: dict[str, dict[str, tuple[DataType, Title]]] = {
         "keys": (INTEGER, Title(zh="标识数", en="Identifiers that went along")),
     },
     SUCCESSORS: _MOVE,
+    SUGGESTIONS: {
+        "person_id": (TEXT, Title(zh="人员编号", en="Person")),
+        "other_id": (TEXT, Title(zh="另一人员编号", en="Who may be the same person")),
+        "probability": (FLOAT, Title(zh="同一人的概率", en="How likely they are one, 0 to 1")),
+        "evidence": (TEXT, Title(zh="依据", en="How each field compares: = equal, ≈ alike, ≠ different, ? missing")),
+    },
 }
 TITLES = {
     IDENTIFIERS: Title(zh="全部标识", en="Every identifier seen"),
@@ -57,7 +66,13 @@ TITLES = {
     REVIEW: Title(zh="待复核标识", en="Identifiers that identify nobody"),
     HISTORY: Title(zh="合并与拆分", en="Merges and splits"),
     SUCCESSORS: Title(zh="编号沿革", en="What became of former ids"),
+    SUGGESTIONS: Title(zh="疑似同一人", en="Who may be one person"),
 }
+
+
+def identity_names(identity: ResolvedIdentity) -> list[str]:
+    """The tables of this stage that a catalog has."""
+    return [name for name in COLUMNS if name != SUGGESTIONS or identity.entry.spec.suggest is not None]
 
 
 def identity_columns(table: str) -> dict[str, DataType]:

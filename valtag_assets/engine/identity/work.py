@@ -8,6 +8,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.operations as ops
+import pyarrow as pa
 
 from valtag_assets.engine.session import Engine, unbound
 
@@ -44,9 +45,13 @@ class Work:
         """Compute ``expression`` into the file ``into``."""
         self.engine.write(expression, self._read_by(expression), into)
 
+    def table(self, expression: ibis.Table) -> pa.Table:
+        """The rows of ``expression``, in memory."""
+        return self.engine.fetch(expression, self._read_by(expression))
+
     def rows(self, expression: ibis.Table) -> list[dict[str, Any]]:
         """The (few) rows of ``expression``."""
-        found: list[dict[str, Any]] = self.engine.fetch(expression, self._read_by(expression)).to_pylist()
+        found: list[dict[str, Any]] = self.table(expression).to_pylist()
         return found
 
     def number(self, table: ibis.Table) -> int:
