@@ -56,8 +56,8 @@ class Kept:
         self.files: dict[Path, KeptFile] = {}
         self._keys: dict[Path, str] = {}
         self._tags = root / "tags"
-        listed = list(self._tags.glob("*.yaml"))
-        many = folder is not None and sum(file.stat().st_size for file in listed) >= MANY
+        sizes = (file.stat().st_size for file in self._tags.glob("*.yaml") if file.is_file())
+        many = folder is not None and sum(sizes) >= MANY
         self._folder = folder / _digest([str(root).encode()])[:16] if folder is not None and many else None
         self._basis = _basis(root) if self._folder is not None else ""
 
