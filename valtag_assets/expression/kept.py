@@ -25,7 +25,7 @@ from typing import Any
 from valtag_assets.expression.resolve_tag import tag_symbol
 from valtag_assets.expression.resolved import ResolvedTag
 from valtag_assets.expression.scope import Scope, Symbol
-from valtag_assets.spec.catalog import Catalog, catalog_files
+from valtag_assets.spec.catalog import Catalog, catalog_files, content_of
 from valtag_assets.spec.loading import CatalogFile
 
 # Bytes of tags/*.yaml, some 2,500 tags, from which on reading takes longer than a person notices.
@@ -131,7 +131,7 @@ class _Reader(pickle.Unpickler):
 
 def _basis(root: Path) -> str:
     """A digest of everything beside a file of tags that its columns follow from."""
-    said = [path.read_bytes() for path in catalog_files(root) if path.parent in (root, root / "sources")]
+    said = [content_of(path) for path in catalog_files(root) if path.parent in (root, root / "sources")]
     package = Path(__file__).parent.parent
     code = [path.read_bytes() for part in _PACKAGES for path in sorted((package / part).glob("*.py"))]
     return _digest([f"{sys.version} {version('pydantic')} {version('sqlglot')}".encode(), *said, *code])
