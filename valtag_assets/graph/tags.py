@@ -167,6 +167,7 @@ def category_plan(setting: Setting, category: ResolvedCategory, as_of: date) -> 
         ],
         fingerprint=before.content_hash if before else "",
         joined={tags_name(code): gate.snapshots[tags_name(code)].files for code in others if gate.open},
+        tokens=frozenset(tag.code for tag in category.tags if tag.vaulted),
         picture=picture,
     )
 

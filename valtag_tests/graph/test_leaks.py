@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from valtag_assets.cli import main
@@ -37,6 +38,22 @@ def test_nothing_personal_stands_in_the_events_and_records_of_good_runs(marked_o
     # Verdicts, profiles and samples lie in the records of snapshots.
     for file in [*root.rglob("_snapshot.json"), *root.rglob("manifest.json"), root / ".fingerprints.json"]:
         assert names_somebody(file.read_text(encoding="utf-8")) == [], file
+
+
+def test_outside_the_vault_no_file_has_a_personal_text(marked_once: Path) -> None:
+    texts = [[phone(f"C{n:03d}"), f"欧阳无忌{n:03d}"] for n in range(1, 61)]
+    personal = re.compile("|".join([*(text for pair in texts for text in pair), "shared[01]@example"]))
+    vault, sent = marked_once / "data/warehouse/shop/vault", marked_once / "data/deliveries/shop"
+    planted = marked_once / "data/dagster_home"
+    held = {True: list[Path](), False: list[Path]()}
+    for file in (path for path in (marked_once / "data").rglob("*") if path.is_file()):
+        text = file.read_bytes().decode("utf-8", "replace")
+        if file.suffix == ".parquet":  # compressed
+            text += str(pq.read_table(file, partitioning=None).to_pylist())
+        if personal.search(text) and not file.is_relative_to(planted):
+            held[file.is_relative_to(vault)].append(file)
+    assert held[True] and {file.parent.parent for file in held[False]} == {sent}
+    assert vault.stat().st_mode & 0o077 == 0 and all(file.stat().st_mode & 0o077 == 0 for file in held[True])
 
 
 def test_failures_name_nobody(

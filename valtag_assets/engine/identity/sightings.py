@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 
 from valtag_assets.engine.identity.keys import normalised, usable
 from valtag_assets.engine.identity.numbers import WIDTH, Numbers
+from valtag_assets.engine.identity.sealing import unsealed
 from valtag_assets.engine.identity.work import Work, united
 from valtag_assets.engine.persons import clean_table
 from valtag_assets.engine.sums import total
@@ -60,7 +61,7 @@ def sightings(source: ResolvedSource, identity: ResolvedIdentity, numbers: Numbe
     """Rows of ``source`` that bear the same identifiers as one row: per slot the key and in ``i…`` its first epoch's
     number, or null and a value that is no key; the ``day`` where some kind needs it, the source's ``bits``, how many
     ``rows``, ``first_seen`` and ``last_seen``."""
-    table, borne = clean_table(source), identity.fields[source.code]
+    table, borne = unsealed(source, identity, clean_table(source)), identity.fields[source.code]
     keys = {slot.name: key for slot, key in slot_keys(source, identity, table).items()}
     moment = moment_of(source, table)
     rows = table.select(
