@@ -47,8 +47,8 @@ PIECES = {
         "columns": "a constant of this module",
     },
     "engine/duckdb.py": {
-        "sql": "compiled by Ibis, or DuckDB's own of a relation",
-        "settings": "written in this function",
+        "sql": "compiled by Ibis, or DuckDB's own text of a relation",
+        "packed": "_copy: constants of this function",
     },
     "engine/erasure/duckdb_file.py": {
         "how": "(READ_ONLY), or nothing",
