@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from valtag_assets.console.identity import identity_report
+from valtag_assets.spec.access import UNSAID
 from valtag_tests.catalogs.mall_people import KINDS, knowable, person_id, rows_of
 from valtag_tests.golden.published import Published
 
@@ -73,7 +74,7 @@ def test_the_channels_are_counted(mall: Published, both: pd.DataFrame) -> None:
     truth = mall.setting.data / "landing/mall/truth"
     files = ("order_lines", "logins", "events")
     channel = pd.concat(pd.read_parquet(truth / f"{name}.parquet")["channel"] for name in files).value_counts()
-    found = {item.channel: item for item in identity_report(mall.setting).channels}
+    found = {item.channel: item for item in identity_report(mall.setting, UNSAID).channels}
     assert {name: item.rows for name, item in found.items()} == channel.to_dict()
     ours = both[both["source"] != "campaign_responses"]
     assert sum(item.known for item in found.values()) <= channel.sum() - ours["piece"].isna().sum()

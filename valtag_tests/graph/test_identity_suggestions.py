@@ -10,6 +10,7 @@ import pytest
 from valtag_assets.cli import main
 from valtag_assets.console.identity import identity_report
 from valtag_assets.graph.jobs import INTAKE
+from valtag_assets.spec.access import UNSAID
 from valtag_tests.graph.shop import FILES, Shop, customers
 
 IDENTITY = """
@@ -78,7 +79,7 @@ def test_the_fields_of_both_are_for_who_may_read_them(shop: Shop, capsys: pytest
     assert name in capsys.readouterr().out
     assert asked(shop, "suggestions") == 0 and "nothing is merged by it" in capsys.readouterr().out
     assert asked(shop, "report") == 0
-    pairs = identity_report(shop.setting).suggestions
+    pairs = identity_report(shop.setting, UNSAID).suggestions
     assert pairs and f"may be one: {pairs} pairs" in capsys.readouterr().out
 
 
