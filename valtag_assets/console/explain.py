@@ -18,6 +18,7 @@ from valtag_assets.console.explain_rows import Looking, Tables, row_of_master, r
 from valtag_assets.console.explain_words import band_words, definition_of, score_words
 from valtag_assets.console.explanation import Check, Explanation, Proof
 from valtag_assets.console.history import find_snapshot
+from valtag_assets.console.opened import opened_explanation, opened_value
 from valtag_assets.console.person import whom
 from valtag_assets.engine import explain as rests
 from valtag_assets.engine.access import Need, served_need
@@ -37,6 +38,7 @@ from valtag_assets.engine.rfm import cut_expression, rfm_expression
 from valtag_assets.engine.scores import score_table
 from valtag_assets.engine.session import Inputs
 from valtag_assets.engine.tags import category_table, tags_name
+from valtag_assets.engine.vault import vaulted_tags
 from valtag_assets.expression.resolved import ResolvedLtv, ResolvedRfm, ResolvedTag, code_version
 from valtag_assets.expression.value_titles import column_title, value_titles
 from valtag_assets.graph.gates import in_words
@@ -87,7 +89,7 @@ def explained(setting: Setting, reader: Reader, asked: Asked, said: str | None =
     if said is not None and said != asked.person and _has(setting, snapshot, said):
         asked = replace(asked, person=said)
     with _looking(setting, reader, asked) as looking:
-        return _Explaining(setting, looking).found(asked.tag, snapshot, asked.deep)
+        return opened_explanation(setting, _Explaining(setting, looking).found(asked.tag, snapshot, asked.deep))
 
 
 def _has(setting: Setting, snapshot: Snapshot, person: str) -> bool:
@@ -143,7 +145,12 @@ class _Explaining:
 
     def _masked(self, code: str, snapshot: Snapshot, need: Need) -> Explanation:
         reader = self.looking.reader
-        left = reader.masked(code, need, self._served(code, snapshot)) if reader.mask(code, need) != "stars" else MASK
+        left: Any = MASK
+        if reader.mask(code, need) != "stars":
+            value = self._served(code, snapshot)
+            left = reader.masked(code, need, value)
+            if code in vaulted_tags(reader.resolved):
+                left = opened_value(self.setting, reader, code, need, value)
         bare = self._bare(code, snapshot, left, Proof(None, why="this role may not read it"))
         return replace(bare, masked=True)
 

@@ -17,6 +17,7 @@ from valtag_assets.engine.identity.tables import HISTORY, IDENTIFIERS, KEYS, SUC
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import PERSONS, clean_name, keyed_name
 from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.vault import KEY, VAULT, Vault, vault_files
 from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.access import Asking
@@ -93,8 +94,11 @@ def _graphs(setting: Setting, text: str, reader: Reader) -> list[Graph]:
     identity = _identity(setting)
     kinds = [kind for kind in identity.kinds if reader.may(Need(kind.access))]
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
-        work = Work(engine, Path(folder), _files(setting))
-        found = work.rows(persons_of(text, kinds))
+        files = _files(setting)
+        if identity.sealed:
+            files |= {KEY: [setting.tokens.table(Path(folder))], VAULT: vault_files(setting.warehouse)}
+        work = Work(engine, Path(folder), files)
+        found = work.rows(persons_of(text, identity, kinds))
         found = [row for row in found if is_visible(setting, reader, row["person_id"])]
         if found:
             return [_graph(setting, work, row["person_id"], row["kind"], reader) for row in found]
@@ -130,10 +134,13 @@ def _graph(setting: Setting, work: Work, person: str, asked: str | None, reader:
     rows = work.rows(identifiers_of(person))
     rows.sort(key=lambda row: (identity.ranks[row["kind"]], row["key"], row["since"] or datetime.min))
     names, keys = dict[tuple[str, str], str](), list[Key]()
+    vault = Vault(setting.warehouse, work.engine, work.folder)
+    sealed = {identity.kinds[rank].code for rank in identity.sealed}
+    known = vault.shown(row["key"] for row in rows if row["kind"] in sealed and shown[row["kind"]])
     for row in rows:
         number = sum(key.kind == row["kind"] for key in keys) + 1
         name = names.setdefault((row["kind"], row["key"]), f"{row['kind']} {number}")
-        keys.append(Key(**{**row, "name": name, "key": row["key"] if shown[row["kind"]] else MASK}))
+        keys.append(Key(**{**row, "name": name, "key": _key(row, known) if shown[row["kind"]] else MASK}))
     links, sources = list[Link](), list[Borne]()
     for code in identity.fields:
         borne = work.rows(borne_by(setting.resolved.sources[code], identity, person))
@@ -144,6 +151,10 @@ def _graph(setting: Setting, work: Work, person: str, asked: str | None, reader:
             first, last = (min(seen), max(seen)) if seen else (None, None)
             sources.append(Borne(code, title.model_dump(), sum(row["rows"] for row in borne), first, last))
     return Graph(person, asked, None, keys, links, sources)
+
+
+def _key(row: Mapping[str, Any], known: Mapping[str, str]) -> str:
+    return known.get(row["key"], row["key"])
 
 
 def _links(

@@ -9,7 +9,8 @@ from typing import Any
 from valtag_assets.console.doors import require_visible, through
 from valtag_assets.console.explain import Asked, explained
 from valtag_assets.console.explanation import Explanation
-from valtag_assets.console.why import Seen, conditions_of, hidden_seen, inputs_of
+from valtag_assets.console.opened import opened_rows
+from valtag_assets.console.why import Seen, conditions_of, hidden_seen, inputs_of, opened_seen
 from valtag_assets.delivery.outbox import Outbox, ledger_file
 from valtag_assets.delivery.receipts import Receipts
 from valtag_assets.engine.access import Need, column_needs, served_needs, trigger_need
@@ -19,6 +20,7 @@ from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rules import leaf_table
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.trigger_state import ENTERED_AS, SEEN, STATE, entry_key
+from valtag_assets.engine.vault import vaulted_columns
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_trigger import WHEN
 from valtag_assets.expression.resolved_delivery import ResolvedTrigger
@@ -133,7 +135,7 @@ def _story(setting: Setting, looking: Looking, reader: Reader, message: Mapping[
         state=message["state"],
         reason=message["reason"],
         values=_shown(reader, trigger, message),
-        decided=_masked(reader, served, row),
+        decided=_masked(setting, reader, served, row),
         conditions=conditions,
         events=list(_events(setting, message)),
         notes=notes,
@@ -202,15 +204,20 @@ def _conditions(
     if not rows:
         raise Mistake("the person is no longer among the persons")
     row = rows[0] | {f"_seen{number}": rows[0].get(f"_seen{number}") for number, _ in enumerate(leaves(rule))}
-    return list(conditions_of(rule, row, hidden_seen(reader, rule)))
+    return list(conditions_of(rule, opened_seen(setting, reader, rule, row), hidden_seen(reader, rule)))
 
 
-def _masked(reader: Reader, served: Snapshot | None, row: Mapping[str, Any]) -> dict[str, Any]:
+def _masked(setting: Setting, reader: Reader, served: Snapshot | None, row: Mapping[str, Any]) -> dict[str, Any]:
     """The row of the state as the reader may see it."""
     if served is None:
         return {}
     needs = column_needs(reader.resolved, served.table, row)
     order = [name for name in (*STATE, ENTERED_AS, *(n for n in row if n.startswith(SEEN))) if name in row]
+    tokens = vaulted_columns(reader.resolved, served.table, row)
+    if tokens:
+        (row,) = opened_rows(setting, reader, [row], {name: needs[name] for name in tokens})
+        order = [n for n in order if n not in tokens or reader.may(needs[n]) or reader.mask(n, needs[n]) != "drop"]
+        needs |= dict.fromkeys(tokens, Need("public"))  # masked by now, where they have to be
     return _readable(reader, {name: (needs[name], row[name]) for name in order})
 
 

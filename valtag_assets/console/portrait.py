@@ -21,6 +21,7 @@ from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.session import unbound
 from valtag_assets.engine.tags import tags_name
+from valtag_assets.engine.vault import vaulted_tags
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.value_titles import column_title, value_titles
 from valtag_assets.graph.setting import Setting
@@ -213,6 +214,8 @@ def _columns(reader: Reader, tables: Mapping[str, Snapshot]) -> tuple[list[Colum
         snapshot = tables.get(table)
         if not reader.may(needs[code]):
             skipped[code] = f"this role may not read it ({needs[code].level})"
+        elif code in vaulted_tags(reader.resolved):
+            skipped[code] = "a personal text: it names persons, and sets no audience apart"
         elif snapshot is None or code not in dict(snapshot.columns):
             skipped[code] = "not published for this as-of"
         elif code in snapshot.held:

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from valtag_assets.console.doors import Visit, through, visible_persons
+from valtag_assets.console.opened import opened_rows
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine import preview
 from valtag_assets.engine.access import Need, person_need, rule_need, segment_need, served_need
@@ -21,6 +22,7 @@ from valtag_assets.engine.persons import PERSON, PERSONS, persons_table
 from valtag_assets.engine.reader import FEWEST_TOLD, Reader
 from valtag_assets.engine.rules import rule_inputs
 from valtag_assets.engine.session import EngineError, unbound
+from valtag_assets.engine.vault import vaulted_tags
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_rule import resolve_rule
 from valtag_assets.expression.resolve_segment import refusals
@@ -136,7 +138,7 @@ def _preview(setting: Setting, text: str, as_of: date | None, visit: Visit) -> P
         population=answers.population,
         reached=_reached(reader, answers.counted),
         overlaps=sorted(answers.overlaps, key=lambda item: (-item.both, item.segment)),
-        examples=[_seen(reader, row, needs) for row in answers.examples],
+        examples=_examples(setting, reader, answers.examples, needs),
         masked=masked,
         milliseconds=round(1000 * (time.monotonic() - started)),
     )
@@ -211,11 +213,21 @@ def _needs(resolved: Resolved, rule: ResolvedRule) -> dict[str, Need]:
     return {PERSON: person_need(resolved)} | {name: served_need(resolved, name) for name in columns_read(rule)}
 
 
-def _seen(reader: Reader, row: Mapping[str, Any], needs: Mapping[str, Need]) -> dict[str, Any]:
-    """An example as the reader may see it. An id is never shown whole: an example is nobody in particular."""
+def _examples(
+    setting: Setting, reader: Reader, rows: Sequence[Mapping[str, Any]], needs: Mapping[str, Need]
+) -> list[dict[str, Any]]:
+    tokens = vaulted_tags(setting.resolved) & needs.keys()
+    shown = [_seen(reader, row, needs, tokens) for row in rows]
+    return opened_rows(setting, reader, shown, {name: needs[name] for name in tokens}) if tokens else shown
+
+
+def _seen(
+    reader: Reader, row: Mapping[str, Any], needs: Mapping[str, Need], tokens: Collection[str]
+) -> dict[str, Any]:
+    """An example as the reader may see it, tokens as they are. An id is never shown whole: an example is nobody."""
     shown = {}
     for name, value in row.items():
-        if reader.may(needs[name]):
+        if reader.may(needs[name]) or (name in tokens and reader.mask(name, needs[name]) != "drop"):
             shown[name] = mask_key(str(value)) if name == PERSON else value
         elif reader.mask(name, needs[name]) != "drop":
             shown[name] = reader.masked(name, needs[name], value)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from valtag_assets.console.doors import Visit, through, visible_persons
 from valtag_assets.console.history import find_snapshot
+from valtag_assets.console.opened import opened_rows
 from valtag_assets.console.person import find_person
 from valtag_assets.console.screen import table
 from valtag_assets.engine.access import QUARANTINE, joined
@@ -23,8 +24,9 @@ from valtag_assets.engine.brands import rows_for
 from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import OWNER, PERSON
 from valtag_assets.engine.reader import Reader
-from valtag_assets.engine.refused import hide_refused, hides_refused
+from valtag_assets.engine.refused import hide_refused, hides_refused, open_refused
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.vault import Vault, vaulted_columns
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.errors import ExpressionError
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -36,6 +38,7 @@ from valtag_assets.spec.access import UNSAID, Asking, Door
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.spec.types import BOOLEAN, DataType
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.tokens import VAULT
 
 _ANY_WIDTH = 100_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -93,6 +96,8 @@ def find_rows(setting: Setting, asked: Asked, door: Door = "show") -> Rows:
 def _rows_for(setting: Setting, asked: Asked, visit: Visit) -> Rows:
     reader = visit.reader
     snapshot = find_snapshot(setting, asked.table, asked.as_of, asked.known_at)
+    if snapshot.table.stage == VAULT:
+        raise Mistake(f"{snapshot.table} is not shown: what its tokens stand for is, in the tables that have them")
     types = {name: data_type(text) for name, text in snapshot.columns}
     hidden = reader.hidden(snapshot.table, types)
     readable = {name: kind for name, kind in types.items() if name not in hidden}
@@ -113,16 +118,23 @@ def _rows_for(setting: Setting, asked: Asked, visit: Visit) -> Rows:
         inputs = {"shown": snapshot.files} | visible_persons(setting, reader, engine, Path(folder))
         total = engine.fetch(rows.aggregate(n=rows.count()), inputs).to_pylist()[0]["n"]
         found = engine.fetch(rows.select(**cells).limit(asked.limit), inputs).to_pylist() if cells else []
-    if source is not None:
-        found = [hide_refused(reader, source, row) for row in found]
+        if source is not None:
+            found = [hide_refused(reader, source, row) for row in found]
+            found = open_refused(source, found, Vault(setting.warehouse, engine, Path(folder)))
+    tokens = vaulted_columns(setting.resolved, snapshot.table, cells)
+    if tokens:
+        needs = reader.needs(snapshot.table, types)
+        found = opened_rows(setting, reader, found, {name: needs[name] for name in tokens})
     return Rows(snapshot, tuple(cells), tuple(name for name in types if name in hidden), total, found)
 
 
 def _cells(reader: Reader, ref: TableRef, rows: ibis.Table, types: Iterable[str]) -> dict[str, ir.Value]:
-    """What is shown of each column. What may not be read never leaves the engine; a mask says what is left of it."""
+    """What is shown of each column. What may not be read never leaves the engine; a mask says what is left of it.
+    Tokens are opened, or masked, afterwards."""
     cells: dict[str, ir.Value] = {}
+    tokens = vaulted_columns(reader.resolved, ref, rows.columns)
     for name, need in reader.needs(ref, types).items():
-        if reader.may(need):
+        if reader.may(need) or (name in tokens and reader.mask(name, need) != "drop"):
             cells[name] = rows[name]
         elif reader.mask(name, need) != "drop":
             cells[name] = reader.masked_column(name, need, rows[name])
@@ -166,7 +178,7 @@ def _condition(
     types: dict[str, DataType],
 ) -> ir.BooleanValue:
     """``text`` over the columns the role may read: a condition on a masked one would tell its values."""
-    scope = Scope(_symbols(setting, snapshot.table, readable), f"column of {snapshot.table}")
+    scope = Scope(_symbols(setting, snapshot.table, readable), f"column of {snapshot.table}", setting.tokens.of)
     try:
         node = parse(text, scope, expect=BOOLEAN)
     except ExpressionError as error:

@@ -14,6 +14,7 @@ from valtag_assets.engine.persons import clean_name
 from valtag_assets.engine.reading.origin import SourceError
 from valtag_assets.engine.tags import tags_name
 from valtag_assets.graph.as_of import choose_as_of
+from valtag_assets.graph.event_log import open_instance
 from valtag_assets.graph.home import dagster_home
 from valtag_assets.graph.jobs import DERIVE, HEALTH, INTAKE, MESSAGES, part_of
 from valtag_assets.graph.report import Ran
@@ -71,13 +72,14 @@ _NO_TABLES = ("sources/", "serving/", "outbox/")
 @contextmanager
 def _alone(setting: Setting) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance, while no other command runs this catalog here."""
-    lock = filelock.FileLock(dagster_home(setting) / "run.lock", timeout=0)
+    home = dagster_home(setting)
+    lock = filelock.FileLock(home / "run.lock", timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout as error:
         raise RunUnderWay(f"another valtag run of {setting.name} is at work in {setting.data}") from error
     try:
-        with dg.DagsterInstance.get() as instance:
+        with open_instance(home) as instance:
             _close_dead_runs(instance)
             yield instance
     finally:

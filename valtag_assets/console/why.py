@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from valtag_assets.console.doors import Visit, require_visible, through
+from valtag_assets.console.opened import opened_rows
 from valtag_assets.console.person import whom
 from valtag_assets.console.screen import table
 from valtag_assets.engine.access import segment_need, served_need
@@ -23,6 +24,7 @@ from valtag_assets.engine.persons import PERSON, PERSONS, one_person
 from valtag_assets.engine.reader import Reader
 from valtag_assets.engine.rules import HOLDOUT, leaf_table, segment_table
 from valtag_assets.engine.segments import barriers, stages_expression
+from valtag_assets.engine.vault import vaulted_tags
 from valtag_assets.expression.flip import answer, joined, nearest_change
 from valtag_assets.expression.lineage import names_read
 from valtag_assets.expression.never import comparisons
@@ -113,7 +115,7 @@ def _why(setting: Setting, person: str, code: str, as_of: date | None, visit: Vi
     inputs = inputs_of(setting, served)
     with open_duckdb(setting.spill) as engine:
         row = _row(engine, resolved, segment, served.as_of, person, inputs)
-    hidden = hidden_seen(reader, segment.rule)
+    row, hidden = opened_seen(setting, reader, segment.rule, row), hidden_seen(reader, segment.rule)
     numbered = list(leaves(segment.rule))
     holds = [row[f"_leaf{number}"] for number in range(len(numbered))]
     costs = [_distance(leaf, row, number) for number, leaf in enumerate(numbered)]
@@ -180,12 +182,21 @@ def _row(
     }
 
 
+def opened_seen(setting: Setting, reader: Reader, rule: ResolvedRule, row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the rule saw, with what the reader may see of the personal texts in it."""
+    tokens = columns_read(rule) & vaulted_tags(reader.resolved)
+    needs = {name: served_need(reader.resolved, name) for name in tokens}
+    return opened_rows(setting, reader, [row], needs)[0] if needs else dict(row)
+
+
 def hidden_seen(reader: Reader, rule: ResolvedRule) -> dict[str, Any]:
-    """What may not be shown of what the rule saw, and how a value of it is masked: columns that are not for the
-    reader, and facts with rows of brands that are not his."""
+    """What may not be shown of ``opened_seen``, and how a value of it is masked: columns that are not for the reader
+    (but tokens, which are masked there), and facts with rows of brands that are not his."""
     needs = {name: served_need(reader.resolved, name) for name in columns_read(rule)}
     masks: dict[str, Any] = {
-        name: partial(reader.masked, name, need) for name, need in needs.items() if not reader.may(need)
+        name: partial(reader.masked, name, need)
+        for name, need in needs.items()
+        if not reader.may(need) and name not in vaulted_tags(reader.resolved)
     }
     return masks | {fact: lambda _: MASK for fact in facts_read(rule) if brand_field(reader, fact) is not None}
 

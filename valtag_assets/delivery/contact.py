@@ -1,4 +1,4 @@
-"""Contact data: joined to messages right before they are sent, from what is published, masked as is said.
+"""Contact data: joined to messages right before they are sent, from what is published and the vault, masked as said.
 
 It never lies in the ledger, so a message that waits a day gets the number of the day it is sent.
 """
@@ -22,6 +22,7 @@ from valtag_assets.delivery.template import as_text
 from valtag_assets.engine.lookup import ASKED
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.session import Engine, unbound
+from valtag_assets.engine.vault import Vault, texts_in, vaulted_tags
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.resolved_delivery import TravellingField
 from valtag_assets.spec.destination import Hmac
@@ -86,9 +87,14 @@ class Contacts:
         pq.write_table(pa.table({PERSON: pa.array(sorted(set(persons)), pa.string())}), asked)
         table, inputs = published_columns(self._resolved, self._warehouse, unbound(ASKED, {PERSON: "string"}), fields)
         rows = self._engine.fetch(table, {ASKED: [asked], **inputs})
-        keys = [(field.kind, field.source) for field in fields]
-        columns = [rows[number + 1].to_pylist() for number in range(len(keys))]
-        return {
-            person: {key: json.loads(column[number]) for key, column in zip(keys, columns, strict=True)}
-            for number, person in enumerate(rows[PERSON].to_pylist())
-        }
+        tokens = vaulted_tags(self._resolved)
+        vault = Vault(self._warehouse, self._engine, self._space)
+        found: dict[str, dict[tuple[str, str], Any]] = {person: {} for person in rows[PERSON].to_pylist()}
+        for number, field in enumerate(fields, 1):
+            values = [json.loads(text) for text in rows[number].to_pylist()]
+            if field.source in tokens:
+                known = vault.shown(texts_in(values))
+                values = [vault.opened(value, known) for value in values]
+            for person, value in zip(found, values, strict=True):
+                found[person][field.kind, field.source] = value
+        return found

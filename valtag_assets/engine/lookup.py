@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 from valtag_assets.engine.persons import PERSON, beside, persons_table
 from valtag_assets.engine.rules import HOLDOUT
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.vault import values_of, vaulted_tags
 from valtag_assets.expression.compile import compile_condition
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.lineage import names_read
@@ -91,6 +92,19 @@ def lookup_expression(
     values += [_rule_number(item, table, known, as_of).cast("string") for item in resolved.placements.values()]
     record = ibis.literal("[").concat(ibis.array(values).join(","), "]")
     return table.select(table[PERSON], record.name(RECORD)).order_by(PERSON)
+
+
+def opened_part(resolved: Resolved, part: Part, *, only_asked: bool = False) -> ibis.Table | None:
+    """The columns of a part with what their tokens stand for, which reads the vault; None where it has none."""
+    names = [name for name in part.columns if name in vaulted_tags(resolved)]
+    if not names:
+        return None
+    types = column_types(resolved)
+    schema = {PERSON: ibis.dtype("string")} | {name: to_ibis_type(types[name]) for name in part.columns}
+    table = unbound(part.name, schema)
+    if only_asked:
+        table = table.semi_join(unbound(ASKED, {PERSON: "string"}), PERSON)
+    return values_of(table, names, PERSON)
 
 
 def json_text(value: ir.Value, kind: DataType) -> ir.StringValue:

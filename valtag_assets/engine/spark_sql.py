@@ -47,6 +47,10 @@ class SparkCompiler(PySparkCompiler):
         # A sum, which of no rows is null and not 0.
         return super().visit_CountStar(op, arg=arg, where=None) if where is None else self.f.count_if(where)
 
+    def visit_BitOr(self, op: ops.BitOr, *, arg: Any, where: Any) -> Any:
+        # Nothing: Ibis does not know that Spark has it.
+        return self.agg.bit_or(arg, where=where)
+
     def visit_Hash(self, op: ops.Hash, *, arg: Any) -> Any:
         # 32 bits, which many texts share; these are 64, if other ones than DuckDB's.
         return self.f.anon.xxhash64(arg)

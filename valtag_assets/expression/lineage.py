@@ -4,6 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from valtag_assets.expression.tree import Call, Literal, Name, Node, Scalar, walk
+from valtag_assets.spec.types import BOOLEAN
 
 _OR, _AND, _NOT, _COMPARE, _ADD, _MULTIPLY, _NEGATE, _ATOM = range(1, 9)
 
@@ -18,10 +19,31 @@ _STRENGTH = {
     **{"or": _OR, "and": _AND, "not": _NOT, "negate": _NEGATE},
 }
 
+_NUMBERS_OF_TEXTS = ("length", "size")
+
 
 def names_read(node: Node) -> frozenset[str]:
     """The codes of all fields or tags the tree reads."""
     return frozenset(part.code for part in walk(node) if isinstance(part, Name))
+
+
+def carried(node: Node | None) -> frozenset[str]:
+    """The names whose values, or parts of them, the tree's value may show."""
+    if node is None or isinstance(node, Literal):
+        return frozenset()
+    if isinstance(node, Name):
+        return frozenset({node.code})
+    if node.type == BOOLEAN or node.function in _NUMBERS_OF_TEXTS:
+        return frozenset()
+    return frozenset().union(*(carried(part) for part in alternatives(node)))
+
+
+def alternatives(call: Call) -> tuple[Node, ...]:
+    """The arguments of which one may be the call's value; all of them for what chooses none."""
+    if call.function == "case":
+        *branches, otherwise = call.arguments
+        return (*branches[1::2], otherwise)
+    return call.arguments[1:] if call.function == "if" else call.arguments
 
 
 def meaning(node: Node) -> str:

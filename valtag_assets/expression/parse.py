@@ -18,6 +18,7 @@ from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.reading import KEYWORDS, Reading, dialect, read
 from valtag_assets.expression.rules import apply, fit
 from valtag_assets.expression.scope import Scope, Symbol
+from valtag_assets.expression.sealed import sealed
 from valtag_assets.expression.tree import Call, Literal, Name, Node
 from valtag_assets.spec.spelling import Spellings
 from valtag_assets.spec.types import BOOLEAN, FLOAT, INTEGER, TEXT, DataType, decimal
@@ -120,6 +121,7 @@ class _Builder:
             node = self._node(syntax, depth + 1)
             if isinstance(node, Call):
                 self._check_domains(node)
+                node = sealed(node, self._scope)
         except ExpressionError as error:
             raise error.located(self._place(syntax)) from error.__cause__
         return node

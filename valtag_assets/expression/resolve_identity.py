@@ -41,7 +41,8 @@ def resolve_identity(
     kinds = [kind.model_dump(exclude={"title", "access"}) for kind in spec.kinds]
     apart = {code: sorted(rule.unless) for code, rule in sorted(spec.apart.items())}
     pairs = {code: [(field, slot.name) for field, slot in named] for code, named in sorted(fields.items())}
-    return ResolvedIdentity(entry, fields, repr((kinds, pairs, apart, spec.salt)), given)
+    sealed = {slot.rank for code, named in fields.items() for f, slot in named if f in sources[code].vaulted}
+    return ResolvedIdentity(entry, fields, repr((kinds, pairs, apart, spec.salt)), given, frozenset(sealed))
 
 
 def _in_slots(named: Mapping[str, str], ranks: Mapping[str, int]) -> list[tuple[str, Slot]]:

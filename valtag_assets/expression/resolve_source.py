@@ -1,8 +1,8 @@
 """A source's clean columns, and its lookups, computed fields and row rules as typed trees."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from valtag_assets.expression.lineage import meaning
+from valtag_assets.expression.lineage import carried, meaning
 from valtag_assets.expression.parse import ExpressionError, parse
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.expression.scope import Scope, Symbol
@@ -26,22 +26,28 @@ def resolve_source(
     """
     source = entry.spec
     columns, titles, values = _declared(source, lookups)
+    # While rows are cleaned their own values are there; what lookups bring are tokens already.
+    taken_tokens = _taken_tokens(source, lookups)
     compute = []
     for number, item in enumerate(source.compute):
         try:
-            node = parse(item.value, _scope(source, columns, titles, values), expect=item.type)
+            node = parse(item.value, _scope(source, columns, titles, values, taken_tokens), expect=item.type)
+            problems.extend(_sealed_faults(entry, node, taken_tokens, "compute", number, "value"))
             compute.append((item, node))
         except ExpressionError as error:
             problems.append(entry.problem(str(error), "compute", number, "value"))
         columns[item.name] = item.type
         titles[item.name] = item.title or Title(zh=item.name, en=item.name)
-    scope = _scope(source, columns, titles, values)
+    scope = _scope(source, columns, titles, values, taken_tokens)
     refuse = _row_rules(entry, "refuse", source.refuse, scope, problems)
     drop = _row_rules(entry, "drop", source.drop, scope, problems)
+    vaulted = taken_tokens | frozenset(source.vaulted)
+    problems.extend(_order_faults(entry, vaulted))
     trees = [meaning(node) for _, node in (*compute, *refuse, *drop)]
     problems.extend(_role_faults(entry, columns, keyed=keyed))
     problems.extend(_lookup_faults(entry, columns, lookups))
     taken = "".join(sorted(lookups[look.source].meaning for look in source.lookups if look.source in lookups))
+    parts = (_without_words(source.model_dump(mode="python")), trees, taken)
     return ResolvedSource(
         code=source.source,
         entry=entry,
@@ -51,9 +57,10 @@ def resolve_source(
         compute=tuple(compute),
         refuse=refuse,
         drop=drop,
-        meaning=repr((_without_words(source.model_dump(mode="python")), trees, taken)),
-        scope=scope,
+        meaning=repr((*parts, *([source.vaulted] if source.vaulted else []))),
+        scope=_scope(source, columns, titles, values, vaulted) if vaulted - taken_tokens else scope,
         keyed=keyed,
+        vaulted=vaulted,
     )
 
 
@@ -70,6 +77,28 @@ def _role_faults(entry: Entry[Source], columns: Mapping[str, DataType], *, keyed
     if source.kind == "master" and not keyed and merged != (source.person,):
         message = f"a master has one row per person: deduplicate by [{source.person}], or make it a fact"
         yield entry.problem(message, "deduplicate", "key")
+
+
+def _taken_tokens(source: Source, lookups: Mapping[str, ResolvedSource]) -> frozenset[str]:
+    """The columns that lookups bring and that are vaulted there."""
+    taken = [(lookups[item.source], item.take) for item in source.lookups if item.source in lookups]
+    return frozenset(name for other, names in taken for name in names if name in other.vaulted)
+
+
+def _sealed_faults(entry: Entry[Source], node: Node, tokens: Collection[str], *place: str | int) -> Iterator[Problem]:
+    """A computed field that would hold the token of a lookup's value beside values of its own."""
+    for name in sorted(carried(node) & set(tokens)):
+        message = f"'{name}' is personal and comes from a lookup, which alone has its values: compute it there"
+        yield entry.problem(message, *place)
+
+
+def _order_faults(entry: Entry[Source], vaulted: Collection[str]) -> Iterator[Problem]:
+    """Of equal rows the first by a personal text: its token has no order."""
+    merge = entry.spec.deduplicate
+    for number, text in enumerate(merge.order if merge is not None else ()):
+        if text.split()[0] in vaulted:
+            message = f"'{text.split()[0]}' is personal (access: pii) and has no order outside the vault"
+            yield entry.problem(message, "deduplicate", "order", number)
 
 
 def _lookup_faults(
@@ -111,9 +140,11 @@ def _scope(
     columns: Mapping[str, DataType],
     titles: Mapping[str, Title],
     values: Mapping[str, tuple[str, ...]],
+    vaulted: Collection[str],
 ) -> Scope:
     symbols = [
-        Symbol(name, kind, values.get(name), (titles[name].zh, titles[name].en)) for name, kind in columns.items()
+        Symbol(name, kind, values.get(name), (titles[name].zh, titles[name].en), name in vaulted)
+        for name, kind in columns.items()
     ]
     return Scope(symbols, f"field of {source.source}")
 

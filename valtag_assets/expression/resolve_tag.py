@@ -8,6 +8,7 @@ from functools import cache
 from valtag_assets.expression.lineage import meaning, names_read
 from valtag_assets.expression.parse import ExpressionError, number_literal, parse
 from valtag_assets.expression.resolved import (
+    CARRYING,
     Aggregate,
     Field,
     Measure,
@@ -18,6 +19,7 @@ from valtag_assets.expression.resolved import (
 )
 from valtag_assets.expression.rules import apply
 from valtag_assets.expression.scope import Scope, Symbol
+from valtag_assets.expression.sealed import sealed_names
 from valtag_assets.expression.tree import Literal, Node
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.catalog import Entry
@@ -59,12 +61,15 @@ def declared_values(tag: Tag, of_field: tuple[str, ...] | None = None) -> tuple[
 
 def tag_symbol(tag: ResolvedTag) -> Symbol:
     """The tag as a name that expressions may use."""
-    return Symbol(tag.code, tag.type, tag.values, (tag.title.zh, tag.title.en))
+    return Symbol(tag.code, tag.type, tag.values, (tag.title.zh, tag.title.en), tag.vaulted)
 
 
 def declared_symbol(tag: Tag, code: str) -> Symbol:
     """A column of a tag as its block declares it: enough to type its readers."""
-    return Symbol(code, tag.type, declared_values(tag), (tag.title.zh, tag.title.en))
+    values, textual = declared_values(tag), tag.type in (TEXT, list_of("text"))
+    return Symbol(
+        code, tag.type, values, (tag.title.zh, tag.title.en), tag.access == "pii" and textual and values is None
+    )
 
 
 @cache
@@ -120,6 +125,7 @@ def tag_over_tags(entry: Entry[Tag], category: str, scope: Scope, problems: list
             tags=names_read(node),
             node=node,
             values=declared_values(tag),
+            vaulted=bool(sealed_names(node, scope=scope)),
         )
     except TagFault as fault:
         problems.append(entry.problem(str(fault), *fault.place))
@@ -189,6 +195,7 @@ def _from_master(entry: Entry[Tag], category: str, sources: Mapping[str, Resolve
         master=source.code,
         node=node,
         values=declared_values(tag, source.values.get(value.of.strip())),
+        vaulted=bool(sealed_names(node, scope=source.scope)),
     )
 
 
@@ -212,8 +219,7 @@ def _from_fact(
     fields: set[Field] = {(source.code, name) for node in nodes for name in names_read(node)}
     assert source.spec.time is not None
     fields.add((source.code, source.spec.time))
-    # The tag holds the field's own values.
-    keeps = value.agg in ("first", "last", "top", "top_k", "list", "min", "max")
+    keeps = value.agg in CARRYING
     text = repr((value.fact, value.agg, window, [meaning(node) for node in nodes], bool(of), bool(where)))
     rest = repr((by.agg, [(tie.measure.agg, tie.descending) for tie in ties], value.k, value.q, equals))
     return ResolvedTag(
@@ -227,6 +233,7 @@ def _from_fact(
         fields=frozenset(fields),
         aggregate=aggregate,
         values=declared_values(tag, source.values.get((value.of or "").strip()) if keeps else None),
+        vaulted=keeps and bool(sealed_names(of, scope=scope)),
     )
 
 
@@ -310,8 +317,8 @@ def _measure(text: str, scope: Scope, *place: str | int) -> tuple[Measure, bool]
 
 
 def _source(sources: Mapping[str, ResolvedSource], code: str, kind: str) -> ResolvedSource:
-    known = [name for name, source in sources.items() if source.spec.kind == kind]
-    if code not in known:
+    if code not in sources or sources[code].spec.kind != kind:
+        known = [name for name, source in sources.items() if source.spec.kind == kind]
         raise TagFault(f"'{code}' is no {kind}{did_you_mean(code, known)}", "value", kind)
     return sources[code]
 

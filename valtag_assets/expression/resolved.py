@@ -95,11 +95,15 @@ class Aggregate:
     equals: str | int | None
 
 
+CARRYING = frozenset({"first", "last", "top", "top_k", "list", "min", "max"})
+"""Aggregations whose answer is a value of the field; the others count, add or compare."""
+
+
 @dataclass(frozen=True)
 class ResolvedTag:
     """One column of a category's table: by ``aggregate``, by ``master`` + ``node``, or by ``node`` over tags.
 
-    ``values`` is the closed list of values, for the tags that have one.
+    ``values`` is the closed list of values, for the tags that have one; ``vaulted``: its values are tokens.
     """
 
     code: str
@@ -115,6 +119,7 @@ class ResolvedTag:
     master: str | None = None
     node: Node | None = None
     values: tuple[str, ...] | None = None
+    vaulted: bool = False
 
     @property
     def spec(self) -> Tag:
@@ -124,7 +129,8 @@ class ResolvedTag:
 @dataclass(frozen=True)
 class ResolvedSource:
     """One source: the columns of its clean table, its row-level rules as typed trees, and as ``scope`` the
-    fields that an expression over its clean table may name. ``keyed``: identity.yaml says whose its rows are."""
+    fields that an expression over its clean table may name. ``keyed``: identity.yaml says whose its rows are.
+    ``vaulted``: the columns that hold tokens; what these stand for lies in the vault."""
 
     code: str
     entry: Entry[Source]
@@ -137,6 +143,7 @@ class ResolvedSource:
     meaning: str
     scope: Scope = field(repr=False, compare=False)
     keyed: bool = False
+    vaulted: frozenset[str] = frozenset()
 
     @property
     def spec(self) -> Source:

@@ -24,12 +24,14 @@ class Slot:
 @dataclass(frozen=True)
 class ResolvedIdentity:
     """``fields``: of each source its identifiers, (field, slot), the strongest first. ``meaning``: all that decides
-    who is one person with whom. ``given``: of sources that have one, the field with ids that valtag gave."""
+    who is one person with whom. ``given``: of sources that have one, the field with ids that valtag gave. ``sealed``:
+    the ranks of the kinds some field of which is vaulted, so that tokens of their keys are published."""
 
     entry: Entry[Identity]
     fields: Mapping[str, Sequence[tuple[str, Slot]]]
     meaning: str
     given: Mapping[str, str] = field(default_factory=dict)
+    sealed: frozenset[int] = frozenset()
 
     @property
     def kinds(self) -> Sequence[IdentifierKind]:

@@ -1,7 +1,7 @@
 """The names an expression may use."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,23 +12,26 @@ from valtag_assets.spec.types import DataType
 
 @dataclass(frozen=True)
 class Symbol:
-    """One name: its type, the closed set of its values (None: open) and the titles people know it by."""
+    """One name: its type, the closed set of its values (None: open) and the titles people know it by. ``vaulted``: it
+    holds tokens, of which nothing can be said but whether they are there and equal."""
 
     code: str
     type: DataType
     values: tuple[str, ...] | None = None
     titles: tuple[str, ...] = ()
+    vaulted: bool = False
 
 
 class Scope:
     """The symbols of one place. ``what`` names them in messages: 'field of orders', 'tag'.
 
-    ``trees`` holds what ``parse`` made of a text here: many tags share one condition.
+    ``trees`` holds what ``parse`` made of a text here: many tags share one condition. ``token_of``: what a written
+    text is among tokens; only a door knows it.
     """
 
-    def __init__(self, symbols: Iterable[Symbol], what: str) -> None:
+    def __init__(self, symbols: Iterable[Symbol], what: str, token_of: Callable[[str], str] | None = None) -> None:
         self._symbols = {symbol.code: symbol for symbol in symbols}
-        self.what = what
+        self.what, self.token_of = what, token_of
         self.trees: dict[str, Node] = {}
 
     def __iter__(self) -> Iterator[Symbol]:

@@ -73,7 +73,9 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
 def _meaning(setting: Setting, source: ResolvedSource) -> str:
     project = setting.resolved.catalog.project
     checks = source.spec.checks.model_dump()
-    return meaning_of(source.meaning, checks, project.timezone, project.missing)
+    # What a field is checked for, and whether its values may be kept in profiles, decide what is recorded of it.
+    judged = [(item.name, item.access, item.checks) for item in source.spec.fields]
+    return meaning_of(source.meaning, checks, judged, project.timezone, project.missing)
 
 
 def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
@@ -85,8 +87,8 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
     except SourceError as error:
         gate = replace(gate, faults=(*gate.faults, str(error)))
     meaning = _meaning(setting, source)
-    erased = Tombstones(setting.warehouse.root)
-    cleaning = Cleaning(meaning, contents, gate.snapshots, run_id, erased)
+    tokens = setting.tokens if _has_tokens(setting, source) else None
+    cleaning = Cleaning(meaning, contents, gate.snapshots, run_id, Tombstones(setting.warehouse.root), tokens)
     spec = source.spec
     return Plan(
         table=TableRef("clean", source.code),
@@ -102,11 +104,18 @@ def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:
             setting.resolved, source, previous, written.metrics["account"]["clean"]
         ),
         verdicts=lambda written, _: _verdicts(setting, source, written.metrics),
-        fingerprint=combined(contents) + erased.state,
+        fingerprint=combined(contents) + cleaning.state,
         in_parts=spec.kind == "fact",
         drifting={item.name: item.type for item in spec.fields if any(check.stability for check in item.checks)},
+        tokens=source.vaulted,
         picture=_quarantine_picture,
     )
+
+
+def _has_tokens(setting: Setting, source: ResolvedSource) -> bool:
+    """Whether a column of the source is vaulted, or a key by which it looks something up."""
+    others = [setting.resolved.sources[lookup.source].spec for lookup in source.spec.lookups]
+    return bool(source.spec.vaulted) or any(other.key[0] in other.vaulted for other in others)
 
 
 def _verdicts(setting: Setting, source: ResolvedSource, metrics: Mapping[str, Any]) -> list[Verdict]:

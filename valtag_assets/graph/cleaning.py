@@ -32,27 +32,41 @@ from valtag_assets.graph.publishing import Written, meaning_of
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.tokens import VAULT, Tokens
 from valtag_assets.warehouse.tombstones import Tombstones
 
-_KEYS = {QUARANTINE: ("file", "row"), MERGED: ORIGIN_COLUMNS, SPREAD: ("file", "field", "units", "number")}
+_KEYS = {
+    QUARANTINE: ("file", "row"),
+    MERGED: ORIGIN_COLUMNS,
+    SPREAD: ("file", "field", "units", "number"),
+    VAULT: ("token", "file"),
+}
 
 
 @dataclass(frozen=True)
 class Cleaning:
-    """One cleaning of a source: what its rules mean, what each of its files holds, its lookups, the run."""
+    """One cleaning of a source: what its rules mean, what each of its files holds, its lookups, the run.
+
+    ``tokens``: those of the warehouse, where a column of the source or the key of a lookup is vaulted.
+    """
 
     meaning: str
     contents: Mapping[str, str]
     lookups: Mapping[str, Snapshot]
     run_id: str
     erased: Tombstones
+    tokens: Tokens | None
+
+    @property
+    def state(self) -> str:
+        """Who was erased, and the key of tokens; nothing of what there is none of."""
+        return self.erased.state + ("" if self.tokens is None else self.tokens.state)
 
     @property
     def by(self) -> str:
         """Everything but the files that the clean rows depend on."""
         lookups = sorted((name, snapshot.content_hash) for name, snapshot in self.lookups.items())
-        erased = self.erased.state
-        return meaning_of(FORM, self.meaning, lookups, *([erased] if erased else []))
+        return meaning_of(FORM, self.meaning, lookups, *([self.state] if self.state else []))
 
 
 def write_clean(setting: Setting, source: ResolvedSource, cleaning: Cleaning, engine: Engine, into: Path) -> Written:
@@ -73,12 +87,14 @@ def write_clean(setting: Setting, source: ResolvedSource, cleaning: Cleaning, en
         lookups = {look.source: _lookup_table(setting, look.source, cleaning) for look in source.spec.lookups}
         own = tuple(owner_fields(setting.resolved, source))
         passing = tuple(passing_fields(setting.resolved, source))
-        rules = RowRules(source.compute, source.refuse, source.drop, cleaning.erased.table(work), own, passing)
+        key = None if cleaning.tokens is None else cleaning.tokens.table(work)
+        rules = RowRules(source.compute, source.refuse, source.drop, cleaning.erased.table(work), own, passing, key)
         cleaned = clean_source(engine, source.spec, project, raw, lookups, rules, medians, work, before, leaving)
         beside = {
             QUARANTINE: (cleaned.quarantine, earlier.quarantine),
             MERGED: (cleaned.merged, earlier.merged),
             SPREAD: (medians.spread, earlier.spread),
+            VAULT: (cleaned.vault, earlier.vault),
         }
         published = [
             _publish_beside(setting, TableRef(stage, source.code), made, kept, cleaned.account, cleaning)
@@ -107,7 +123,8 @@ def _read(
 
 def _lookup_table(setting: Setting, code: str, cleaning: Cleaning) -> LookupTable:
     source = setting.resolved.sources[code]
-    return LookupTable(cleaning.lookups[clean_name(code)].files, source.spec.key[0], source.columns)
+    key = source.spec.key[0]
+    return LookupTable(cleaning.lookups[clean_name(code)].files, key, source.columns, key in source.vaulted)
 
 
 def _publish_beside(

@@ -24,10 +24,13 @@ from valtag_assets.warehouse.damage import damage
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
+from valtag_assets.warehouse.tokens import VAULT
 
 # Of the rules of cleaning and of what is remembered; a new one when either changes.
 FORM = 1
 MERGED, QUARANTINE, SPREAD = "merged", "quarantine", "spread"
+BESIDE = (MERGED, QUARANTINE, SPREAD, VAULT)
+"""The stages of what is published with a clean table."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Earlier:
     merged: Snapshot | None = None
     quarantine: Snapshot | None = None
     spread: Snapshot | None = None
+    vault: Snapshot | None = None
     files: Mapping[str, FileAccount] = field(default_factory=dict)
     contents: Mapping[str, str] = field(default_factory=dict)
     persons: Mapping[str, str] = field(default_factory=dict)
@@ -52,8 +56,8 @@ class Earlier:
 
     @property
     def before(self) -> Before:
-        clean, merged = _parts(self.clean), _parts(self.merged)
-        return Before(clean, merged, _parts(self.quarantine), _parts(self.spread), self.files, self.medians)
+        clean, merged, quarantine = map(_parts, (self.clean, self.merged, self.quarantine))
+        return Before(clean, merged, quarantine, _parts(self.vault), _parts(self.spread), self.files, self.medians)
 
     def leaving(self, contents: Mapping[str, str]) -> frozenset[str]:
         """The files that are gone, or hold something else by now."""
@@ -87,17 +91,18 @@ def find_earlier(setting: Setting, source: ResolvedSource, by: str, contents: Ma
     if not any(contents.get(name) == digest for name, digest in digests.items()):
         return Earlier(why="every file is new or changed")
     try:
-        beside = [_beside(warehouse, clean, stage) for stage in (MERGED, QUARANTINE, SPREAD)]
+        beside = [_beside(warehouse, clean, stage) for stage in BESIDE]
     except WarehouseError as error:
         return Earlier(why=str(error))
     if why := next(filter(None, map(damage, filter(None, (clean, *beside)))), None):
         return Earlier(why=why)
-    merged, quarantine, spread = beside
+    merged, quarantine, spread, vault = beside
     return Earlier(
         clean=clean,
         merged=merged,
         quarantine=quarantine,
         spread=spread,
+        vault=vault,
         files={name: FileAccount(**item["account"]) for name, item in cleaning["files"].items()},
         contents=digests,
         persons={name: item["person"] for name, item in cleaning["files"].items() if "person" in item},

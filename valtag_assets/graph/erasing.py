@@ -85,7 +85,7 @@ def order_erasure(setting: Setting, asked: Sequence[str], by: Orderer) -> Order:
     if begun(setting.warehouse.root) is not None:
         raise Mistake("an erasure was begun and is not finished: valtag erase --resume goes on with it")
     with TemporaryDirectory(dir=setting.spill) as space, open_duckdb(setting.spill) as engine:
-        found = Search(engine, setting.resolved, setting.warehouse, Path(space)).find(asked)
+        found = Search(engine, setting.resolved, setting.warehouse, Path(space), setting.tokens).find(asked)
     if found.unknown:
         places = ", ".join(map(str, found.unknown))
         raise Mistake(f"number {places} of those asked for is no person's id or personal value in any table")

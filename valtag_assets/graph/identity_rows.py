@@ -1,7 +1,7 @@
 """Stage *identity*, with identity.yaml: the rows of each source with the person each belongs to."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS, identity_tabl
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import OWNER, PERSON, clean_name, keyed_name, rows_table
 from valtag_assets.engine.session import Engine
+from valtag_assets.engine.vault import KEY, VAULT
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.expression.resolved_identity import ResolvedIdentity
@@ -25,6 +26,7 @@ from valtag_assets.graph.publishing import Plan, Results, Written, build, meanin
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
+from valtag_assets.graph.vaults import every_vault, vault_of
 from valtag_assets.quality.column import HIDDEN_LEVELS
 from valtag_assets.quality.identity import keyed_verdicts
 from valtag_assets.spec.types import INTEGER, TEXT
@@ -86,7 +88,11 @@ def keyed_plan(setting: Setting, source: ResolvedSource) -> Plan:
 
     def write(engine: Engine, into: Path) -> Written:
         with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-            work = Work(engine, Path(folder), {name: gate.snapshots[name].files for name in reads})
+            files: dict[str, Sequence[Path]] = {name: gate.snapshots[name].files for name in reads}
+            if _identity(setting).sealed:
+                known = vault_of(setting, gate.snapshots[clean_name(source.code)])
+                files |= {KEY: [setting.tokens.table(Path(folder))], VAULT: known or every_vault(setting)}
+            work = Work(engine, Path(folder), files)
             return _Keying(setting, source, gate, work, into).write()
 
     return Plan(

@@ -28,6 +28,7 @@ from valtag_assets.graph.gates import Gate, in_words
 from valtag_assets.graph.metadata import materialization_metadata
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting, TableDone
+from valtag_assets.graph.unsealing import looks_at, unsealed
 from valtag_assets.quality.audit import audit
 from valtag_assets.quality.change import Change, audit_change
 from valtag_assets.quality.expectation import Expectation
@@ -73,6 +74,7 @@ class Plan:
     ``in_parts``: the table is kept in parts, so that a profile of what adds up is enough, and only parts that
     changed are profiled and audited. ``drifting``: its columns with a stability check. ``counted``: its checks are
     counted by the engine that made it, as all are on a cluster, since there are many such tables, each small.
+    ``tokens``: its columns that hold tokens of personal texts.
     """
 
     table: TableRef
@@ -90,6 +92,7 @@ class Plan:
     in_parts: bool = False
     counted: bool = False
     drifting: Mapping[str, DataType] = field(default_factory=dict)
+    tokens: frozenset[str] = frozenset()
     picture: Callable[[Snapshot], Mapping[str, Any]] = lambda _: {}
 
     def input_hash(self) -> str:
@@ -190,7 +193,7 @@ def _compute(
         look = _profile(engine, plan, files, written)
         computed = time.monotonic()
         expected = plan.expectations(written, previous)
-        audited = _audit(engine, setting.spill, plan, files, written, expected, look["profile"])
+        audited = _audit(engine, setting, plan, files, written, expected, look["profile"])
         verdicts = [*audited, *plan.verdicts(written, audited)]
         checked = time.monotonic()
         if any(verdict.holds == "table" and not verdict.passed for verdict in verdicts):
@@ -231,7 +234,7 @@ def _profile(engine: Engine, plan: Plan, files: Sequence[Path], written: Written
 
 def _audit(
     engine: Engine,
-    spill: Path,
+    setting: Setting,
     plan: Plan,
     files: Sequence[Path],
     written: Written,
@@ -239,15 +242,21 @@ def _audit(
     shape: Mapping[str, Any],
 ) -> list[Verdict]:
     """Of a table in parts that shares some with a snapshot, only the others are read."""
-    before = next(iter(written.shared.values()), None)
+    before = next(iter(written.shared.values()), None) if plan.in_parts else None
     # A table made on a cluster is audited there.
     counting = engine if plan.counted or engine.name == "spark" else None
-    if not plan.in_parts or before is None:
-        return audit(files, expected, plan.key[0], plan.joined, engine=counting)
-    gone = [file for file in before.files if file.name not in written.shared]
+    looking = looks_at(expected, plan.tokens)
+    names = frozenset(item.column for item in looking if item.column is not None)
+    gone = [file for file in before.files if file.name not in written.shared] if before is not None else []
     came = [file for file in files if file.name not in written.shared]
-    change = Change(before.verdicts, came, gone, files, shape, plan.columns, counting)
-    return audit_change(engine, change, expected, plan.key[0], spill)
+    told = {verdict.check for verdict in before.verdicts} if before is not None else frozenset[str]()
+    read = [*came, *gone] if all(item.check in told for item in looking) else [*files, *gone]
+    with unsealed(engine, setting, read, plan.columns, names, plan.key[0], before) as opened:
+        came, gone, files = ([opened.get(file, file) for file in some] for some in (came, gone, files))
+        if before is None:
+            return audit(files, expected, plan.key[0], plan.joined, engine=counting)
+        change = Change(before.verdicts, came, gone, files, shape, plan.columns, counting)
+        return audit_change(engine, change, expected, plan.key[0], setting.spill)
 
 
 def _previous(setting: Setting, plan: Plan) -> Snapshot | None:

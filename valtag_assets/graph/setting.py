@@ -21,6 +21,7 @@ from valtag_assets.spec.engines import Engines
 from valtag_assets.warehouse.audit import AuditLog, audit_key
 from valtag_assets.warehouse.derived import DerivedFiles
 from valtag_assets.warehouse.store import WORK, Warehouse
+from valtag_assets.warehouse.tokens import Tokens
 
 SHIPPED = Path(__file__).parent.parent / "catalogs"
 DEFAULT_CATALOG = "complete_journey"
@@ -78,6 +79,11 @@ class Setting:
     def audit(self) -> AuditLog:
         """The record of who did what with the data of persons."""
         return AuditLog(self.warehouse.root, self.clock, audit_key(os.environ))
+
+    @property
+    def tokens(self) -> Tokens:
+        """What stands for personal identifiers outside the vault."""
+        return Tokens(self.warehouse.root, os.environ)
 
     @property
     def derived(self) -> DerivedFiles:

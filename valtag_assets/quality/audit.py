@@ -8,6 +8,7 @@ samples, so the cost is that of a few scans (1M rows × 60 columns, about 150 ex
 """
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from valtag_assets.quality.expectation import ROWS, Expectation
 from valtag_assets.quality.outcome import Outcome, read_outcome, verdicts_of
 from valtag_assets.quality.suite import import_gx, to_suite
 from valtag_assets.spec.masking import mask_key
+from valtag_assets.warehouse.quoting import quote
 from valtag_assets.warehouse.reading import parquet
 from valtag_assets.warehouse.snapshot import Verdict
 
@@ -81,27 +83,69 @@ def _opened(
 ) -> Iterator[tuple["Batch", duckdb.DuckDBPyConnection]]:
     """The staged rows as a Great Expectations batch, and the connection they live on.
 
-    Files reach DuckDB as values and become views; the query asset only names a view. Spilling goes to a
-    folder that is gone afterwards.
+    Files reach DuckDB as values and become views; the query asset only names a view. Views are gone afterwards; the
+    database is kept for the next audit of this thread, since its like takes longer to set up than a small table to
+    be audited. One in which something went wrong is not.
     """
-    gx = import_gx()
-    _keep_one_connection()
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_or_update_sql("staged", connection_string="duckdb:///:memory:")
-    engine = source.get_execution_engine()
-    with tempfile.TemporaryDirectory(prefix="valtag-audit-") as spill, engine.get_connection() as connected:
-        connection = connected.connection.driver_connection
-        try:
-            connection.execute("SET temp_directory = $path", {"path": spill})
-            _quote_all_keywords(engine, connection)
-            for name, paths in {queries.STAGED: files, **joined}.items():
-                parquet(connection, paths).create_view(name)
-            asset = source.add_query_asset(name="staged", query=f'SELECT * FROM "{queries.STAGED}"')
-            yield asset.add_batch_definition_whole_table("all rows").get_batch(), connection
-        finally:
-            engine.close()
-            connection.close()
+    bench = getattr(_of_thread, "bench", None) or _Bench()
+    _of_thread.bench = None
+    views = {queries.STAGED: files, **joined}
+    try:
+        for name, paths in views.items():
+            parquet(bench.connection, paths).create_view(name)
+        yield bench.batch(), bench.connection
+    except BaseException:
+        bench.close()
+        raise
+    try:
+        bench.settle()
+        for name in views:
+            bench.connection.execute(f"DROP VIEW {quote(name)}")
+    except Exception:  # the audit is through, whatever this database has
+        bench.close()
+    else:
+        _of_thread.bench = bench
+
+
+_of_thread = threading.local()
+
+
+class _Bench:
+    """Great Expectations over an in-memory DuckDB. It spills to a folder that goes with it."""
+
+    def __init__(self) -> None:
+        gx = import_gx()
+        _keep_one_connection()
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = {"globally": False}
+        source = self._context.data_sources.add_or_update_sql("staged", connection_string="duckdb:///:memory:")
+        self._engine = source.get_execution_engine()
+        self._spill = tempfile.TemporaryDirectory(prefix="valtag-audit-")
+        with self._engine.get_connection() as connected:
+            self._connected = connected
+            self.connection: duckdb.DuckDBPyConnection = connected.connection.driver_connection
+        self.connection.execute("SET temp_directory = $path", {"path": self._spill.name})
+        # As in warehouse.in_memory: a file written anew must be read anew.
+        self.connection.execute("SET enable_external_file_cache = false")
+        _quote_all_keywords(self._engine, self.connection)
+        asset = source.add_query_asset(name="staged", query=f'SELECT * FROM "{queries.STAGED}"')
+        self._rows = asset.add_batch_definition_whole_table("all rows")
+
+    def batch(self) -> "Batch":
+        from great_expectations.data_context import set_context
+
+        # Another context may have been made since: the last one is everybody's.
+        set_context(self._context)
+        return self._rows.get_batch()
+
+    def settle(self) -> None:
+        """End the transaction that reading has begun: it would see the views of this audit in the next one."""
+        self._connected.rollback()
+
+    def close(self) -> None:
+        self._engine.close()
+        self.connection.close()
+        self._spill.cleanup()
 
 
 class _DuckDB(str):

@@ -18,6 +18,7 @@ from valtag_assets.engine.persons import PERSONS
 from valtag_assets.engine.rules import segments_name
 from valtag_assets.engine.scores import scores_name
 from valtag_assets.engine.tags import tags_name
+from valtag_assets.engine.vault import VAULT, vault_files, vaulted_tags
 from valtag_assets.expression.lineage import meaning
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.mistake import Mistake
@@ -69,7 +70,8 @@ class Published:
     ``origins``: table → where it comes from now. ``held``: tags, score columns and tables of audiences whose newest
     values failed a check → where the good ones that are served come from, None when there are none. ``missing``:
     those of which nothing good was ever published as the catalog has them now. ``ids``: with identity.yaml, the
-    tables that say by what else persons are named.
+    tables that say by what else persons are named. ``vault``: what the tokens among all that stand for; None where
+    there are none.
     """
 
     as_of: date
@@ -81,6 +83,7 @@ class Published:
     layout: Layout = field(default_factory=lambda: Layout((), (), ()))
     key: str = ""
     ids: tuple[Snapshot, ...] = ()
+    vault: tuple[Path, ...] | None = None
 
     @property
     def parts(self) -> list[Part]:
@@ -90,6 +93,7 @@ class Published:
     def inputs(self) -> Mapping[str, Sequence[Path]]:
         """The files of every unbound table that the lookup expression reads."""
         named = {snapshot.table.key: snapshot.files for snapshot in (self.persons, *self.ids)}
+        named |= {VAULT: self.vault} if self.vault else {}
         return named | {item.part.name: item.snapshot.files for item in self.taken}
 
     def about(self) -> dict[str, Any]:
@@ -189,6 +193,7 @@ class _Gathered:
         # An erasure leaves a snapshot its id, and changes its content.
         taken = [(item.part, item.snapshot.id, item.snapshot.content_hash) for item in self.taken]
         ids = tuple(self._ids())
+        vault = tuple(vault_files(self.warehouse)) if self._has_tokens() else None
         told = (_FORMAT, self.as_of, persons.id, persons.content_hash, taken, self.layout, types, rules)
         text = repr((*told, [(item.id, item.content_hash) for item in ids]) if ids else told)
         key = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -202,6 +207,7 @@ class _Gathered:
             self.layout,
             key,
             ids,
+            vault,
         )
 
     def _ids(self) -> Iterator[Snapshot]:
@@ -210,6 +216,10 @@ class _Gathered:
             found = next(_sound(self.warehouse, TableRef.parse(name), None), None)
             if found is not None:
                 yield found
+
+    def _has_tokens(self) -> bool:
+        identity = self.resolved.identity
+        return bool(vaulted_tags(self.resolved)) or (identity is not None and bool(identity.sealed))
 
     def _columns_in(self, table: TableRef) -> list[str]:
         if table.stage == "tags":

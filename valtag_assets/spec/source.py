@@ -190,6 +190,12 @@ class Field(Block):
             raise ValueError("a source field is a single value; lists are made by tags")
         return self
 
+    @property
+    def vaulted(self) -> bool:
+        """Whether its values lie in the vault alone: a personal text. Codes of a closed list name nobody."""
+        closed = (self.values is not None or self.code_table is not None) and self.unknown != "keep"
+        return self.access == "pii" and self.type.kind == "text" and not closed
+
     def _check_bounds(self, bounds: Bounds) -> None:
         ends = [end for end in (bounds.min, bounds.max) if end is not None]
         wanted = date if self.type.temporal else float
@@ -211,6 +217,11 @@ class Computed(Block):
     value: str
     title: Title | None = None
     access: Access = "internal"
+
+    @property
+    def vaulted(self) -> bool:
+        """Whether its values lie in the vault alone: a personal text."""
+        return self.access == "pii" and self.type.kind == "text"
 
 
 class Lookup(Block):
@@ -286,6 +297,12 @@ class Source(Block):
         for name in sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"field '{name}' is defined twice")
         return self
+
+    @property
+    def vaulted(self) -> tuple[str, ...]:
+        """Its own columns whose values lie in the vault alone; in the tables stands a token for each."""
+        own = [item.name for item in self.fields if item.vaulted]
+        return (*own, *(item.name for item in self.compute if item.vaulted))
 
     @property
     def merge(self) -> Deduplicate | None:

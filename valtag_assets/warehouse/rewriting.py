@@ -33,6 +33,7 @@ from valtag_assets.warehouse.reading import parquet
 from valtag_assets.warehouse.snapshot import Part, TableRef
 from valtag_assets.warehouse.store import Warehouse
 from valtag_assets.warehouse.sweeping import remove
+from valtag_assets.warehouse.tokens import VAULT, mode_of
 
 _TEXT, _TEXTS = "VARCHAR", "VARCHAR[]"
 
@@ -115,7 +116,7 @@ class Rewrite:
             return entry, found
         target = _free(folder)
         made = space / target.name
-        made.mkdir()
+        made.mkdir(mode_of(table))
         parts = tuple(_placed(part, folder, made, touched.get(part.name), details.columns) for part in details.parts)
         content = table_content({part.name: Content(details.columns, part.rows, part.sums) for part in parts})
         new = replace(
@@ -133,6 +134,8 @@ class Rewrite:
         note |= {"by_rule": found.by_rule, "content_hash": entry.content_hash}
         details = replace(details, parts=parts, metrics=metrics, erased=(*details.erased, note))
         durable.write(made / DETAILS, self.marks.without(details_text(details, new, table)))
+        for part in parts if table.stage == VAULT else ():
+            (made / part.name).chmod(0o600)
         durable.flush(made)
         made.rename(target)
         durable.flush(target.parent)

@@ -15,6 +15,7 @@ from valtag_assets.warehouse.content_hash import Content, read_contents, table_c
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_assets.warehouse.manifest import DETAILS
 from valtag_assets.warehouse.snapshot import Part, Snapshot, TableRef
+from valtag_assets.warehouse.tokens import VAULT
 
 _PART = re.compile(r"part-[A-Za-z0-9_.-]+\.parquet")
 
@@ -63,6 +64,8 @@ def seal(staged: Staged) -> tuple[Content, tuple[Part, ...]]:
         _require_size(staged.path / part.name, part)
     new = [file for file in files if file.name not in staged.shared]
     for file in new:
+        if staged.table.stage == VAULT:
+            file.chmod(0o600)
         durable.flush(file)
     found = staged.shared | {
         name: (Part(name, content.rows, content.hash, (staged.path / name).stat().st_size, content.sums), content)

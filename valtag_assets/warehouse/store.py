@@ -36,6 +36,7 @@ from valtag_assets.warehouse.manifest import (
 from valtag_assets.warehouse.snapshot import Attempt, Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.staging import Staged
 from valtag_assets.warehouse.sweeping import leftovers, remove, touched
+from valtag_assets.warehouse.tokens import VAULT, mode_of
 from valtag_assets.warehouse.views import Shown, copy_views, write_views
 
 VIEWS = "valtag.duckdb"
@@ -90,7 +91,7 @@ class Warehouse:
     @contextmanager
     def staging(self, table: TableRef) -> Iterator[Staged]:
         """A folder for the files of ``table``; on exit it is gone, published or not."""
-        with self._workspace() as path:
+        with self._workspace(mode_of(table)) as path:
             yield Staged(table, path)
 
     def share(self, staged: Staged, snapshot: Snapshot, name: str) -> None:
@@ -239,7 +240,7 @@ class Warehouse:
         # Manifests are read inside the lock: otherwise a slower publisher could swap in an older picture.
         lock = locks.alone(self.root / f".{VIEWS}.lock", "the views", self.lock_seconds)
         with lock, self._workspace() as space:
-            tables = self.tables()
+            tables = [table for table in self.tables() if table.stage != VAULT]
             try:
                 started = durable.present(space)
                 if changed and copy_views(target, space / VIEWS, self.root):
@@ -380,10 +381,10 @@ class Warehouse:
         return None if entry is None else snapshot_of(table, entry, self.root)
 
     @contextmanager
-    def _workspace(self) -> Iterator[Path]:
+    def _workspace(self, mode: int = 0o777) -> Iterator[Path]:
         # Not tempfile.mkdtemp: its private mode would go with the folder into the published tree.
         path = self.root / STAGING / uuid.uuid4().hex
-        path.mkdir(parents=True)
+        path.mkdir(mode, parents=True)
         try:
             yield path
         finally:
@@ -393,6 +394,7 @@ class Warehouse:
     @contextmanager
     def locked(self, table: TableRef) -> Iterator[Manifest]:
         folder = self.folder(table)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(mode_of(table), parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         with locks.alone(folder / "manifest.lock", str(table), self.lock_seconds):
             yield self.manifest(table)

@@ -12,6 +12,7 @@ from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.catalogs.people import true_persons
 from valtag_tests.catalogs.raw import UNTIL
 from valtag_tests.cli.conftest import Valtag, valtag
+from valtag_tests.graph.shop import opened
 
 __all__ = ["valtag"]
 
@@ -30,7 +31,8 @@ def setting(valtag: Valtag, tmp_path: Path) -> Setting:
 
 
 def table(setting: Setting, name: str) -> pd.DataFrame:
-    return pd.concat(map(pd.read_parquet, served(setting, TableRef.parse(name), None).files))
+    rows = pd.concat(map(pd.read_parquet, served(setting, TableRef.parse(name), None).files))
+    return opened(rows, setting.warehouse.root)
 
 
 def test_every_row_is_of_who_it_truly_is(setting: Setting) -> None:

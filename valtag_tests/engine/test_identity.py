@@ -228,6 +228,23 @@ def test_keys_that_a_hash_takes_for_one_are_told_apart(tmp_path: Path, monkeypat
     assert found["person_id"].nunique() == 4
 
 
+def test_all_sources_of_a_key_are_named_however_many(tmp_path: Path) -> None:
+    codes = [f"list{n}" for n in range(35)]
+    files: dict[str, Any] = {"sources/members.yaml": None, "sources/orders.yaml": None}
+    files["project.yaml"] = "name: lists\ntitle: {zh: 名单, en: Lists}\nstart: 2024-01-01\n"
+    about = "title: {zh: m, en: m}\nkind: master\nread: {path: m.csv}\nfields: [{name: m, type: text}]\n"
+    files |= {f"sources/{code}.yaml": f"source: {code}\nperson: m\n{about}" for code in codes}
+    kinds = [{"code": "member", "title": {"zh": "m", "en": "m"}}]
+    files["identity.yaml"] = {"kinds": kinds, "sources": {code: {"m": "member"} for code in codes}}
+    resolved = resolve_catalog(write_catalog(tmp_path, files))
+    clean = pa.table({"m": ["M1"], "_file": ["f"], "_row": pa.array([0], pa.int64())})
+    pq.write_table(clean, tmp_path / "clean.parquet")
+    with open_duckdb() as engine:
+        work = Work(engine, tmp_path, {f"clean/{code}": [tmp_path / "clean.parquet"] for code in codes})
+        (row,) = work.rows(find_identifiers(work, resolved))
+    assert (row["sources"], row["rows"]) == (", ".join(sorted(codes)), 35)
+
+
 def test_a_recycled_number_is_two_persons_and_rows_find_theirs_by_time(tmp_path: Path) -> None:
     rows = [(0, {"m": "M1", "p": "P1"}), (10, {"p": "P1", "d": "D1"}), (200, {"m": "M2", "p": "P1"})]
     with open_duckdb() as engine:

@@ -14,6 +14,7 @@ from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.graph.jobs import DERIVE, INTAKE
 from valtag_assets.graph.setting import SHIPPED, Setting, TableDone
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_tests.graph.shop import opened
 
 AFTER = datetime(2026, 7, 2, 4, tzinfo=UTC)
 """The clock of the runs: later than the last day of every shipped catalog's data."""
@@ -35,12 +36,24 @@ class Published:
         return found
 
     def scan(self, table: str) -> str:
-        """The published rows as something DuckDB can select from."""
-        files = [str(file) for file in self.snapshot(table).files]
-        return f"read_parquet({files}, hive_partitioning = false)"
+        """The published rows as something DuckDB can select from, with what stands in the vault for tokens."""
+        snapshot = self.snapshot(table)
+        files = [str(file) for file in snapshot.files]
+        rows, vault = f"read_parquet({files}, hive_partitioning = false)", self._vault()
+        names = [name for name, kind in snapshot.columns if kind == "VARCHAR"] if vault else []
+        values = [f"coalesce((SELECT value FROM {vault} WHERE token = {name}), {name}) AS {name}" for name in names]
+        return f"(SELECT * REPLACE ({', '.join(values)}) FROM {rows})" if values else rows
 
     def rows(self, table: str) -> pd.DataFrame:
-        return pd.concat(pd.read_parquet(file, partitioning=None) for file in self.snapshot(table).files)
+        rows = pd.concat(pd.read_parquet(file, partitioning=None) for file in self.snapshot(table).files)
+        return opened(rows, self.setting.warehouse.root)
+
+    def _vault(self) -> str:
+        """(token, value) of the whole vault, once each; "" where there is none."""
+        files = [str(file) for file in self.setting.warehouse.root.glob("vault/*/as_of=*/*/*.parquet")]
+        return (
+            f"(SELECT DISTINCT token, value FROM read_parquet({files}, hive_partitioning = false))" if files else ""
+        )
 
     def tags(self) -> dict[str, str]:
         """The category of every tag of the catalog."""

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from valtag_tests.graph.caring import CHANNELS, MORNING, TRIGGERED, land
-from valtag_tests.graph.shop import CUSTOMERS, FILES, PROJECT, Shop, customers, orders
+from valtag_tests.graph.shop import CUSTOMERS, FILES, PROJECT, Shop, customers, orders, vault_values
 
 ACCESS = """
 roles: {analyst: internal, keeper: pii}
@@ -133,10 +133,15 @@ def told_receipts(shop: Shop) -> None:
 def others_rows(root: Path, persons: Iterable[str]) -> dict[str, list[str]]:
     """Hashes of every row of every published file that is nobody of the ``persons``, by table, as-of and part.
 
-    Of quarantined rows those that don't name them; the column ``friend`` names others and is left out.
+    Of quarantined rows, and of those of the vault, those that don't name them; the column ``friend`` names others and
+    is left out.
     """
-    known = set(persons)
+    known, values = set(persons), vault_values(root)
     found: dict[str, list[str]] = {}
+
+    def opened(text: object) -> str:
+        return re.sub("vault-[0-9a-f]{32}", lambda found: values.get(found.group(), ""), str(text))
+
     for file in sorted(root.glob("*/*/as_of=*/*/*.parquet")):
         rows = pq.read_table(file, partitioning=None).to_pylist()
         owners = ("person_id", "customer_id")
@@ -144,7 +149,9 @@ def others_rows(root: Path, persons: Iterable[str]) -> dict[str, list[str]]:
             {name: value for name, value in row.items() if name != "friend"}
             for row in rows
             if not any(str(row.get(name)) in known for name in owners)
-            and not any(mark in str(row.get("record", "")) for who in known for mark in marks_of(who))
+            and not any(
+                mark in opened(row.get("record") or row.get("value")) for who in known for mark in marks_of(who)
+            )
         ]
         hashes = sorted(hashlib.sha256(repr(row).encode()).hexdigest() for row in kept)
         snapshot = file.parent.name.partition(".")[0]

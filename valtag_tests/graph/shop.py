@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow.parquet as pq
 
 from valtag_assets.definitions import build_definitions
 from valtag_assets.expression.resolve import resolve_catalog
@@ -223,6 +224,27 @@ class Shop:
         snapshot = self.served(table, as_of)
         assert snapshot is not None, f"{table} is not published"
         return pd.concat(map(pd.read_parquet, snapshot.files), ignore_index=True)
+
+    def opened(self, table: str, as_of: date | None = AS_OF) -> pd.DataFrame:
+        """``rows`` with what stands in the vault in the place of tokens."""
+        return opened(self.rows(table, as_of), self.setting.warehouse.root)
+
+
+def opened(rows: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """``rows`` with what stands in the vault of the warehouse ``root`` in the place of tokens."""
+    values = vault_values(root)
+    texts = rows.select_dtypes(object).map(lambda cell: values.get(cell, cell) if isinstance(cell, str) else cell)
+    return rows.assign(**texts)
+
+
+def vault_values(root: Path) -> dict[str, str]:
+    """What the tokens of the warehouse ``root`` stand for, in plain Python."""
+    rows = [
+        row
+        for file in root.glob("vault/*/as_of=*/*/*.parquet")
+        for row in pq.read_table(file, partitioning=None).to_pylist()
+    ]
+    return {row["token"]: row["value"] for row in rows}
 
 
 def selected(definitions: dg.Definitions, job: dg.JobDefinition, select: str) -> set[str]:

@@ -240,6 +240,19 @@ def test_an_expectation_that_breaks_has_failed_with_an_error_and_spoils_no_other
     assert found["spend.range"].unexpected == 2
 
 
+def test_the_next_audit_knows_nothing_of_the_one_before(people, tmp_path):
+    among = {"unexpected_rows_query": queries.not_among("person_id", "others")}
+    known = expect("members", kinds.ROWS, None, **among)
+    cities = expect("city.range", kinds.BETWEEN, "city", min_value=date(2020, 1, 1))  # breaks
+    first = by_check(audit(people, [known, cities], "person_id", {"others": people}))
+    assert (first["members"].passed, "error" in first["city.range"].detail) == (True, True)
+    # The same names, of other rows, types and columns; and nothing is joined.
+    other = write(tmp_path / "other.parquet", {"person_id": ["a", "b"], "city": [date(2019, 1, 1), date(2021, 1, 1)]})
+    second = by_check(audit(other, [known, cities, expect("spend.present", kinds.NOT_NULL, "spend")], "person_id"))
+    assert (second["city.range"].unexpected, second["city.range"].evaluated) == (1, 2)
+    assert all("error" in second[name].detail for name in ("members", "spend.present"))
+
+
 def test_the_error_of_a_private_column_quotes_no_value(people):
     item = expect("city.range", kinds.BETWEEN, "city", shows="nothing", min_value=date(2020, 1, 1))
     [verdict] = audit(people, [item], "person_id")

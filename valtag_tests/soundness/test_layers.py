@@ -121,10 +121,15 @@ def test_the_parts_form_no_cycle() -> None:
             del left[part]
 
 
+# What reaches into Dagster, whose version is pinned, and why.
+INSIDE_DAGSTER = {"graph/event_log.py": "no setting keeps the databases of its event log open"}
+
+
 def test_dagster_is_imported_by_one_name_only() -> None:
     others = [
         (module.name, name)
         for module in PRODUCT
+        if module.name not in INSIDE_DAGSTER
         for name in module.imports()
         if name.startswith("dagster.") or (name == "dagster" and "import dagster as dg\n" not in module.text)
     ]

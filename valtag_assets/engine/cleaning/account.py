@@ -105,15 +105,16 @@ class Restated:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """A cleaned source: its three tables, the accounts of its files, and of all of them together.
+    """A cleaned source: its tables, the accounts of its files, and of all of them together.
 
-    ``merged`` is None where no rows are ever merged. ``rows``: those of each part of the whole clean table.
-    ``data_until``: a fact's latest time, None without one.
+    ``merged`` is None where no rows are ever merged, ``vault`` where no column is vaulted. ``rows``: those of each
+    part of the whole clean table. ``data_until``: a fact's latest time, None without one.
     """
 
     clean: Restated
     merged: Restated | None
     quarantine: Restated
+    vault: Restated | None
     rows: Mapping[str, int]
     files: Mapping[str, FileAccount]
     account: Account

@@ -7,11 +7,12 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ibis.expr.types import Table
+from ibis.expr.types import StringValue, Table
 
 from valtag_assets.engine.cleaning.account import Restated
 from valtag_assets.engine.cleaning.restate import EMPTY, PART, Parts, union
@@ -44,7 +45,7 @@ def restate_by_file(
     A table without rows has one empty part. ``into`` is made; ``work`` is a folder for passing files.
     """
     into.mkdir()
-    touched = {part_name(_part(name)) for name in (*leaving, *(() if new is None else new.files))}
+    touched = {part_name(part_of_file(name)) for name in (*leaving, *(() if new is None else new.files))}
     inputs: dict[str, Sequence[Path]] = {} if new is None else dict(new.inputs)
     found = [] if new is None else [new.table.select(*columns)]
     kept = sorted(touched & before.keys())
@@ -55,7 +56,7 @@ def restate_by_file(
     replaced: frozenset[str] = frozenset()
     if touched and found:
         rows = union(found)
-        rows = rows.mutate(**{PART: rows["file"].hexdigest("md5").left(1)}).order_by([PART, *order])
+        rows = rows.mutate(**{PART: part_of_file(rows["file"])}).order_by([PART, *order])
         engine.write_parts(rows, inputs, into, PART)
         replaced = frozenset({EMPTY, *touched} & before.keys())
     if not any(into.iterdir()) and not before.keys() - replaced:
@@ -63,6 +64,12 @@ def restate_by_file(
     return Restated(into, replaced)
 
 
-def _part(file: str) -> str:
-    """What the engine's own hash of the name gives."""
-    return hashlib.md5(file.encode(), usedforsecurity=False).hexdigest()[0]
+@overload
+def part_of_file(file: str) -> str: ...
+@overload
+def part_of_file(file: StringValue) -> StringValue: ...
+def part_of_file(file: str | StringValue) -> str | StringValue:
+    """The part for the rows of a file: of its name, the same as of a column of names in the engine."""
+    if isinstance(file, str):
+        return hashlib.md5(file.encode(), usedforsecurity=False).hexdigest()[0]
+    return file.hexdigest("md5").left(1)

@@ -1,4 +1,4 @@
-"""Clean one source: raw rows → clean table, merged rows, quarantine and account.
+"""Clean one source: raw rows → clean table, merged rows, quarantine, vault and account.
 
 The raw rows are read once into a *judged* table: every clean column, and the name of the first rule that
 catches the row. Counts, merging, sorting and the quarantine work from it. Only files that are new or changed
@@ -20,6 +20,7 @@ from valtag_assets.engine.cleaning.quarantine import restate_quarantine
 from valtag_assets.engine.cleaning.restate import Before, Parts, Restatement, standing
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules, taken_types
 from valtag_assets.engine.cleaning.spread import Medians
+from valtag_assets.engine.cleaning.vault import restate_vault
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import Engine, unbound
 from valtag_assets.expression.ibis_types import to_ibis_type
@@ -57,6 +58,9 @@ def clean_source(
         restatement = Restatement(engine, source, columns, judged, before, leaving, work)
         clean, merged = restatement.run(into / "clean", into / "merged")
         quarantine = restate_quarantine(engine, source, judged, before, leaving, into / "quarantine", work)
+        vault = None
+        if source.vaulted:
+            vault = restate_vault(engine, source, judged, before, leaving, into / "vault", work)
     files = {name: item for name, item in before.files.items() if name not in leaving}
     files |= {} if judged is None else judged.files
     now = standing(clean, before.clean)
@@ -67,7 +71,7 @@ def clean_source(
     if refused != account.quarantined:
         raise AssertionError(f"{source.source}: {account.quarantined} rows were refused, but {refused} are kept")
     until = _data_until(engine, source, columns, now)
-    return Cleaned(clean, merged, quarantine, rows, files, account, until)
+    return Cleaned(clean, merged, quarantine, vault, rows, files, account, until)
 
 
 def _rows(parts: Parts) -> dict[str, int]:

@@ -27,6 +27,7 @@ from valtag_assets.engine.cleaning.rows import (
 )
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.vault import token
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.spec.project import Project
 from valtag_assets.spec.source import Field, Source
@@ -55,7 +56,8 @@ def judge(
 ) -> tuple[Table, list[Rule]]:
     """The judged table as an expression on the unbound raw table, and the rules in the order of its verdicts.
 
-    Columns: those of ``clean_schema``, ``_rule`` (text), and for every repairing rule a boolean.
+    Columns: those of ``clean_schema``, ``_rule`` (text), and for every repairing rule a boolean. A vaulted column has
+    tokens, and its values are in the ``value_column``.
     """
     plans, steps = staged(source, project, raw, medians)
     if rules.erased is not None:
@@ -78,7 +80,12 @@ def judge(
         gone = erased_rule()
         caught = ibis.ifelse(table[OWN] | (table[NAMED] & caught.notnull()), gone.name, caught)
         later.append(gone)
-    judged = table.select(*clean_schema(source, taken), *(repair_column(rule) for rule in repairs), _rule=caught)
+    columns: dict[str, Value] = {name: table[name] for name in clean_schema(source, taken)}
+    columns |= {value_column(name): table[name] for name in source.vaulted}
+    columns |= {name: token(table[name]) for name in source.vaulted}
+    judged = table.select(
+        **columns, **{repair_column(rule): table[repair_column(rule)] for rule in repairs}, _rule=caught
+    )
     return judged, refusals + later
 
 
@@ -89,6 +96,10 @@ def _kept(source: Source, rules: RowRules, plan: FieldPlan, steps: Table) -> Val
 
 def repair_column(rule: Rule) -> str:
     return f"_repaired_{rule.name}"
+
+
+def value_column(name: str) -> str:
+    return f"_value_of_{name}"
 
 
 def raw_table(raw: RawTable) -> Table:

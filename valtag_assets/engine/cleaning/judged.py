@@ -16,6 +16,7 @@ from valtag_assets.engine.cleaning.plan import Rule
 from valtag_assets.engine.cleaning.rows import LookupTable, RowRules, lookup_inputs
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import Engine, Inputs, unbound
+from valtag_assets.engine.vault import KEY
 from valtag_assets.spec.project import Project
 from valtag_assets.spec.source import Source
 
@@ -29,8 +30,9 @@ class Judged:
     """The rows of some files with a verdict each.
 
     ``withheld``: somebody was erased, so of broken records, which may hold anything, the text is not kept.
-    ``table`` reads ``inputs``, among which are the raw rows, too: the clean columns, and ``_rule``, the rule that
-    caught the row or null. ``rules`` are all that may have caught one; ``files`` the accounts of the files.
+    ``table`` reads ``inputs``, among which are the raw rows, the broken records and the key of tokens, too: the clean
+    columns, the values of vaulted ones, and ``_rule``, the rule that caught the row or null. ``rules`` are all that
+    may have caught one; ``files`` the accounts of the files.
     """
 
     raw: RawTable
@@ -59,6 +61,8 @@ def judge_files(
     inputs: dict[str, Sequence[Path]] = {RAW: [Path(file) for file in raw.files], **lookup_inputs(source, lookups)}
     if rules.erased is not None:
         inputs[TOMBSTONES] = [rules.erased]
+    if rules.key is not None:
+        inputs[KEY] = [rules.key]
     table, refusals = judge(source, project, raw, lookups, rules, medians)
     file = work / f"{JUDGED}.parquet"
     engine.write(table, inputs, file)
@@ -67,7 +71,9 @@ def judge_files(
     judged = sum(item.rows_in for item in accounts.values()) - raw.broken_rows
     if judged != raw.rows:
         raise AssertionError(f"{source.source}: {raw.rows} rows were read, but {judged} judged")
-    return Judged(raw, table, refusals, {JUDGED: [file], RAW: inputs[RAW]}, accounts, rules.erased is not None)
+    kept = {JUDGED: [file], **{name: inputs[name] for name in (RAW, KEY) if name in inputs}}
+    kept |= {} if raw.broken is None else {BROKEN: [raw.broken]}
+    return Judged(raw, table, refusals, kept, accounts, rules.erased is not None)
 
 
 def part_of(source: Source, table: Table) -> StringValue:

@@ -1,6 +1,10 @@
-"""The quarantine: refused rows as they came, with the rule, its reason and the value it is about."""
+"""The quarantine: refused rows as they came, with the rule, its reason and the value it is about.
 
-from collections.abc import Collection
+In the place of the texts of personal columns, and of whole records that nobody could read and that may hold such
+texts, stand their tokens.
+"""
+
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import ibis
@@ -13,6 +17,7 @@ from valtag_assets.engine.cleaning.judged import BROKEN, BROKEN_COLUMNS, Judged
 from valtag_assets.engine.cleaning.plan import Rule
 from valtag_assets.engine.cleaning.restate import Before, union
 from valtag_assets.engine.session import Engine, unbound
+from valtag_assets.engine.vault import token
 from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.source import Source
 
@@ -49,23 +54,19 @@ def restate_quarantine(
 
 
 def _new(source: Source, judged: Judged) -> Rows:
-    found, inputs = [_refused_rows(source, judged)], dict(judged.inputs)
+    found = [_refused_rows(source, judged)]
     if judged.raw.broken is not None:
-        found.append(_broken_records(judged.withheld))
-        inputs[BROKEN] = [judged.raw.broken]
-    return Rows(union(found), inputs, [name for name, account in judged.files.items() if account.quarantined])
+        found.append(_broken_records(source, judged))
+    return Rows(union(found), judged.inputs, [name for name, account in judged.files.items() if account.quarantined])
 
 
 def _refused_rows(source: Source, judged: Judged) -> Table:
     """Refused rows joined back to their raw values; nothing of them is kept while judging."""
-    refusing = [rule for rule in judged.rules if rule.action == "quarantine"]
-    names = list(dict.fromkeys(rule.name for rule in refusing))
-    refused = judged.table.filter(judged.table["_rule"].isin(names)).select(*ORIGIN, "_rule")
-    rows = raw_table(judged.raw)
-    table = refused.join(rows, list(ORIGIN))
+    refusing, table = _refusing(judged), _raw_rows(judged)
     sources = {field.name: field.source_name for field in source.fields}
-    wanted = [name for name, _ in judged.raw.columns]
-    record = ibis.struct({name: table[name].cast("string") for name in wanted})
+    texts = {name: table[name].cast("string") for name, _ in judged.raw.columns}
+    texts |= {name: token(texts[name]) for name in _personal(source)}
+    record = ibis.struct(texts)
     return table.select(
         row=table["_row"],
         file=table["_file"],
@@ -74,15 +75,45 @@ def _refused_rows(source: Source, judged: Judged) -> Table:
         field=_by_rule(table, {rule.name: ibis.literal(rule.column) for rule in refusing if rule.column}),
         value=_by_rule(
             table,
-            {rule.name: table[sources[rule.column]].cast("string") for rule in refusing if rule.column in sources},
+            {rule.name: texts[sources[rule.column]] for rule in refusing if rule.column in sources},
         ),
         record=record.cast("json").cast("string"),
     )
 
 
-def _broken_records(withheld: bool) -> Table:
+def refused_texts(source: Source, judged: Judged) -> Iterator[Table]:
+    """(file, token, value) of what stands in the quarantine as a token."""
+    rows = _raw_rows(judged)
+    for name in _personal(source):
+        text = rows[name].cast("string")
+        yield rows.select(file="_file", token=token(text), value=text).filter(lambda found: found["value"].notnull())
+    if source.vaulted and judged.raw.broken is not None and not judged.withheld:
+        broken = unbound(BROKEN, BROKEN_COLUMNS)
+        yield broken.select(file="file", token=token(broken["text"]), value="text")
+
+
+def _personal(source: Source) -> list[str]:
+    """The raw columns of personal fields; none where no field is vaulted."""
+    found = [field.source_name for field in source.fields if field.access == "pii"]
+    return list(dict.fromkeys(found)) if source.vaulted else []
+
+
+def _refusing(judged: Judged) -> list[Rule]:
+    return [rule for rule in judged.rules if rule.action == "quarantine"]
+
+
+def _raw_rows(judged: Judged) -> Table:
+    """Refused rows as they were read, with the rule that caught each."""
+    names = list(dict.fromkeys(rule.name for rule in _refusing(judged)))
+    refused = judged.table.filter(judged.table["_rule"].isin(names)).select(*ORIGIN, "_rule")
+    return refused.join(raw_table(judged.raw), list(ORIGIN))
+
+
+def _broken_records(source: Source, judged: Judged) -> Table:
     table = unbound(BROKEN, BROKEN_COLUMNS)
-    text = ibis.literal(MASK) if withheld else table["text"]
+    text = token(table["text"]) if source.vaulted else table["text"]
+    if judged.withheld:
+        text = ibis.literal(MASK)
     return table.select(
         row=table["row"],
         file=table["file"],

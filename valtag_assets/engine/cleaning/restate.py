@@ -44,6 +44,7 @@ class Before:
     clean: Parts = field(default_factory=dict)
     merged: Parts = field(default_factory=dict)
     quarantine: Parts = field(default_factory=dict)
+    vault: Parts = field(default_factory=dict)
     spread: Parts = field(default_factory=dict)
     files: Mapping[str, FileAccount] = field(default_factory=dict)
     medians: Mapping[str, Decimal | None] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from ibis.expr.types import BooleanValue, Table
 
 from valtag_assets.engine.cleaning.plan import Rule
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.vault import token
 from valtag_assets.expression.compile import compile_condition, compile_value
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.tree import Call, Node, walk
@@ -29,7 +30,8 @@ class RowRules:
     """The source's computed fields and row rules, as typed trees over its clean columns.
 
     ``erased``: the tombstones of persons whose rows must not come back; None while there are none. ``own``: the
-    fields that say whose a row is; ``passing``: those of them that may say somebody else later.
+    fields that say whose a row is; ``passing``: those of them that may say somebody else later. ``key``: that of
+    tokens; None for a source without a vaulted column.
     """
 
     compute: tuple[tuple[Computed, Node], ...] = ()
@@ -38,15 +40,18 @@ class RowRules:
     erased: Path | None = None
     own: tuple[str, ...] = ()
     passing: tuple[str, ...] = ()
+    key: Path | None = None
 
 
 @dataclass(frozen=True)
 class LookupTable:
-    """A cleaned lookup source: one row per ``key``, which cleaning made unique and never null."""
+    """A cleaned lookup source: one row per ``key``, which cleaning made unique and never null. ``vaulted``: in the
+    place of keys stand their tokens."""
 
     files: Sequence[Path]
     key: str
     types: Mapping[str, DataType]
+    vaulted: bool = False
 
 
 def with_lookups(table: Table, source: Source, lookups: Mapping[str, LookupTable]) -> Table:
@@ -58,7 +63,8 @@ def with_lookups(table: Table, source: Source, lookups: Mapping[str, LookupTable
                 f"lookup '{lookup.source}': its key is a {other['_key'].type()}, but '{lookup.on}' is a "
                 f"{table[lookup.on].type()}; give both fields the same type"
             )
-        table = table.left_join(other, table[lookup.on] == other["_key"]).drop("_key")
+        own = token(table[lookup.on]) if lookups[lookup.source].vaulted else table[lookup.on]
+        table = table.left_join(other, own == other["_key"]).drop("_key")
     return table
 
 

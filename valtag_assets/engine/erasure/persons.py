@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valtag_assets.engine.access import QUARANTINE
-from valtag_assets.engine.erasure.scan import refused_rows
+from valtag_assets.engine.erasure.scan import naming_tokens, refused_rows
 from valtag_assets.engine.erasure.whose import owner_fields, personal_fields, telling_fields
 from valtag_assets.engine.identity.keys import usable
 from valtag_assets.engine.persons import OWNER, PERSON, keyed_name, owner_column
 from valtag_assets.engine.session import Engine, unbound
+from valtag_assets.engine.vault import COLUMNS, values_of
 from valtag_assets.expression.ibis_types import to_ibis_type
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
@@ -24,6 +25,7 @@ from valtag_assets.spec.types import TEXT
 from valtag_assets.warehouse.marks import Marks
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.store import Warehouse
+from valtag_assets.warehouse.tokens import VAULT, Tokens
 
 KEYS, SUCCESSORS = TableRef("identity", "keys"), TableRef("identity", "successors")
 Fields = Callable[[Resolved, ResolvedSource], list[str]]
@@ -55,12 +57,14 @@ class Found:
 
 @dataclass
 class Search:
-    """A search in what is published. ``space``: a folder for working files, which hold identifiers."""
+    """A search in what is published. ``space``: a folder for working files, which hold identifiers; ``tokens``: what
+    stands for them in tables."""
 
     engine: Engine
     resolved: Resolved
     warehouse: Warehouse
     space: Path
+    tokens: Tokens
     _files: dict[tuple[str, ...], Path] = field(default_factory=dict, init=False)
 
     def find(self, asked: Sequence[str]) -> Found:
@@ -82,18 +86,36 @@ class Search:
         persons |= own - self._shared(persons, own)
         values = self._values(persons, personal_fields) - persons
         shared = self._shared(persons, values)
+        telling = (values - shared) | self._unsealed(persons, values - shared)
         landing: dict[str, list[int]] = {}
-        for file, row in sorted({*self._landing(persons), *self._refused(Marks.of(persons, values - shared))}):
+        for file, row in sorted({*self._landing(persons), *self._refused(Marks.of(persons, telling))}):
             landing.setdefault(file, []).append(row)
         return Found(
             persons=tuple(sorted(persons)),
-            identifiers=tuple(sorted(values - shared)),
+            identifiers=tuple(sorted(telling)),
             shared=len(shared),
             landing=landing,
             unknown=unknown,
             several=several,
             until=self._until(persons),
         )
+
+    def _unsealed(self, persons: Collection[str], values: Collection[str]) -> set[str]:
+        """What the tokens among these stand for, and the tokens of every text that names any of it."""
+        files = self._vault
+        if not files:
+            return set()
+        vault = unbound(_ROWS, COLUMNS)
+        mine = vault.filter(self._is(vault["token"], {*persons, *values})).select(value="value")
+        opened = self._texts(mine, {_ROWS: files})
+        return opened | naming_tokens(files, Marks.of(persons, {*values, *opened}))
+
+    @cached_property
+    def _vault(self) -> list[Path]:
+        """The vault as it is and was."""
+        tables = [table for table in self.warehouse.tables() if table.stage == VAULT]
+        every = [snapshot for table in tables for snapshot in self.warehouse.snapshots(table)]
+        return [*{file.stat().st_ino: file for snapshot in every for file in snapshot.files}.values()]
 
     def _present(self, asked: Sequence[str]) -> set[tuple[str, str]]:
         """(text asked for, person who has it as an id or key now)."""
@@ -138,9 +160,11 @@ class Search:
     def _pairs(
         self, rows: ibis.Table, name: str, owner: str, asked: Sequence[str], inputs: Mapping[str, Sequence[Path]]
     ) -> set[tuple[str, str]]:
-        hit = rows.filter(self._is(rows[name], asked), rows[owner].notnull())
+        spelt = {self.tokens.of(text): text for text in asked}
+        hit = rows.filter(self._is(rows[name], {*asked, *spelt}), rows[owner].notnull())
         pairs = hit.select(text=hit[name].cast("string"), person=hit[owner]).distinct()
-        return {(row["text"], row["person"]) for row in self._fetch(pairs, inputs).to_pylist()}
+        found = self._fetch(pairs, inputs).to_pylist()
+        return {(spelt.get(row["text"], row["text"]), row["person"]) for row in found}
 
     def _keys(self, persons: set[str]) -> set[str]:
         """The persons, those they were merged from, and every key that stands for them: whoever had a key last has
@@ -200,6 +224,8 @@ class Search:
             time = source.spec.time
             rows = _rows(source, [*names, *filter(None, [time])])
             mine = rows.filter(self._is(rows[OWNER], persons))
+            if sealed := [name for name in names if name in source.vaulted and self._vault]:
+                mine = values_of(mine, sealed)
             day = ibis.null("date") if time is None else mine[time].cast("timestamp(6)").date()
             for name, slot in identity.fields[source.code]:
                 if name in names and slot.rank in self._valid_for:
@@ -207,7 +233,8 @@ class Search:
                     used = mine.select(text=mine[name].cast("string"), key=key, day=day)
                     used = used.filter(used["key"].notnull())
                     used = used.group_by(["text", "key"]).aggregate(last=lambda t: t["day"].max())
-                    for row in self._fetch(used, {_ROWS: snapshot.files}).to_pylist():
+                    inputs = {_ROWS: snapshot.files} | ({VAULT: self._vault} if sealed else {})
+                    for row in self._fetch(used, inputs).to_pylist():
                         yield row["text"], row["key"], slot.rank, row["last"]
 
     def _shared(self, persons: Collection[str], values: Collection[str]) -> set[str]:

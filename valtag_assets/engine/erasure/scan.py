@@ -109,6 +109,16 @@ def refused_rows(files: Sequence[Path], marks: Marks) -> list[tuple[str, int]]:
         return connection.execute(f"SELECT file, row FROM refused WHERE {named}").fetchall()
 
 
+def naming_tokens(files: Sequence[Path], marks: Marks) -> set[str]:
+    """The tokens of the texts in the vault that name the persons."""
+    with rewriting(marks) as connection:
+        rows = connection.read_parquet([str(file) for file in files], hive_partitioning=False)
+        rows.create_view("vault")
+        _, named = conditions({"value": "VARCHAR"}, Whose(()))
+        found = connection.execute(f"SELECT DISTINCT token FROM vault WHERE {named}").fetchall()
+    return {token for (token,) in found}
+
+
 def _any(connection: duckdb.DuckDBPyConnection, table: str, types: dict[str, str], whose: Whose) -> bool:
     gone, named = conditions(types, whose)
     found = connection.execute(f"SELECT count(*) FROM {table} WHERE ({gone}) OR ({named})").fetchone()

@@ -7,6 +7,7 @@ from valtag_assets.engine.persons import OWNER, PERSON
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.warehouse.rewriting import Whose
 from valtag_assets.warehouse.snapshot import TableRef
+from valtag_assets.warehouse.tokens import VAULT
 
 PERSON_COLUMNS = (PERSON, OWNER, "was", "now", "other_id")
 """Columns of these names hold persons in every table; the last three where persons are beside each other."""
@@ -14,7 +15,7 @@ PERSON_COLUMNS = (PERSON, OWNER, "was", "now", "other_id")
 
 def whose(resolved: Resolved, table: TableRef, columns: Sequence[str]) -> Whose:
     """How the rows of ``table`` are known to be a person's; of a source the catalog has no more, by every column."""
-    if table.stage == QUARANTINE:
+    if table.stage in (QUARANTINE, VAULT):
         return Whose((), whole=True)
     # An identifier belongs to a person as a row does.
     known = (*PERSON_COLUMNS, "key") if table.stage == "identity" else PERSON_COLUMNS

@@ -6,9 +6,12 @@ import ibis
 
 from valtag_assets.engine.identity.identifiers import BEFORE, overlaps
 from valtag_assets.engine.identity.keys import normalised
+from valtag_assets.engine.identity.sealing import sealed_key
 from valtag_assets.engine.identity.tables import HISTORY, KEYS, SUCCESSORS, identity_table, typed
 from valtag_assets.engine.identity.work import Work, united
 from valtag_assets.engine.persons import PERSON, persons_table
+from valtag_assets.engine.vault import values_of
+from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.spec.identity import IdentifierKind
 
 NEW, MERGED, SPLIT, MOVED, GONE = "new", "merged", "split", "moved", "gone"
@@ -16,29 +19,35 @@ NEW, MERGED, SPLIT, MOVED, GONE = "new", "merged", "split", "moved", "gone"
 NAMED = "named"
 
 
-def first_events(kinds: Sequence[IdentifierKind] = ()) -> ibis.Table:
-    """The events of the first publication: everybody is new. ``kinds``: see ``events``."""
+def first_events(kinds: Sequence[IdentifierKind] = (), identity: ResolvedIdentity | None = None) -> ibis.Table:
+    """The events of the first publication: everybody is new. ``kinds`` and ``identity``: see ``events``."""
     now = identity_table(KEYS)
     born = now.group_by(PERSON).aggregate(keys=now.count()).rename(now=PERSON)
     born = born.mutate(ordinal=ibis.literal(1), event=ibis.literal(NEW), was=ibis.null("string"))
-    return _sorted(born, _naming_events(1, kinds))
+    return _sorted(born, _naming_events(1, kinds, identity))
 
 
-def _naming_events(ordinal: int, kinds: Sequence[IdentifierKind]) -> list[ibis.Table]:
+def _naming_events(
+    ordinal: int, kinds: Sequence[IdentifierKind], identity: ResolvedIdentity | None
+) -> list[ibis.Table]:
     if not kinds:
         return []
-    called = _called(persons_table().select(was=PERSON), kinds)
+    called = _called(persons_table().select(was=PERSON), kinds, identity)
     told = called.mutate(ordinal=ibis.literal(ordinal), event=ibis.literal(NAMED), keys=ibis.literal(1))
     return [told]
 
 
-def _called(texts: ibis.Table, kinds: Sequence[IdentifierKind]) -> ibis.Table:
+def _called(texts: ibis.Table, kinds: Sequence[IdentifierKind], identity: ResolvedIdentity | None) -> ibis.Table:
     """(was, now): those of ``texts`` (was) that are a key of one of ``kinds``, the first first, and who has it now,
     or had it last."""
     keys, found = identity_table(KEYS), []
+    texts = texts.mutate(_text=texts["was"])
+    texts = values_of(texts, ["_text"]) if identity is not None and identity.sealed else texts
     for place, kind in enumerate(kinds):
         mine = keys.filter(keys["kind"] == kind.code).select("since", "until", now=PERSON, _key="key")
-        said = texts.select("was", _said=normalised(texts["was"], kind.normalise))
+        key = normalised(texts["_text"], kind.normalise)
+        key = key if identity is None else sealed_key(identity, kind.code, key)
+        said = texts.select("was", _said=key)
         found.append(said.join(mine, said["_said"] == mine["_key"]).mutate(_kind=ibis.literal(place)))
     both = united(found)
     last = [ibis.desc("until", nulls_first=True), ibis.desc("since", nulls_first=False)]
@@ -46,12 +55,15 @@ def _called(texts: ibis.Table, kinds: Sequence[IdentifierKind]) -> ibis.Table:
     return both.filter(both["_place"] == 0).select("was", "now")
 
 
-def events(ordinal: int, kinds: Sequence[IdentifierKind] = ()) -> ibis.Table:
+def events(
+    ordinal: int, kinds: Sequence[IdentifierKind] = (), identity: ResolvedIdentity | None = None
+) -> ibis.Table:
     """The events between the keys BEFORE and those now.
 
     merged: an id is no more; ``now`` holds its biggest piece. split: a part of ``was`` is a person by itself.
     moved: a part of ``was`` went to a person that had been there. new: nobody had these keys. gone: nor has now.
     named: a person of PERSONS was called by a key of one of ``kinds`` (if there are any); ``now`` has it.
+    ``identity`` says of which kinds the keys are tokens; without it, of none.
     """
     after, before = identity_table(KEYS), identity_table(KEYS, BEFORE)
     ids, old = after.select(now=PERSON).distinct(), before.select(was=PERSON).distinct()
@@ -77,10 +89,12 @@ def events(ordinal: int, kinds: Sequence[IdentifierKind] = ()) -> ibis.Table:
     lost = lost.select("was", now=none, keys=ibis.literal(0, "int64"), event=ibis.literal(GONE))
     columns = ("was", "now", "keys", "event")
     both = united([told.select(*columns), born.select(*columns), lost.select(*columns)])
-    return _sorted(both.mutate(ordinal=ibis.literal(ordinal)), _naming_events(ordinal, kinds))
+    return _sorted(both.mutate(ordinal=ibis.literal(ordinal)), _naming_events(ordinal, kinds, identity))
 
 
-def successors(work: Work, kinds: Sequence[IdentifierKind] = ()) -> ibis.Table:
+def successors(
+    work: Work, kinds: Sequence[IdentifierKind] = (), identity: ResolvedIdentity | None = None
+) -> ibis.Table:
     """The rows of SUCCESSORS, from the whole HISTORY and KEYS: of every id that is no more, who it is now. A chain
     leads to its end; of an id that came back and went again, the last end counts. Who was called by a key of one of
     ``kinds`` is whoever has that key now."""
@@ -89,7 +103,8 @@ def successors(work: Work, kinds: Sequence[IdentifierKind] = ()) -> ibis.Table:
     last = ibis.row_number().over(group_by="was", order_by=ibis.desc("ordinal"))
     ends = ends.mutate(place=last).filter(lambda table: table["place"] == 0).select("was", "now", "event")
     if kinds:
-        has = _called(ends.filter(ends["event"] == NAMED).select("was"), kinds).rename(_called="was", _has="now")
+        named = ends.filter(ends["event"] == NAMED).select("was")
+        has = _called(named, kinds, identity).rename(_called="was", _has="now")
         ends = ends.left_join(has, ends["was"] == has["_called"])
         ends = ends.mutate(now=ibis.coalesce(ends["_has"], ends["now"]))
     ends = ends.select("was", "now")

@@ -7,7 +7,8 @@ the order of ``deduplicate``, else the newest first. A key that went on to someb
 import ibis
 import ibis.expr.types as ir
 
-from valtag_assets.engine.identity.sightings import moment_of, slot_keys, within
+from valtag_assets.engine.identity.sealing import key_column, with_keys
+from valtag_assets.engine.identity.sightings import moment_of, within
 from valtag_assets.engine.identity.tables import KEYS, SUCCESSORS, identity_table
 from valtag_assets.engine.persons import OWNER, PERSON, clean_table
 from valtag_assets.expression.resolve_source import ORIGIN_COLUMNS
@@ -23,11 +24,11 @@ def keyed_rows(source: ResolvedSource, identity: ResolvedIdentity) -> ibis.Table
     Reads KEYS; of a source with ids that valtag gave also SUCCESSORS.
     """
     clean = clean_table(source)
-    table, keys, found = clean, identity_table(KEYS), []
-    for slot, key in slot_keys(source, identity, clean).items():
+    table, keys, found = with_keys(source, identity, clean), identity_table(KEYS), []
+    for _, slot in identity.fields[source.code]:
         kind = identity.kinds[slot.rank]
-        name, moment = f"_{slot.name}", f"_at_{slot.name}"
-        table = table.mutate(**{name: key, moment: moment_of(source, clean).date()})
+        name, moment = key_column(slot.name), f"_at_{slot.name}"
+        table = table.mutate(**{moment: moment_of(source, table).date()})
         mine = keys.filter(keys["kind"] == kind.code)
         own = mine.select(
             **{f"{name}_key": "key", f"{name}_since": "since", f"{name}_until": "until", f"{name}_person": PERSON}
@@ -63,8 +64,8 @@ def without_lost_keys(source: ResolvedSource, identity: ResolvedIdentity, rows: 
         if kind.days:
             holders = keys.filter(keys["kind"] == kind.code, keys["until"].isnull())
             present = holders.select(_held="key", _holder=PERSON)
-            table = table.mutate(_key=slot_keys(source, identity, table)[slot])
-            table = table.left_join(present, table["_key"] == present["_held"])
+            table = with_keys(source, identity, table)
+            table = table.left_join(present, table[key_column(slot.name)] == present["_held"])
             lost = table["_holder"].notnull() & (table["_holder"] != table[OWNER])
             kept = lost.fill_null(False).ifelse(ibis.null(table[field].type()), table[field])
             table = table.mutate(**{field: kept}).select(*rows.columns)

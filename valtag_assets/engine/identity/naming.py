@@ -6,13 +6,18 @@ import ibis
 
 from valtag_assets.engine.identity.tables import KEYS, identity_table
 from valtag_assets.engine.persons import PERSON
+from valtag_assets.engine.vault import values_of
 from valtag_assets.spec.identity import Normalise
 
 
-def present_keys() -> ibis.Table:
-    """(kind, key, person_id) of every key and who has it now, sorted."""
+def present_keys(*, opened: bool = False) -> ibis.Table:
+    """(kind, key, person_id) of every key and who has it now, sorted; ``opened``: the keys themselves, for which the
+    vault is read."""
     keys = identity_table(KEYS)
-    return keys.filter(keys["until"].isnull()).select("kind", "key", PERSON).order_by("kind", "key")
+    keys = keys.filter(keys["until"].isnull()).select("kind", "key", PERSON)
+    if opened:
+        keys = values_of(keys, ["key"]).filter(lambda table: table["key"].notnull())
+    return keys.order_by("kind", "key")
 
 
 def key_of(said: str, how: Normalise) -> str | None:

@@ -5,7 +5,8 @@ import ibis.expr.types as ir
 
 from valtag_assets.engine.identity.keying import keyed_rows
 from valtag_assets.engine.identity.keys import normalised
-from valtag_assets.engine.identity.sightings import moment_of, slot_keys
+from valtag_assets.engine.identity.sealing import key_column, sealed_key, with_keys
+from valtag_assets.engine.identity.sightings import moment_of
 from valtag_assets.engine.identity.tables import IDENTIFIERS, KEYS, SUCCESSORS, identity_table
 from valtag_assets.engine.persons import OWNER, PERSON, rows_table
 from valtag_assets.expression.resolved import ResolvedSource
@@ -13,14 +14,17 @@ from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.spec.identity import IdentifierKind
 
 
-def persons_of(text: str, kinds: list[IdentifierKind], *, present: bool = False) -> ibis.Table:
+def persons_of(
+    text: str, identity: ResolvedIdentity, kinds: list[IdentifierKind], *, present: bool = False
+) -> ibis.Table:
     """(person_id, kind): whose id ``text`` is (kind null), and who has it as a key of one of ``kinds``; ``present``:
     not who had it once."""
     keys = identity_table(KEYS)
     keys = keys.filter(keys["until"].isnull()) if present else keys
     same = [
-        (keys["kind"] == kind.code) & (keys["key"] == normalised(ibis.literal(text), kind.normalise)).fill_null(False)
+        (keys["kind"] == kind.code) & (keys["key"] == sealed_key(identity, kind.code, said)).fill_null(False)
         for kind in kinds
+        for said in [normalised(ibis.literal(text), kind.normalise)]
     ]
     by_key = keys.filter(ibis.or_(*same, ibis.literal(False))).select(PERSON, "kind")
     by_id = keys.filter(keys[PERSON] == ibis.literal(text)).select(PERSON, kind=ibis.null("string"))
@@ -60,8 +64,8 @@ def borne_by(source: ResolvedSource, identity: ResolvedIdentity, person: str) ->
     table = rows_table(source)
     if source.spec.kind == "master":
         table = keyed_rows(source, identity)
-    mine = table.filter(table[OWNER] == ibis.literal(person))
-    found = {slot.name: key for slot, key in slot_keys(source, identity, mine).items()}
+    mine = with_keys(source, identity, table.filter(table[OWNER] == ibis.literal(person)))
+    found = {slot.name: mine[key_column(slot.name)] for _, slot in identity.fields[source.code]}
     rows = mine.select(_moment=moment_of(source, mine), **found)
     counted = rows.group_by(list(found)).aggregate(
         rows=rows.count(), first_seen=rows["_moment"].min(), last_seen=rows["_moment"].max()

@@ -12,15 +12,16 @@ import ibis
 import ibis.expr.types as ir
 
 from valtag_assets.engine.identity.keys import normalised, usable
-from valtag_assets.engine.identity.numbers import WIDTH, Numbers
+from valtag_assets.engine.identity.numbers import Numbers
+from valtag_assets.engine.identity.sealing import unsealed
 from valtag_assets.engine.identity.work import Work, united
 from valtag_assets.engine.persons import clean_table
-from valtag_assets.engine.sums import total
 from valtag_assets.expression.resolved import Resolved, ResolvedSource
 from valtag_assets.expression.resolved_identity import ResolvedIdentity, Slot
-from valtag_assets.spec.types import INTEGER
 
 BLOCKED, MALFORMED = "blocked", "malformed"
+# Of a number of sources: engines take a small literal for an int32, and all files of a table must have one type.
+_BITS = 31
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def sightings(source: ResolvedSource, identity: ResolvedIdentity, numbers: Numbe
     """Rows of ``source`` that bear the same identifiers as one row: per slot the key and in ``i…`` its first epoch's
     number, or null and a value that is no key; the ``day`` where some kind needs it, the source's ``bits``, how many
     ``rows``, ``first_seen`` and ``last_seen``."""
-    table, borne = clean_table(source), identity.fields[source.code]
+    table, borne = unsealed(source, identity, clean_table(source)), identity.fields[source.code]
     keys = {slot.name: key for slot, key in slot_keys(source, identity, table).items()}
     moment = moment_of(source, table)
     rows = table.select(
@@ -92,7 +93,7 @@ def bits(identity: ResolvedIdentity) -> Mapping[str, Mapping[str, int]]:
     """A set of sources as numbers: the columns of these, and in each the bits of the sources it tells of."""
     found: dict[str, dict[str, int]] = {}
     for place, code in enumerate(identity.fields):
-        found.setdefault(f"in{place // WIDTH}", {})[code] = 1 << place % WIDTH
+        found.setdefault(f"in{place // _BITS}", {})[code] = 1 << place % _BITS
     return found
 
 
@@ -203,7 +204,8 @@ def _counted_keys(identity: ResolvedIdentity, dated: ibis.Table, rank: int) -> i
 def _counted(identity: ResolvedIdentity, tall: ibis.Table, by: Sequence[str], **more: ir.Value) -> ibis.Table:
     """One row per ``by``: its rows, when it was first and last seen, in which sources, and ``more``."""
     there = {name: tall[name].bit_or() for name in bits(identity)}
-    rows = total(tall["rows"], INTEGER).cast("int64")
+    # DuckDB adds integers to an int128, which no file holds: a number that is an integer again, once for every group.
+    rows = tall["rows"].sum().cast("decimal(38, 0)").cast("int64")
     seen = {"first_seen": tall["first_seen"].min(), "last_seen": tall["last_seen"].max()}
     return tall.group_by(by).aggregate(rows=rows, **seen, **there, **more)
 

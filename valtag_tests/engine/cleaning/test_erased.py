@@ -3,15 +3,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from valtag_assets.engine.cleaning.account import Restated
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.judge import judge
 from valtag_assets.engine.cleaning.spread import Medians
 from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.session import compile_sql
+from valtag_assets.warehouse.tokens import Tokens
 from valtag_assets.warehouse.tombstones import Tombstones
 from valtag_tests.engine.cleaning.cleaned import project, raw_table, row_rules, source
 
@@ -40,12 +43,19 @@ def cleaned(folder: Path, erased: list[str]):
     stones = Tombstones(folder)
     if erased:
         stones.add(erased)
-    rules = replace(row_rules(MEMBERS, {}), erased=stones.table(folder), own=("member",))
+    key = Tokens(folder, {}).table(folder)
+    rules = replace(row_rules(MEMBERS, {}), erased=stones.table(folder), own=("member",), key=key)
     with open_duckdb() as engine:
         result = clean_source(engine, MEMBERS, project(), raw, {}, rules, Medians(), folder)
-    rows = pq.read_table(result.clean.folder).to_pylist()
-    refused = pq.read_table(result.quarantine.folder).to_pylist()
-    return {row["member"]: row for row in rows}, refused, result.account
+    vault = pq.read_table(result.vault.folder).to_pylist()
+    assert not erased or not set(erased) & {row["value"] for row in vault}
+    known = {row["token"]: row["value"] for row in vault}
+    rows = [{name: known.get(value, value) for name, value in row.items()} for row in read(result.clean)]
+    return {row["member"]: row for row in rows}, read(result.quarantine), result.account
+
+
+def read(table: Restated) -> list[dict[str, Any]]:
+    return pq.read_table(table.folder).to_pylist()
 
 
 def test_an_erased_person_does_not_come_back_in_any_row(tmp_path):

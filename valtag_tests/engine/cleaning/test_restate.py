@@ -1,8 +1,9 @@
 """Files come, change and go: what is cleaned step by step equals what is cleaned all at once."""
 
+import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from valtag_assets.engine.cleaning.account import Account, FileAccount
+from valtag_assets.engine.cleaning.by_file import part_of_file
 from valtag_assets.engine.cleaning.clean import clean_source
 from valtag_assets.engine.cleaning.restate import Before, standing
 from valtag_assets.engine.cleaning.spread import find_medians
@@ -21,6 +23,7 @@ from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.reading.tables import RawTable
 from valtag_assets.engine.session import Engine
 from valtag_assets.spec.source import Source
+from valtag_assets.warehouse.tokens import Tokens
 from valtag_tests.chance import MORE
 from valtag_tests.engine.cleaning.cleaned import project, row_rules, source
 
@@ -29,10 +32,10 @@ Rows = tuple[tuple[str | None, ...], ...]
 Files = Mapping[str, Rows]
 
 
-def orders(amount: Mapping | None = None, **settings) -> Source:
+def orders(amount: Mapping | None = None, uid: Mapping | None = None, **settings) -> Source:
     fields = [
         {"name": "order_id", "type": "text"},
-        {"name": "uid", "type": "text"},
+        {"name": "uid", "type": "text", **(uid or {})},
         {"name": "at", "type": "timestamp"},
         {"name": "amount", "type": "decimal(18,2)", "bounds": {"min": 0, "otherwise": "null"}, **(amount or {})},
     ]
@@ -48,6 +51,7 @@ class State:
     clean: Mapping[str, Path]
     merged: Mapping[str, Path]
     quarantine: Mapping[str, Path]
+    vault: Mapping[str, Path]
     spread: Mapping[str, Path]
     files: Mapping[str, FileAccount]
     medians: Mapping[str, Decimal | None]
@@ -56,14 +60,15 @@ class State:
 
     def rows(self) -> dict[str, dict[str, list[dict]]]:
         """Every row of every table, by part, in its order."""
-        tables = {"clean": self.clean, "merged": self.merged, "quarantine": self.quarantine, "spread": self.spread}
+        tables = {"clean": self.clean, "merged": self.merged, "quarantine": self.quarantine}
+        tables |= {"vault": self.vault, "spread": self.spread}
         return {
             table: {name: pq.read_table(file).to_pylist() for name, file in sorted(parts.items())}
             for table, parts in tables.items()
         }
 
 
-NOTHING = State({}, {}, {}, {}, {}, {}, None, None)
+NOTHING = State({}, {}, {}, {}, {}, {}, {}, None, None)
 
 
 class Shelf:
@@ -97,19 +102,24 @@ class Shelf:
         self.count += 1
         into = self.folder / f"into{self.count}"
         into.mkdir()
-        known = Before(before.clean, before.merged, before.quarantine, before.spread, before.files, before.medians)
+        known = Before(
+            *(before.clean, before.merged, before.quarantine, before.vault, before.spread),
+            files=before.files,
+            medians=before.medians,
+        )
         raw = self.raw({name: new[name] for name in sorted(arriving)})
         medians = find_medians(self.engine, self.spec, project(), raw, into, known, leaving)
         self.turned = medians.turned
         if medians.turned:
             leaving |= medians.turned
             raw = self.raw({name: new[name] for name in sorted(arriving | medians.turned)})
-        rules = row_rules(self.spec)
+        rules = replace(row_rules(self.spec), key=Tokens(self.folder, {}).table(self.folder))
         done = clean_source(self.engine, self.spec, project(), raw, {}, rules, medians, into, known, leaving)
         return State(
             standing(done.clean, before.clean),
             {} if done.merged is None else standing(done.merged, before.merged),
             standing(done.quarantine, before.quarantine),
+            {} if done.vault is None else standing(done.vault, before.vault),
             {} if medians.spread is None else standing(medians.spread, before.spread),
             done.files,
             medians.of,
@@ -138,7 +148,8 @@ KINDS = {
         "deduplicate": {"key": ["order_id"], "order": ["amount desc"]},
         "amount": {"outlier": {"times": 1.5}},
     },
-    "latest, outliers emptied": {
+    "latest, outliers emptied, personal": {
+        "uid": {"access": "pii"},
         "deduplicate": {"key": ["order_id", "uid"], "order": ["at desc", "amount"]},
         "amount": {"type": "float", "outlier": {"times": 1, "otherwise": "null"}},
     },
@@ -159,6 +170,24 @@ def test_any_history_of_files_ends_as_if_the_last_files_had_been_cleaned_alone(k
         for after in history[1:]:
             state, files = shelf.follow(state, files, after), after
         assert_same(state, shelf.clean(files))
+
+
+def test_the_vault_has_what_every_token_of_the_tables_stands_for_and_nothing_else(tmp_path):
+    with open_duckdb() as engine:
+        shelf = Shelf(tmp_path, engine, orders(uid={"access": "pii"}, deduplicate={"key": ["order_id"]}))
+        rows = (("a", "ann", "2024-01-05", "5"), ("a", "bob", "2024-01-05", "5"), ("t", "test", "2024-01-05", "5"))
+        files = {"a.csv": (*rows, ("c", "eve", "never", "5")), "b.csv": (("d", "ann", "2024-02-05", "5"),)}
+        state = shelf.clean(files)
+        found = {name: sorted({row["value"] for row in rows}) for name, rows in state.rows()["vault"].items()}
+        part = f"part-{part_of_file('a.csv')}.parquet"
+        assert found == {"part-2024-01.parquet": ["ann", "bob"], "part-2024-02.parquet": ["ann"], part: ["eve"]}
+        known = {row["token"]: row["value"] for rows in state.rows()["vault"].values() for row in rows}
+        told = [row["uid"] for table in ("clean", "merged") for rows in state.rows()[table].values() for row in rows]
+        assert sorted(known[token] for token in told) == ["ann", "ann", "bob"]
+        refused = json.loads(state.rows()["quarantine"][part][0]["record"])
+        assert known[refused["uid"]] == "eve" and refused["at"] == "never"
+        later = shelf.follow(state, files, {"b.csv": files["b.csv"]})
+        assert [row["value"] for rows in later.rows()["vault"].values() for row in rows] == ["ann"]
 
 
 def test_a_median_that_moves_judges_the_files_anew_whose_values_change_sides(tmp_path):
