@@ -61,8 +61,8 @@ class DuckDBEngine:
     def _copy(self, sql: str, into: Path, *, passing: bool = False) -> None:
         # The lowest level takes half the time of the usual one for texts of digits, and the files are hardly larger.
         packed = "COMPRESSION uncompressed" if passing else "COMPRESSION zstd, COMPRESSION_LEVEL 1"
-        settings = f"FORMAT parquet, {packed}, ROW_GROUP_SIZE 122880"
-        self.connection.execute(f"COPY ({sql}) TO {literal(str(into))} ({settings})")
+        place, settings = str(into), f"FORMAT parquet, {packed}, ROW_GROUP_SIZE 122880"
+        self.connection.execute(f"COPY ({sql}) TO {literal(place)} ({settings})")
 
     def _bind(self, inputs: Inputs) -> None:
         """Give each unbound table of the next statement its files, and no other any.
