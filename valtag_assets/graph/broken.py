@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from valtag_assets.engine.cleaning.judge import ORIGIN, RAW, raw_table
-from valtag_assets.engine.duckdb import open_duckdb
+from valtag_assets.engine.duckdb import data_type, open_duckdb
 from valtag_assets.engine.persons import PERSON
 from valtag_assets.engine.reading.read import read_source
+from valtag_assets.engine.vault import vaulted_columns
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.sources import origin_of
+from valtag_assets.graph.unsealing import unsealed
 from valtag_assets.quality.counting import counted
 from valtag_assets.quality.expectation import Expectation
 from valtag_assets.quality.plan import category_expectations
@@ -63,8 +65,13 @@ def _in_served(setting: Setting, served: Snapshot, most: int) -> Iterator[Broken
     items = [item for item in _expectations(setting, served) if item.check in wanted]
     key = served.key[0] if served.key else PERSON
     joined = {name: found.files for name, found in _others(setting, served) if found is not None}
-    with open_duckdb(setting.spill) as engine:
-        found = counted(engine, served.files, items, key, joined, most)
+    columns = {name: data_type(text) for name, text in served.columns}
+    tokens = vaulted_columns(setting.resolved, served.table, columns)
+    with (
+        open_duckdb(setting.spill) as engine,
+        unsealed(engine, setting, served.files, columns, tokens, key, served) as opened,
+    ):
+        found = counted(engine, [opened.get(file, file) for file in served.files], items, key, joined, most)
     for verdict in failed:
         yield Broken(verdict, False, found[verdict.check].rows if verdict.check in found else ())
 
