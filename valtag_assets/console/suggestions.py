@@ -11,6 +11,7 @@ from rich.text import Text
 
 from valtag_assets.console.doors import through
 from valtag_assets.console.insight import served
+from valtag_assets.console.opened import opened_rows
 from valtag_assets.console.screen import count, share, table
 from valtag_assets.engine.access import field_needs
 from valtag_assets.engine.duckdb import open_duckdb
@@ -72,6 +73,8 @@ def _found(setting: Setting, reader: Reader, most: int) -> Pairs:
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
         work = Work(engine, Path(folder), {SUGGESTIONS: pairs.files, keyed_name(source): keyed.files})
         rows = work.rows(suggested_with(source, shown, most))
+    tokens = [name for name in shown if name in source.vaulted]
+    rows = opened_rows(setting, reader, rows, {f"{end}_{name}": needs[name] for name in tokens for end in "ab"})
     masked = [name for name in suggest.fields if name not in shown]
     return Pairs([_pair(row, list(suggest.fields), shown) for row in rows], pairs.rows, masked)
 

@@ -1,7 +1,7 @@
 """Stage *identity*, where identity.yaml asks for it: who may be one person, for people to look at."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +20,12 @@ from valtag_assets.graph.publishing import Plan, Results, Written, build, meanin
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
+from valtag_assets.graph.vaults import vault_of
 from valtag_assets.quality.identity import table_expectations
 from valtag_assets.spec.identity import Suggest
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.snapshot import TableRef
+from valtag_assets.warehouse.tokens import VAULT
 
 # Raised when pairs are judged otherwise, so that they are found anew.
 FORM = 1
@@ -85,7 +87,9 @@ def _plan(setting: Setting, suggest: Suggest) -> Plan:
 
     def write(engine: Engine, into: Path) -> Written:
         with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-            work = Work(engine, Path(folder), {name: snapshot.files for name, snapshot in gate.snapshots.items()})
+            files: dict[str, Sequence[Path]] = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
+            files[VAULT] = vault_of(setting, *gate.snapshots.values())
+            work = Work(engine, Path(folder), files)
             return Written({"pairs": write_suggestions(work, source, suggest, into / "part-0.parquet")})
 
     columns = identity_columns(SUGGESTIONS)

@@ -38,7 +38,7 @@ FILES = {
     **TRIGGERED,
     "project.yaml": TRIGGERED["project.yaml"].replace("quiet:", "suppressed: [stop], quiet:"),
     "sources/stop.yaml": STOP,
-    "identity.yaml": LOOSE + "  stop: {who: person}\n",
+    "identity.yaml": LOOSE.replace("channels:", "  stop: {who: person}\nchannels:"),
     "access.yaml": "roles: {desk: pii, office: internal, outside: public}\ndefault_role: desk\n",
     "destinations/crm.yaml": DESTINATIONS["destinations/crm.yaml"],
     "deliveries/all.yaml": DELIVERY,

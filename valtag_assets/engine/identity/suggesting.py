@@ -22,6 +22,7 @@ from valtag_assets.engine.identity.tables import SUGGESTIONS, identity_table, ty
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import OWNER, PERSON, rows_table
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.vault import values_of
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.spec.identity import Comparison, Suggest
 from valtag_assets.spec.mistake import Mistake
@@ -52,9 +53,10 @@ def require_splink() -> None:
 
 def write_suggestions(work: Work, source: ResolvedSource, suggest: Suggest, into: Path) -> int:
     """Write the rows of SUGGESTIONS, the likeliest first, from the keyed rows of a master (one per person);
-    returns how many. Only persons who are equal in all fields of one of ``among`` are compared."""
+    returns how many. Only persons who are equal in all fields of one of ``among`` are compared; what is compared are
+    the texts themselves, for which the vault is read."""
     fields = list(suggest.fields)
-    table = rows_table(source)
+    table = values_of(rows_table(source), [name for name in fields if name in source.vaulted])
     texts = {f"f{n}": table[name].cast("string").strip().nullif("") for n, name in enumerate(fields)}
     rows = work.table(table.select(**{_ID: table[OWNER]}, **texts).filter(table[OWNER].notnull()).order_by(_ID))
     found = _pairs(rows, suggest, fields) if len(rows) > 1 else _no_pairs(fields)
