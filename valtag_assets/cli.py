@@ -16,6 +16,7 @@ import typer
 
 from valtag_assets.commands import (
     audit,
+    broken,
     deliver,
     erase,
     explain,
@@ -59,6 +60,7 @@ app.command()(serve.serve)
 app.command()(deliver.deliver)
 app.command()(deliver.outbox)
 app.command()(erase.erase)
+app.command()(broken.broken)
 # What a wrong command line raises, in whichever click this typer brings along. Its own exit code is 2, which
 # is taken: a gate held something.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]

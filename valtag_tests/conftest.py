@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,13 +28,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file stays with one worker; so do the files that share the mall, and those that share a Java machine."""
-    for item in items:
-        folder, file = item.path.parent.name, item.path.stem
-        together = "mall" if file.startswith("test_mall") else "spark" if folder == "spark" else f"{folder}.{file}"
-        item.add_marker(pytest.mark.xdist_group(together))
-    items.sort(key=lambda item: _begins(item.path.relative_to(Path(__file__).parent).parts[0]))
+    items.sort(key=lambda item: _begins(item.nodeid.split("/")[1]))
 
 
 def _begins(folder: str) -> int:
     return COSTLY.index(folder) if folder in COSTLY else len(COSTLY)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays with one worker; so do the files that share the mall, and those that share a Java machine.
+
+    Not by xdist's groups: those are lost with pytest 9.2, which reads no more the name that they are written into.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder, file = nodeid.partition("::")[0].split("/")[-2:]
+            return "mall" if file.startswith("test_mall") else "spark" if folder == "spark" else f"{folder}/{file}"
+
+    return Together(config, log)

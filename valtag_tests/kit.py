@@ -1,6 +1,9 @@
 """What tests of many parts need: a catalog from text, clean tables from rows, an expression run to Parquet."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,9 @@ import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
+from filelock import FileLock
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.persons import PERSONS, clean_name
@@ -19,6 +24,7 @@ from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.problem import CatalogError
 from valtag_assets.spec.types import DataType
+from valtag_assets.warehouse.in_memory import Database
 
 Row = Mapping[str, Any]
 
@@ -97,6 +103,20 @@ def problems(folder: Path, files: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder ``name``, filled by ``make`` once for all workers. Not to be changed: take a copy."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    with FileLock(f"{folder}.lock"):
+        done = folder.with_suffix(".done")
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 def tag(code: str, kind: str, value: Any, **more: Any) -> dict[str, Any]:
     """A tag block as data."""
     return {"code": code, "title": {"zh": code, "en": code}, "type": kind, "value": value, **more}
@@ -145,11 +165,20 @@ def write_persons(folder: Path, persons: Iterable[str]) -> list[Path]:
     return [write_rows(folder / "persons.parquet", {"person_id": DataType("text")}, rows)]
 
 
+_DATABASE = Database(duckdb.connect)
+
+
+def connected() -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """A connection with an empty catalog of its own, to a database that stays open: opening one costs more than most
+    tests ask of it."""
+    return _DATABASE.connection()
+
+
 def run(
     expression: ibis.Table, inputs: Inputs, into: Path, engine: type[DuckDBEngine] = DuckDBEngine, threads: int = 2
 ) -> pa.Table:
     """Run ``expression`` as the product does, and read the Parquet file it wrote."""
-    with duckdb.connect() as connection:
+    with connected() as connection:
         connection.execute(f"SET threads = {threads}")
         engine(connection).write(expression, inputs, into)
     return pq.read_table(into)

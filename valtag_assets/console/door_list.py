@@ -17,6 +17,7 @@ class Way:
 COMMANDS: Mapping[str, Way] = {
     "show": Way("rows of one table, on the screen", "show"),
     "show --csv, --json": Way("rows of one table, for programs", "export"),
+    "broken": Way("rows that broke a table's checks", "show"),
     "segment preview": Way("how many a rule finds, five examples", "preview"),
     "segment why": Way("one person's values in a rule", "select"),
     "segment portrait": Way("an audience's tags against everybody's", "select"),

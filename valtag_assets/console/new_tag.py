@@ -180,6 +180,9 @@ def _print_column(
     console.print(
         f"coverage 覆盖率 {share(judged.coverage)}, {count(judged.distinct)} different values", markup=False
     )
+    least = setting.resolved.catalog.project.insight.least_coverage
+    if judged.coverage < least:
+        console.print(Text(f"fewer than {least:.0%} (insight.least_coverage): --all leaves it out", style="yellow"))
     if not shown:
         console.print(Text(f"the values are {proposal.tag['access']}: not shown to this role", style="yellow"))
     widest = max((bar.share for bar in judged.bars), default=0) or 1
@@ -264,7 +267,7 @@ def _print_basis(console: Console, found: Answer) -> None:
 def _separation_text(found: Separation) -> str:
     told = f"{count(found.happened)} of {count(found.persons)} persons with a value"
     if found.information is None:
-        return f"outcome: {told}: nothing can be said ({found.why})"
+        return f"outcome: nothing can be said of it ({found.why})"
     auc = "" if found.auc is None else f"AUC {found.auc.value:.2f} [{found.auc.low:.2f}, {found.auc.high:.2f}], "
     today = "; its master keeps no past, so this is flattered by what is known today" if found.today else ""
     return f"outcome: {auc}IV {max(0.0, found.information):.3f} above chance; {told}{today}"

@@ -14,7 +14,7 @@ from duckdb import ColumnExpression, ConstantExpression, StarExpression
 from valtag_assets.engine.session import EngineError, Inputs, compile_sql, part_name
 from valtag_assets.spec.types import DataType, parse_type
 from valtag_assets.warehouse.in_memory import Database
-from valtag_assets.warehouse.quoting import literal, quote
+from valtag_assets.warehouse.quoting import quote
 
 Bound = list[tuple[str, object]]
 _TYPES = {"varchar": "text", "bigint": "integer", "double": "float"}
@@ -61,8 +61,8 @@ class DuckDBEngine:
     def _copy(self, sql: str, into: Path, *, passing: bool = False) -> None:
         # The lowest level takes half the time of the usual one for texts of digits, and the files are hardly larger.
         packed = "COMPRESSION uncompressed" if passing else "COMPRESSION zstd, COMPRESSION_LEVEL 1"
-        settings = f"FORMAT parquet, {packed}, ROW_GROUP_SIZE 122880"
-        self.connection.execute(f"COPY ({sql}) TO {literal(str(into))} ({settings})")
+        copy = f"COPY ({sql}) TO $into (FORMAT parquet, {packed}, ROW_GROUP_SIZE 122880)"
+        self.connection.execute(copy, {"into": str(into)})
 
     def _bind(self, inputs: Inputs) -> None:
         """Give each unbound table of the next statement its files, and no other any.

@@ -25,7 +25,7 @@ from typing import Any
 from valtag_assets.expression.resolve_tag import tag_symbol
 from valtag_assets.expression.resolved import ResolvedTag
 from valtag_assets.expression.scope import Scope, Symbol
-from valtag_assets.spec.catalog import Catalog, catalog_files
+from valtag_assets.spec.catalog import Catalog, catalog_files, content_of
 from valtag_assets.spec.loading import CatalogFile
 
 # Bytes of tags/*.yaml, some 2,500 tags, from which on reading takes longer than a person notices.
@@ -56,8 +56,8 @@ class Kept:
         self.files: dict[Path, KeptFile] = {}
         self._keys: dict[Path, str] = {}
         self._tags = root / "tags"
-        listed = list(self._tags.glob("*.yaml"))
-        many = folder is not None and sum(file.stat().st_size for file in listed) >= MANY
+        sizes = (file.stat().st_size for file in self._tags.glob("*.yaml") if file.is_file())
+        many = folder is not None and sum(sizes) >= MANY
         self._folder = folder / _digest([str(root).encode()])[:16] if folder is not None and many else None
         self._basis = _basis(root) if self._folder is not None else ""
 
@@ -131,7 +131,7 @@ class _Reader(pickle.Unpickler):
 
 def _basis(root: Path) -> str:
     """A digest of everything beside a file of tags that its columns follow from."""
-    said = [path.read_bytes() for path in catalog_files(root) if path.parent in (root, root / "sources")]
+    said = [content_of(path) for path in catalog_files(root) if path.parent in (root, root / "sources")]
     package = Path(__file__).parent.parent
     code = [path.read_bytes() for part in _PACKAGES for path in sorted((package / part).glob("*.py"))]
     return _digest([f"{sys.version} {version('pydantic')} {version('sqlglot')}".encode(), *said, *code])

@@ -317,8 +317,8 @@ def _measure(text: str, scope: Scope, *place: str | int) -> tuple[Measure, bool]
 
 
 def _source(sources: Mapping[str, ResolvedSource], code: str, kind: str) -> ResolvedSource:
-    known = [name for name, source in sources.items() if source.spec.kind == kind]
-    if code not in known:
+    if code not in sources or sources[code].spec.kind != kind:
+        known = [name for name, source in sources.items() if source.spec.kind == kind]
         raise TagFault(f"'{code}' is no {kind}{did_you_mean(code, known)}", "value", kind)
     return sources[code]
 

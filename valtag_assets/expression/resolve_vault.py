@@ -61,7 +61,7 @@ def _carried_by(
     """The personal fields or tags whose values the tag's values show."""
     if tag.aggregate is not None:
         shows = carried(tag.aggregate.of) if tag.aggregate.agg in CARRYING else frozenset[str]()
-        return shows & personal_columns(sources[tag.aggregate.fact], sources)
+        return shows and shows & personal_columns(sources[tag.aggregate.fact], sources)
     if tag.master is not None:
         return carried(tag.node) & personal_columns(sources[tag.master], sources)
     return frozenset(code for code in carried(tag.node) if code in tags and tags[code].spec.access == "pii")

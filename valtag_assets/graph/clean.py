@@ -73,7 +73,9 @@ def _clean_asset(setting: Setting, source: ResolvedSource) -> dg.AssetsDefinitio
 def _meaning(setting: Setting, source: ResolvedSource) -> str:
     project = setting.resolved.catalog.project
     checks = source.spec.checks.model_dump()
-    return meaning_of(source.meaning, checks, project.timezone, project.missing)
+    # What a field is checked for, and whether its values may be kept in profiles, decide what is recorded of it.
+    judged = [(item.name, item.access, item.checks) for item in source.spec.fields]
+    return meaning_of(source.meaning, checks, judged, project.timezone, project.missing)
 
 
 def clean_plan(setting: Setting, source: ResolvedSource, run_id: str) -> Plan:

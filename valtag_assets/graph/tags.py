@@ -109,7 +109,7 @@ def _category_asset(setting: Setting, category: ResolvedCategory) -> dg.AssetsDe
 
 def _meaning(setting: Setting, category: ResolvedCategory) -> str:
     spec = setting.resolved.catalog.categories[category.code].spec
-    checks = [(tag.code, tag.spec.checks, tag.spec.domain) for tag in category.tags]
+    checks = [(tag.code, tag.spec.checks, tag.spec.domain, tag.spec.access) for tag in category.tags]
     return meaning_of(category.meaning, checks, spec.laws, spec.checks)
 
 

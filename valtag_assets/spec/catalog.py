@@ -185,8 +185,16 @@ def _digest(root: Path) -> str:
     digest = hashlib.sha256()
     for file in catalog_files(root):
         digest.update(f"{file.relative_to(root)}\0".encode())
-        digest.update(file.read_bytes())
+        digest.update(content_of(file))
     return digest.hexdigest()
+
+
+def content_of(file: Path) -> bytes:
+    """The bytes of a catalog file; none of one that can't be read, which is a problem of its own."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def _unknown_files(root: Path) -> Iterator[Problem]:

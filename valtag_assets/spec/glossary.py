@@ -104,3 +104,11 @@ ENGLISH = _pairs(
 )
 # What a word says of a column with two values: somebody was treated, in an experiment's sense, or not.
 OF_TWO = {"treatment": "处理组", "treated": "处理组", "control": "对照组", "exposure": "曝光"}
+# How words of names are often misspelt. A name stays as its source has it; who reads it may be told.
+MISSPELT = {
+    "mount": "amount", "ammount": "amount", "catagory": "category", "catogory": "category", "adress": "address",
+    "recieve": "receive", "recieved": "received", "reciept": "receipt", "quanity": "quantity", "quantiy": "quantity",
+    "custumer": "customer", "costumer": "customer", "prodcut": "product", "purchace": "purchase",
+    "dicount": "discount", "seperate": "separate", "refered": "referred", "occured": "occurred",
+    "langauge": "language",
+}  # fmt: skip

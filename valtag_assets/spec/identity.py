@@ -1,9 +1,9 @@
 """identity.yaml: which fields are identifiers, and which of them make two rows one person (OneID)."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from valtag_assets.spec.block import Access, Block, Code, Title
 
@@ -75,16 +75,16 @@ class Origin(Block):
     field: Code | None = None
     name: str | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        return {"field": data} if isinstance(data, str) else data
-
     @model_validator(mode="after")
     def _one_way(self) -> "Origin":
         if (self.field is None) == (self.name is None):
             raise ValueError("a channel is a field of the source, or {name: …} for all of its rows")
         return self
+
+
+def _read_origin(data: Any) -> Any:
+    """A field alone is the short form."""
+    return {"field": data} if isinstance(data, str) else data
 
 
 class Suggest(Block):
@@ -117,7 +117,7 @@ class Identity(Block):
     kinds: tuple[IdentifierKind, ...] = Field(min_length=1)
     sources: dict[Code, dict[Code, Code]] = Field(min_length=1)
     apart: dict[Code, Apart] = {}
-    channels: dict[Code, Origin] = {}
+    channels: dict[Code, Annotated[Origin, BeforeValidator(_read_origin, json_schema_input_type=str | Origin)]] = {}
     suggest: Suggest | None = None
     salt: str = ""
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from valtag_assets.spec.block import Title
-from valtag_assets.spec.glossary import CHINESE, ENGLISH, OF_TWO
+from valtag_assets.spec.glossary import CHINESE, ENGLISH, MISSPELT, OF_TWO
 
 _LONGEST = 60
 _CHINESE = re.compile(r"[㐀-鿿豈-﫿]")
@@ -78,6 +78,13 @@ def title_of(name: str, *, of_two: bool = False) -> Title:
     if _CHINESE.search(shown):
         return Title(zh=shown, en=english)
     return Title(zh=(OF_TWO.get(" ".join(words)) if of_two else None) or _chinese(words) or shown, en=english)
+
+
+def misspelt(name: str) -> str | None:
+    """The code of ``name`` as it was probably meant, where a word of it is one that is often misspelt."""
+    words = english_words(name)
+    meant = [MISSPELT.get(word, word) for word in words]
+    return None if meant == words else code_of(" ".join(meant))
 
 
 def english_words(name: str) -> list[str]:

@@ -1,8 +1,8 @@
 """Which proposed columns say again what a column before them says: by likeness over persons who can differ in them.
 
 A person with one row of a fact has the same first and last row, one order and one day of orders: that two columns
-over a fact go together there says nothing. They are compared over the persons with two rows or more, and where hardly
-anybody has them, neither is called redundant.
+over a fact go together there says nothing. Where most persons have no more than that, columns are compared over those
+with two rows or more, and where hardly anybody has them, neither is called redundant.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from valtag_assets.engine.likeness import likenesses
 from valtag_assets.expression.resolved import Resolved
@@ -66,7 +67,7 @@ class Likeness:
         self, column: str, other: str, like: float, against: Callable[[str, float], bool]
     ) -> Verdict | None:
         fact = self._shared_fact(column, other)
-        if fact is None:
+        if fact is None or not self._mostly_once(fact):
             return Verdict(True, other, f"redundant with {other} ({like:.2f})")
         table, types = self._table
         often = table.select([column, other]).filter(self.sample.often[fact])
@@ -77,6 +78,11 @@ class Likeness:
         if not against(other, like):
             return None
         return Verdict(True, other, f"redundant with {other} ({like:.2f} over {often.num_rows:,} who could differ)")
+
+    def _mostly_once(self, fact: str) -> bool:
+        """Whether most of the persons who have a row of the fact have one alone."""
+        with_rows = self.sample.reach[fact] * self.sample.persons
+        return int(pc.sum(self.sample.often[fact]).as_py() or 0) < with_rows / 2
 
     def _shared_fact(self, column: str, other: str) -> str | None:
         """The fact that both are made of; None where they are made of different things."""

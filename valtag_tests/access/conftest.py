@@ -6,6 +6,7 @@ import pytest
 
 from valtag_tests.access.house import House, build
 from valtag_tests.cli.conftest import valtag
+from valtag_tests.kit import made_once
 
 __all__ = ["valtag"]
 
@@ -13,7 +14,7 @@ __all__ = ["valtag"]
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Not to be changed: take a copy (``house``)."""
-    return build(tmp_path_factory.mktemp("house"))
+    return House(made_once(tmp_path_factory, "house", build))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from valtag_tests.cli.conftest import Valtag
 LINES: Mapping[str, list[str]] = {
     "show": ["show", "tags/attribute"],
     "show --csv, --json": ["show", "tags/attribute", "--csv"],
+    "broken": ["broken", "clean/customers"],
     "segment preview": ["segment", "preview", "city = '上海'"],
     "segment why": ["segment", "why", "C001", "women"],
     "segment portrait": ["segment", "portrait", "women"],
@@ -101,6 +102,25 @@ def test_what_a_run_sends_is_on_record_in_the_name_of_the_destination_s_role(bui
     assert members is not None
     assert (sent.action, sent.role, sent.rows, sent.tags) == ("deliver", "sender", members.rows, ("city",))
     assert sent.details == {"to": "desk"} and sent.actor.startswith("run ")
+
+
+@pytest.mark.parametrize(
+    "text", ["'; DROP TABLE x; --\x1b[2J\t\"\n${x} %s {y} ../../etc", "欧阳" * 200_000], ids=["signs", "long"]
+)
+def test_a_person_may_be_called_anything_and_is_nobody(house: House, valtag: Valtag, text: str) -> None:
+    for line in (
+        ["explain", text, "city"],
+        ["segment", "why", text, "women"],
+        ["trigger", "log", text],
+        ["show", "tags/contact", "--person", text],
+        ["erase", text, "--yes"],
+        ["broken", "clean/customers", "--user", text],
+        ["show", text],
+    ):
+        said = valtag(*line, *house.options)
+        assert said.code in (0, 1) and "internal fault" not in said.err, (line[:2], said.err[:300])
+        assert "\x1b" not in said.out + said.err
+    assert house.setting.audit.verify().sound
 
 
 def test_nothing_leaves_that_can_t_be_recorded(house: House, valtag: Valtag) -> None:

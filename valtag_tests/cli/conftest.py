@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from valtag_assets.cli import main
+from valtag_tests.kit import made_once
 
 
 @dataclass(frozen=True)
@@ -72,28 +73,36 @@ def shop(valtag: Valtag, tmp_path: Path) -> Shop:
     return Shop(tmp_path / "shop", tmp_path / "data")
 
 
-@pytest.fixture(scope="session")
-def run_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, int]:
-    """A starter catalog after one run, and the run's exit code. Not to be changed: take a copy (``ran``)."""
-    folder = tmp_path_factory.mktemp("ran")
-    shop = Shop(folder / "shop", folder / "data")
+def _run(folder: Path) -> None:
+    """Run the starter catalog as it is."""
     before = os.environ.pop("DAGSTER_HOME", None)
     assert main(["init", "shop", "--into", str(folder)]) == 0
-    code = main(["run", *shop.options])
+    assert main(["run", *_shop_in(folder).options]) == 0
     os.environ.pop("DAGSTER_HOME", None)
     if before is not None:
         os.environ["DAGSTER_HOME"] = before
-    return shop, code
+
+
+def _shop_in(folder: Path) -> Shop:
+    return Shop(folder / "shop", folder / "data")
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a starter catalog after one run."""
+    return made_once(tmp_path_factory, "starter-ran", _run)
+
+
+@pytest.fixture(scope="session")
+def served(run_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A catalog that was run, to look at: a command locks what it looks at against those of other workers."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(run_once, folder, dirs_exist_ok=True)
+    return _shop_in(folder)
 
 
 @pytest.fixture
-def served(run_once: tuple[Shop, int]) -> Shop:
-    """A catalog that was run, to look at."""
-    return run_once[0]
-
-
-@pytest.fixture
-def ran(served: Shop, tmp_path: Path) -> Shop:
+def ran(run_once: Path, tmp_path: Path) -> Shop:
     """A catalog that was run, to change."""
-    shutil.copytree(served.catalog.parent, tmp_path / "copy")
-    return Shop(tmp_path / "copy" / "shop", tmp_path / "copy" / "data")
+    shutil.copytree(run_once, tmp_path / "copy")
+    return _shop_in(tmp_path / "copy")

@@ -47,6 +47,7 @@ def test_it_is_tried_on_the_persons_there_are(valtag: Valtag, served: Shop) -> N
     assert column["coverage"] == 10 / 19 and column["distinct"] == 10
     assert sum(bar["share"] for bar in column["distribution"]) == pytest.approx(1)
     assert column["separation"]["auc"] is None and column["separation"]["persons"] < 19
+    assert "fewer than 30" in column["separation"]["why"]
     assert column["score"] == expected_score(Insight(), column["coverage"], column["separation"]["information"])
     assert column["cost"]["rows"] == 0 and column["cost"]["tiles_there"] == 10  # total_spend has its sums and counts
     other = valtag(
@@ -170,6 +171,7 @@ def test_a_whole_catalog_from_the_sources_alone(valtag: Valtag, ran: Shop, tmp_p
     assert made >= {"age", "age_band", "city", "gender", "order_count", "spend", "avg_order_value", "spend_tier"}
     assert made >= {"days_since_last_order", "days_since_registered", "top_category", "category_count"}
     assert "name" not in made and "personal data" in found["skipped"]["customers.name"]
+    assert {"spend_30d <= spend_90d", "order_count > 0 or spend = 0"} <= {law["law"] for law in found["laws"]}
     assert all(tag["reason"] for tag in found["tags"])
     again = valtag("new", "tag", "--all", *bare.options, "--yes").out
     assert "0 tags, 0 columns" in again and "nothing to write" in again, "what is there is not proposed again"

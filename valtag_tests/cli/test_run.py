@@ -14,8 +14,8 @@ import pytest
 from valtag_tests.cli.conftest import Shop, Valtag
 
 
-def test_the_starter_runs_as_it_is(run_once: tuple[Shop, int]) -> None:
-    assert run_once[1] == 0
+def test_the_starter_runs_as_it_is_and_all_is_well(valtag: Valtag, served: Shop) -> None:
+    assert valtag("status", *served.options).code == 0
 
 
 def test_a_second_run_changes_nothing_and_starts_no_run(valtag: Valtag, served: Shop) -> None:
@@ -98,17 +98,17 @@ def test_a_missing_source_is_code_1_and_nothing_else_suffers(valtag: Valtag, ran
     assert "orders.csv" in said.json["unreadable"]["clean/orders"]
     assert next(c for c in said.json["categories"] if c["code"] == "attribute")["state"] == "unchanged"
     (ran.catalog / "data/away.csv").rename(ran.catalog / "data/orders.csv")
-    assert valtag("run", *ran.options).code == 0
+    assert valtag("run", *ran.options, "-s", "+tags/transaction").code == 0
 
 
 def test_a_held_tag_is_code_2_and_told_with_its_reason(valtag: Valtag, ran: Shop) -> None:
     ran.edit("tags/attribute.yaml", "domain: {min: 0, max: 120}", "domain: {min: 0, max: 40}")
-    said = valtag("run", *ran.options, "--json")
+    said = valtag("run", *ran.options, "-s", "+segments/*", "--json")
     assert said.code == 2
     assert [tag["tag"] for tag in said.json["held"]] == ["age"]
     stopped = {item["table"] for item in said.json["stopped"]}
     assert stopped == {"segments/young_shanghai_lapsed"}
-    printed = valtag("run", *ran.options)
+    printed = valtag("run", *ran.options, "-s", "+segments/young_shanghai_lapsed")
     assert printed.code == 2
     assert "held  tags/attribute.age" in printed.out
 
@@ -130,7 +130,7 @@ def test_a_killed_run_leaves_the_warehouse_sound_and_the_next_one_works(valtag: 
     assert "clean/customers" in child.stderr.readline()
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    said = valtag("run", *shop.options)
+    said = valtag("run", *shop.options, "-s", "+tags/transaction")
     assert said.code == 0
 
     import dagster as dg

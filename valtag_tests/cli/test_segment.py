@@ -123,7 +123,7 @@ def test_a_changed_rule_is_not_explained_by_the_old_membership(valtag: Valtag, r
 
 def test_who_is_kept_out_of_an_audience_whose_rule_holds_is_told_of_no_change(valtag: Valtag, ran: Shop) -> None:
     ran.edit("segments/audiences.yaml", "en: High value}", "en: High value}\n    limit: 1")
-    assert valtag("run", *ran.options).code == 0
+    assert valtag("run", *ran.options, "-s", "+segments/high_value").code == 0
     valued = sorted(tags_of(ran).query("spend_tier == 'high'")["person_id"])
     found = valtag("segment", "why", valued[-1], "high_value", *ran.options, "--json").json
     assert found["rule_holds"] and not found["member"] and found["stopped"]

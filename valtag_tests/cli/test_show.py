@@ -128,7 +128,7 @@ def test_who_is_held_out_strangers_and_unknown_ids_of_a_list_are_told(valtag: Va
     (ran.catalog / "data/staff.csv").write_text("number\nC001\nnobody\n", encoding="utf-8")
     with (ran.catalog / "segments/audiences.yaml").open("a", encoding="utf-8") as file:
         file.write(HALF)
-    said = valtag("run", *ran.options)
+    said = valtag("run", *ran.options, "-s", "+segments/half")
     assert "lists/staff: unmatched: 1 of 2" in said.out
     assert "lists/staff: warned: unmatched" in valtag("status", *ran.options).out
     held_out = valtag("show", "segments/half", *ran.options, "--json").json

@@ -60,7 +60,7 @@ def test_damage_is_a_state_not_a_traceback(valtag: Valtag, ran: Shop) -> None:
     said = valtag("repair", *ran.options)
     assert said.code == 0 and "made anew with 1 snapshots" in said.out
     assert state_of(valtag, ran, "tags/transaction")[0].startswith("failed")
-    assert valtag("run", *ran.options).code == 0
+    assert valtag("run", *ran.options, "-s", "+tags/transaction").code == 0
     assert state_of(valtag, ran, "tags/transaction")[0] == "ok"
     assert valtag("repair", *ran.options).out == "nothing is damaged\n"
 
@@ -74,7 +74,7 @@ def test_a_run_makes_tables_with_damaged_files_anew(valtag: Valtag, ran: Shop) -
     clean.files[0].write_bytes(b"PAR1")
     before.files[0].unlink()
     assert state_of(valtag, ran, "clean/orders")[0] == "damaged"
-    said = valtag("run", *ran.options)
+    said = valtag("run", *ran.options, "-s", "+tags/transaction")
     assert said.code == 0, said.out + said.err
     after = warehouse.latest(TABLE)
     assert after is not None

@@ -4,7 +4,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +40,7 @@ def test_a_budget_is_split_to_the_last_cent(cents: int, weights: list[int]) -> N
 
 def table(folder: Path, resolved: Resolved, inputs: dict[str, list[Path]]) -> list[dict[str, Any]]:
     allocation = resolved.allocations["money"]
-    with duckdb.connect() as connection:
+    with kit.connected() as connection:
         found = DuckDBEngine(connection).fetch(sizes_expression(resolved, allocation), inputs).to_pylist()
     rows = allocation_rows(resolved, allocation, read_sizes(found, allocation.spec.tiers))
     write_allocation(allocation, rows, folder / "out.parquet")

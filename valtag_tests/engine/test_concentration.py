@@ -5,7 +5,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +24,7 @@ def concentration(folder: Path, amounts: list[Any]) -> Concentration:
     rows = [{"person_id": f"p{n}", "spend": amount} for n, amount in enumerate(amounts)]
     file = kit.write_rows(folder / "t.parquet", {"person_id": TEXT, "spend": MONEY}, rows)
     table = unbound("t", {"person_id": "string", "spend": "decimal(18,2)"})
-    with duckdb.connect() as connection:
+    with kit.connected() as connection:
         found = DuckDBEngine(connection).fetch(concentration_expression(table, "spend", MONEY), {"t": [file]})
     return read_concentration(found.to_pylist()[0])
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -83,7 +82,7 @@ class Shop:
 
 @contextmanager
 def engine() -> Iterator[DuckDBEngine]:
-    with duckdb.connect() as connection:
+    with kit.connected() as connection:
         connection.execute("SET threads = 2")
         yield DuckDBEngine(connection)
 

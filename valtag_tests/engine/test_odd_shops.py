@@ -6,7 +6,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -109,7 +108,7 @@ def made(folder: Path, rows: pd.DataFrame, **ltv: Any) -> tuple[pd.DataFrame, di
         clean_name("orders"): kit.write_clean(folder, resolved, "orders", records),
     }
     score, into = resolved.scores["ltv"], folder / "made.parquet"
-    with duckdb.connect() as connection:
+    with kit.connected() as connection:
         told = Making(resolved, score, AS_OF, DuckDBEngine(connection), inputs, folder).write(into)  # type: ignore[arg-type]
     return pq.read_table(into).to_pandas(), told
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +9,7 @@ import pytest
 
 from valtag_assets.engine.duckdb import DuckDBEngine
 from valtag_assets.engine.session import unbound
+from valtag_tests.kit import connected
 
 ROWS = [{"month": f"2024-0{1 + n % 3}", "number": (n * 7919) % 1000} for n in range(1000)]
 
@@ -19,7 +19,7 @@ def written(folder: Path, rows: list[dict], table: ibis.Table) -> list[Path]:
     pq.write_table(pa.Table.from_pylist(rows, pa.schema({"month": pa.string(), "number": pa.int64()})), source)
     into = folder / "parts"
     into.mkdir()
-    with duckdb.connect() as connection:
+    with connected() as connection:
         return DuckDBEngine(connection).write_parts(table, {"rows": [source]}, into, "month")
 
 

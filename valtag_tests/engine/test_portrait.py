@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,7 +84,7 @@ def portrayed(
     rows: Sequence[Row], members: Sequence[str], against: Sequence[str] | None = None, fewest: int = 30
 ) -> tuple[Portrait, list[Histogram | None]]:
     """The portrait, and the histograms of age and ratio."""
-    with TemporaryDirectory() as name, duckdb.connect() as connection:
+    with TemporaryDirectory() as name, kit.connected() as connection:
         folder = Path(name)
         types = {PERSON: DataType("text")}
         tables: dict[str, tuple[dict[str, DataType], Sequence[Row]]] = {

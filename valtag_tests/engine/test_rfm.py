@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -59,7 +58,7 @@ def scored(
     score = resolved.scores["rfm"]
     table = kit.run(rfm_expression(resolved, score, AS_OF), inputs, folder / "rfm.parquet")
     assert [str(kind) for kind in table.schema.types] == ["string"] + ["int64"] * 3 + ["string"] * 3
-    with duckdb.connect() as connection:
+    with kit.connected() as connection:
         cells = DuckDBEngine(connection).fetch(
             cell_sizes(resolved, score, AS_OF), {**inputs, scores_name("rfm"): [folder / "rfm.parquet"]}
         )

@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import pytest
 from hypothesis import given, settings
@@ -39,7 +38,7 @@ from valtag_tests.engine.test_trigger_effect import (
     entry,
     resolved,
 )
-from valtag_tests.kit import category, make_catalog, run, tag, write_persons, write_rows
+from valtag_tests.kit import category, connected, make_catalog, run, tag, write_persons, write_rows
 
 __all__ = ["resolved"]  # a fixture
 MOVES = {"was": TEXT, "now": TEXT}
@@ -121,7 +120,7 @@ def test_a_tier_of_before_is_the_persons_own(tmp_path: Path) -> None:
     before = table_of(tmp_path, "b", [{PERSON: who, "tier": tier} for who, tier in (("a", "gold"), ("b", "new"))])
     now = table_of(tmp_path, "n", [{PERSON: "a", "tier": "gold"}])
     table = unbound("n", {PERSON: "string", "tier": "string"})
-    with duckdb.connect() as connection:
+    with connected() as connection:
         asked = (DuckDBEngine(connection), table, "tier", now["n"], before["b"])
         assert count_moves(*asked, successors(tmp_path, {"b": "a"})) == [("gold", "gold", 1)]
         assert len(count_moves(*asked)) == 2
@@ -139,7 +138,7 @@ def linked_entries(tables: Tables, *rows: dict[str, Any]) -> None:
 
 
 def counted(tables: Tables, expression: Any) -> list[dict[str, Any]]:
-    with duckdb.connect() as connection:
+    with connected() as connection:
         asked = expression(tables.resolved, tables.resolved.triggers["hello"], KEPT, AS_OF, linked=True)
         return DuckDBEngine(connection).fetch(asked, tables.files).to_pylist()
 
@@ -183,7 +182,7 @@ SPELLINGS = st.text(string.ascii_letters + string.digits + "+-(). /@张\t", max_
 def test_a_text_is_the_same_key_with_and_without_an_engine(texts: list[str]) -> None:
     for how in ("text", "upper", "lower", "phone", "email"):
         values = ", ".join("(?)" for _ in texts)
-        with duckdb.connect() as connection:
+        with connected() as connection:
             connection.execute(f"CREATE TABLE t AS SELECT * FROM (VALUES {values}) AS v(text)", texts)
             column = ibis.table({"text": "string"}, name="t")
             asked = ibis.to_sql(column.select(key=normalised(column.text, how)), dialect="duckdb")  # type: ignore[arg-type]

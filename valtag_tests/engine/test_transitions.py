@@ -3,7 +3,6 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -26,7 +25,7 @@ def moves(folder: Path, before: dict[str, str], now: dict[str, str]) -> list[Mov
         rows = [{"person_id": person, "tier": tier} for person, tier in holds.items()]
         files[name] = [kit.write_rows(folder / f"{name}.parquet", {"person_id": TEXT, "tier": TEXT}, rows)]
     table = unbound("now", {"person_id": "string", "tier": "string"})
-    with duckdb.connect() as connection:
+    with kit.connected() as connection:
         found = count_moves(DuckDBEngine(connection), table, "tier", files["now"], files["before"])
     return read_moves(found, TIERS)
 

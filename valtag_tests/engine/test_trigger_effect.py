@@ -6,7 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +25,7 @@ from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.spec.types import INTEGER, TEXT
 from valtag_tests.engine.test_usefulness import GATEWAY, PROJECT, SEGMENTS, TAGS, TRIGGER
-from valtag_tests.kit import write_catalog
+from valtag_tests.kit import connected, write_catalog
 
 AS_OF = date(2024, 3, 31)
 KEPT = {"city": TEXT, "nobody_reads": INTEGER}
@@ -84,7 +83,7 @@ class Tables:
 
     def count(self, expression: Any) -> list[dict[str, Any]]:
         trigger = self.resolved.triggers["hello"]
-        with duckdb.connect() as connection:
+        with connected() as connection:
             asked = expression(self.resolved, trigger, KEPT, AS_OF)
             return DuckDBEngine(connection).fetch(asked, self.files).to_pylist()
 

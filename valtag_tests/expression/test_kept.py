@@ -136,6 +136,11 @@ def sealed(key: bytes, content: bytes) -> bytes:
     return b"\n".join((key, kept._digest([content]).encode(), content))
 
 
+def test_a_file_that_is_not_there_is_told_as_ever(root: Path) -> None:
+    (root / "tags/lost.yaml").symlink_to(root / "nowhere.yaml")
+    assert mistakes(root, folder(root)) == mistakes(root, None)
+
+
 def test_a_folder_that_cannot_be_written_and_files_that_went_are_no_hindrance(root: Path) -> None:
     folder(root).write_text("a file where the folder should be")
     assert "spend" in resolve(root)

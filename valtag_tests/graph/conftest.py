@@ -11,6 +11,7 @@ from valtag_assets.graph.jobs import TRIGGERS
 from valtag_tests.graph.caring import TRIGGERED, with_files
 from valtag_tests.graph.marked import marked_customers, marked_orders, plant_in_home, shop_in, told_receipts
 from valtag_tests.graph.shop import Shop
+from valtag_tests.kit import made_once
 
 
 @pytest.fixture
@@ -25,12 +26,14 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 @pytest.fixture(scope="session")
 def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a shop after one run. Not to be changed: take a copy (``ran``)."""
-    folder = tmp_path_factory.mktemp("ran")
-    with dg.DagsterInstance.ephemeral() as instance:
-        made = Shop(folder, instance)
-        made.write()
-        assert set(made.run().values()) == {"published"}
-    return folder
+
+    def run(folder: Path) -> None:
+        with dg.DagsterInstance.ephemeral() as instance:
+            made = Shop(folder, instance)
+            made.write()
+            assert set(made.run().values()) == {"published"}
+
+    return made_once(tmp_path_factory, "shop-ran", run)
 
 
 @pytest.fixture
@@ -50,11 +53,13 @@ def caring(ran: Shop) -> Shop:
 @pytest.fixture(scope="session")
 def cared_once(run_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of such a shop after its triggers ran and their messages were sent. Not to be changed."""
-    folder = tmp_path_factory.mktemp("cared")
-    shutil.copytree(run_once, folder, dirs_exist_ok=True)
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert with_files(Shop(folder, instance), TRIGGERED).run(job=TRIGGERS)["triggers/care"] == "published"
-    return folder
+
+    def care(folder: Path) -> None:
+        shutil.copytree(run_once, folder, dirs_exist_ok=True)
+        with dg.DagsterInstance.ephemeral() as instance:
+            assert with_files(Shop(folder, instance), TRIGGERED).run(job=TRIGGERS)["triggers/care"] == "published"
+
+    return made_once(tmp_path_factory, "shop-cared", care)
 
 
 @pytest.fixture
@@ -68,17 +73,19 @@ def cared(cared_once: Path, tmp_path: Path) -> Iterator[Shop]:
 @pytest.fixture(scope="session")
 def marked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a marked shop after it ran and sent, and what Dagster kept of that. Not to be changed."""
-    folder = tmp_path_factory.mktemp("marked")
-    with dg.DagsterInstance.ephemeral() as instance:
-        made = shop_in(folder, instance)
-        made.write(marked_customers(), marked_orders())
-        told_receipts(made)
-        made.run()
-        made.run(job=TRIGGERS)
-        events = [str(event) for run in instance.get_runs() for event in instance.all_logs(run.run_id)]
-    (folder / "events.txt").write_text("\n".join(events), encoding="utf-8")
-    plant_in_home(folder / "data/dagster_home/shop")
-    return folder
+
+    def mark(folder: Path) -> None:
+        with dg.DagsterInstance.ephemeral() as instance:
+            made = shop_in(folder, instance)
+            made.write(marked_customers(), marked_orders())
+            told_receipts(made)
+            made.run()
+            made.run(job=TRIGGERS)
+            events = [str(event) for run in instance.get_runs() for event in instance.all_logs(run.run_id)]
+        (folder / "events.txt").write_text("\n".join(events), encoding="utf-8")
+        plant_in_home(folder / "data/dagster_home/shop")
+
+    return made_once(tmp_path_factory, "shop-marked", mark)
 
 
 @pytest.fixture

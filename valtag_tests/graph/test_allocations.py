@@ -8,7 +8,6 @@ import pytest
 
 from valtag_assets.console.explain import Asked, explain
 from valtag_assets.graph.allocations import allocation_plan
-from valtag_assets.graph.jobs import DERIVE
 from valtag_assets.graph.publishing import unchanged
 from valtag_assets.graph.score_pages import concentration_of, snapshot_before
 from valtag_assets.graph.scores import score_plan
@@ -53,7 +52,7 @@ def compared(ran: Shop) -> Shop:
     ran.files = {**FILES, "scores/rfm.yaml": rfm, "allocations/money.yaml": MONEY}
     ran.write()
     for day in (YESTERDAY, AS_OF):
-        outcomes = ran.run(day, DERIVE)
+        outcomes = ran.run(day, select="+allocations/money")
         assert outcomes["scores/rfm"] == outcomes["allocations/money"] == "published"
     return ran
 
@@ -92,7 +91,7 @@ def test_tiers_are_compared_and_given_money_until_an_input_is_held(compared: Sho
     poisoned["amount"] = poisoned["amount"].astype(float) * 1000
     compared.write(order_rows=poisoned)
     given = compared.served("allocations/money")
-    assert compared.run()["scores/rfm"] == "refused"
+    assert compared.run(select="+allocations/money")["scores/rfm"] == "refused"
     assert compared.served("allocations/money") == given, "the last good one stays"
     gate = allocation_plan(setting, setting.resolved.allocations["money"], AS_OF).gate
     assert [fault for fault in gate.faults if "scores/rfm was refused" in fault] and "total_spend" in gate.held

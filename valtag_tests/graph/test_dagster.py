@@ -103,11 +103,12 @@ def test_the_schedule_asks_for_yesterday_two_hours_before_the_deadline(
 
 
 def test_the_run_the_schedule_asks_for_publishes_yesterday(shop: Shop, definitions: dg.Definitions) -> None:
-    shop.run()
+    shop.run(job=INTAKE)
     request = asked_by_schedule(shop, definitions, datetime(2024, 3, 11, 4, tzinfo=SHANGHAI))
     job = definitions.resolve_schedule_def("daily_refresh").job_name
     shop.write(order_rows=orders().iloc[:-1])
-    outcomes = shop.run(datetime.fromisoformat(request.partition_key).date(), job=job)
+    day = datetime.fromisoformat(request.partition_key).date()
+    outcomes = shop.run(day, job=job, select="+segments/spenders +segments/quiet_women")
     assert outcomes["tags/transaction"] == "published"
     assert outcomes["segments/spenders"] == "published"
     # What is computed on demand waits until somebody asks for it.
@@ -155,13 +156,13 @@ def test_a_vanished_file_is_noticed_and_does_not_break_the_sensor(shop: Shop) ->
 
 
 def test_the_health_sensor_reports_what_is_refused_once(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    shop.run()
+    shop.run(job=INTAKE)
     first = tick(shop, "health_watch", None)
     assert len(first.run_requests) == 1
     assert tick(shop, "health_watch", first.cursor).run_requests == []
 
     shop.write(order_rows=orders().assign(amount="-5"))
-    shop.run()
+    shop.run(job=INTAKE)
     second = tick(shop, "health_watch", first.cursor)
 
     assert len(second.run_requests) == 1
@@ -170,9 +171,9 @@ def test_the_health_sensor_reports_what_is_refused_once(shop: Shop, capsys: pyte
 
 
 def test_the_health_page_names_what_is_not_well(shop: Shop) -> None:
-    shop.run()
+    shop.run(select="+segments/women")
     shop.write(order_rows=orders().assign(amount="-5"))
-    shop.run()
+    shop.run(job=INTAKE)
     page = build_definitions(shop.setting).resolve_job_def("health").execute_in_process(instance=shop.instance)
     (materialization,) = page.asset_materializations_for_node("health__status")
     metadata = materialization.metadata
@@ -214,7 +215,7 @@ def test_everything_but_what_is_on_demand_is_automated(definitions: dg.Definitio
 
 
 def test_a_changed_source_makes_its_clean_table_due_and_nothing_else(shop: Shop) -> None:
-    shop.run(job="refresh")
+    shop.run(job="refresh", select="identity/* +tags/* +segments/shanghai")
     definitions = build_definitions(shop.setting)
     settled = dg.evaluate_automation_conditions(definitions, shop.instance)
     again = dg.evaluate_automation_conditions(definitions, shop.instance, cursor=settled.cursor)

@@ -13,8 +13,7 @@ import pandas as pd
 import pytest
 
 from valtag_assets.cli import main
-from valtag_assets.definitions import build_definitions
-from valtag_assets.graph.jobs import DERIVE, INTAKE, MESSAGES, TRIGGERS
+from valtag_assets.graph.jobs import INTAKE, MESSAGES, TRIGGERS
 from valtag_assets.site.page import render
 from valtag_tests.graph.caring import RECEIVER, land, messages, with_files
 from valtag_tests.graph.shop import AS_OF, PROJECT, SEGMENTS, Shop
@@ -39,16 +38,7 @@ JUDGED = {
 
 def made(shop: Shop, table: str, as_of: date = AS_OF) -> str:
     """Make one table of an as-of; the outcome."""
-    shop.heard.clear()
-    job = build_definitions(shop.setting).resolve_job_def(DERIVE)
-    job.execute_in_process(
-        instance=shop.instance,
-        partition_key=as_of.isoformat(),
-        raise_on_error=False,
-        asset_selection=[dg.AssetKey(table.split("/"))],
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )
-    return {done.table: done.outcome for done in shop.heard}[table]
+    return shop.run(as_of, select=table)[table]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """No value of a person gets into Dagster's storage, logs, pages or messages, whatever goes wrong."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,31 @@ def test_failures_name_nobody(
     for log in re.findall(r"the trace is in (\S+)", said.err):
         assert names_somebody(Path(log).read_text(encoding="utf-8")) == []
         Path(log).unlink()
+
+
+def test_who_may_sees_the_rows_that_broke_a_check(marked: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--catalog", str(marked.root / "catalog"), "--data", str(marked.root / "data")]
+
+    def told(table: str, role: str) -> dict[str, list[dict[str, Any]]]:
+        assert main(["broken", table, "-n", "3", "--role", role, "--json", *options]) == 0
+        # What was refused comes before what is served.
+        return {item["check"]: item["rows"] for item in reversed(json.loads(capsys.readouterr().out))}
+
+    customers = marked_customers().set_index("顾客号")["remark"]
+    found = told("clean/customers", "keeper")["remark.matches"]
+    assert len(found) == 3 and all(row["remark"] == customers[row["customer_id"]] for row in found)
+    assert len(told("tags/contact", "keeper")["remark.values"]) == 3
+    strict = marked.files["sources/customers.yaml"].replace('"^fine$", severity: warn', '"^fine$", severity: error')
+    marked.files = {**marked.files, "sources/customers.yaml": strict}
+    marked.write(marked_customers(), marked_orders())
+    assert marked.run(job=INTAKE)["clean/customers"] == "refused" and names_somebody(told_by(marked)) == []
+    refused = told("clean/customers", "keeper")["remark.matches"]
+    assert len(refused) == 3 and all(row["phone"] == phone(row["customer_id"]) for row in refused)
+    hidden = told("clean/customers", "analyst")["remark.matches"]
+    assert {row["phone"] for row in hidden} == {"***"}
+    assert [row["_row"] for row in hidden] == [row["_row"] for row in refused]
+    assert main(["broken", "scores/rfm", *options]) == 1
+    assert "are told of clean/<source> and tags/<category>" in capsys.readouterr().err
 
 
 def test_pages_of_the_default_role_name_nobody(marked: Shop) -> None:

@@ -1,13 +1,13 @@
 """``valtag plan``: what a run would do, and why, before it does anything."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from valtag_assets.graph.planning import MEANING, Planned, plan_run
 from valtag_tests.graph.shop import AS_OF, Shop, orders
 
 
-def planned(shop: Shop) -> Planned:
-    return plan_run(shop.setting, AS_OF)
+def planned(shop: Shop, as_of: date = AS_OF) -> Planned:
+    return plan_run(shop.setting, as_of)
 
 
 def actions(plan: Planned) -> dict[str, str]:
@@ -39,17 +39,16 @@ def test_after_a_run_nothing_would_be_computed_and_planning_writes_nothing(ran: 
     assert sorted(path for path in (ran.root / "data").rglob("*")) == before
 
 
-def test_a_new_day_computes_what_depends_on_the_day(shop: Shop) -> None:
-    shop.write()
-    shop.run(AS_OF - timedelta(days=1))
-    plan = planned(shop)
+def test_a_new_day_computes_what_depends_on_the_day(ran: Shop) -> None:
+    next_day = AS_OF + timedelta(days=1)
+    plan = planned(ran, next_day)
     assert {table for table, action in actions(plan).items() if action == "keep"} == {
         "clean/customers",
         "clean/orders",
         "identity/persons",
         "identity/strangers",
     }
-    assert why(plan, "tags/transaction") == f"not yet published for {AS_OF}"
+    assert why(plan, "tags/transaction") == f"not yet published for {next_day}"
 
 
 def test_a_changed_tag_names_its_tiles_and_the_audiences_it_touches(ran: Shop) -> None:

@@ -9,9 +9,6 @@ import dagster as dg
 import duckdb
 import pytest
 
-from valtag_assets.definitions import build_definitions
-from valtag_assets.graph.jobs import DERIVE
-from valtag_assets.graph.stages import asset_key
 from valtag_assets.warehouse.snapshot import TableRef
 from valtag_tests.graph.shop import AS_OF, FILES, Shop, customers, orders, results_of
 
@@ -42,20 +39,21 @@ REPORTING = {**FILES, "reports/r.yaml": REPORTS}
 
 
 @pytest.fixture(scope="module")
-def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a shop with reports after one run."""
+def reported_once(run_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a shop that was run, got reports, and made them."""
     folder = tmp_path_factory.mktemp("reporting")
+    shutil.copytree(run_once, folder, dirs_exist_ok=True)
     with dg.DagsterInstance.ephemeral() as instance:
         made = Shop(folder, instance, REPORTING)
         made.write()
-        assert set(made.run().values()) == {"published"}
+        assert made.run(select="reports/*") == dict.fromkeys(BOTH, "published")
     return folder
 
 
 @pytest.fixture
-def shop(run_once: Path, tmp_path: Path) -> Iterator[Shop]:
+def shop(reported_once: Path, tmp_path: Path) -> Iterator[Shop]:
     """A copy of it."""
-    shutil.copytree(run_once, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(reported_once, tmp_path, dirs_exist_ok=True)
     with dg.DagsterInstance.ephemeral() as instance:
         yield Shop(tmp_path, instance, REPORTING)
 
@@ -107,7 +105,7 @@ def test_a_report_says_what_pandas_says_of_the_same_files(shop: Shop) -> None:
 
 
 def test_every_agreement_is_a_check_of_the_asset(shop: Shop) -> None:
-    shop.run()
+    shop.run(select="reports/*")
     checks = results_of(shop.events, "reports/city_conversion")
     wanted = {"lines_people", "lines_spend", "size_people", "members_in_women", "tag_buyers", "tag_spend"}
     assert {name.removeprefix("agrees_") for name in checks if name.startswith("agrees_")} == wanted | {
@@ -123,7 +121,7 @@ def test_a_tag_that_says_otherwise_keeps_the_report_from_being_published(shop: S
         "tags/transaction",
         "SELECT * REPLACE (CAST(total_spend_3d + 1 AS DECIMAL(18,2)) AS total_spend_3d) FROM served",
     )
-    outcomes = rerun(shop, BOTH)
+    outcomes = shop.run(select="reports/*")
     assert outcomes[BOTH[0]] == "refused"
     assert "agrees.tag.spend failed" in shop.reason(BOTH[0])
     assert "reports/r.yaml:" in shop.reason(BOTH[0])
@@ -132,13 +130,13 @@ def test_a_tag_that_says_otherwise_keeps_the_report_from_being_published(shop: S
 
 def test_a_person_counted_twice_is_noticed(shop: Shop) -> None:
     plant(shop, "tags/attribute", "SELECT * FROM served UNION ALL SELECT * FROM served WHERE person_id = 'C001'")
-    assert rerun(shop, BOTH)[BOTH[0]] == "refused"
+    assert shop.run(select="reports/*")[BOTH[0]] == "refused"
     assert "agrees.size.people failed: found 61, expected 60" in shop.reason(BOTH[0])
 
 
 def test_an_audience_of_another_size_is_noticed(shop: Shop) -> None:
     plant(shop, "segments/women", "SELECT * FROM served UNION ALL BY NAME SELECT 'C999' AS person_id")
-    assert rerun(shop, BOTH)[BOTH[0]] == "refused"
+    assert shop.run(select="reports/*")[BOTH[0]] == "refused"
     assert "agrees.members.in_women failed: found 30, expected 31" in shop.reason(BOTH[0])
 
 
@@ -146,28 +144,15 @@ def test_a_held_tag_holds_the_reports_that_read_it_and_no_other(shop: Shop) -> N
     rows = customers()
     rows.loc[3, "城市"] = "Atlantis"
     shop.write(customer_rows=rows)
-    outcomes = shop.run()
+    outcomes = shop.run(select="+reports/*")
     assert "tag city of tags/attribute is held" in shop.reason(BOTH[0])
     assert (outcomes[BOTH[0]], outcomes[BOTH[1]]) == ("refused", "reused")
 
 
 def test_an_unchanged_report_is_not_computed_again_and_stands_in_the_views(shop: Shop) -> None:
-    assert {shop.run()[name] for name in BOTH} == {"reused"}
+    assert shop.run(select="reports/*") == dict.fromkeys(BOTH, "reused")
     with duckdb.connect(str(shop.setting.warehouse.root / "valtag.duckdb"), read_only=True) as con:
         assert con.sql("SELECT people FROM reports.city_conversion WHERE is_total").fetchall() == [(60,)]
-
-
-def rerun(shop: Shop, tables: tuple[str, ...]) -> dict[str, str]:
-    """Run these tables alone, from what is served; their outcomes."""
-    shop.heard.clear()
-    build_definitions(shop.setting).resolve_job_def(DERIVE).execute_in_process(
-        instance=shop.instance,
-        partition_key=AS_OF.isoformat(),
-        asset_selection=[asset_key(table) for table in tables],
-        raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )
-    return {done.table: done.outcome for done in shop.heard}
 
 
 def test_titles_meanings_and_units_are_comments_of_the_views(shop: Shop) -> None:
@@ -188,7 +173,7 @@ def test_other_words_reach_the_views_without_computing_anything_again(shop: Shop
     before = shop.served("tags/transaction")
     path = shop.root / "catalog" / "tags" / "transaction.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("en: Orders", "en: Purchases"), encoding="utf-8")
-    assert shop.run()["tags/transaction"] == "reused"
+    assert shop.run(select="tags/transaction")["tags/transaction"] == "reused"
     assert shop.served("tags/transaction") == before
     with duckdb.connect(str(shop.setting.warehouse.root / "valtag.duckdb"), read_only=True) as con:
         said = con.sql("SELECT comment FROM duckdb_columns() WHERE column_name = 'order_count'").fetchall()

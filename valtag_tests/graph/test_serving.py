@@ -1,8 +1,5 @@
 """The store of `valtag serve` is the last asset of a catalog that is served."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import dagster as dg
 import pytest
 
@@ -22,21 +19,24 @@ default: {code: all, title: {zh: 通用, en: Everybody}}
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Shop]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        made = Shop(tmp_path / "served", instance, {**FILES, "placements/banner.yaml": BANNER})
-        made.root.mkdir()
-        made.write()
-        yield made
+def served(ran: Shop) -> Shop:
+    """A shop that was run, and is served from now on."""
+    ran.files = {**FILES, "placements/banner.yaml": BANNER}
+    ran.write()
+    return ran
 
 
 def stores(shop: Shop) -> list[str]:
     return shop.setting.derived.names(*PLACE)
 
 
-def test_only_a_catalog_that_is_served_has_the_asset(shop: Shop, served: Shop) -> None:
+def test_only_a_catalog_that_is_served_has_the_asset(ran: Shop) -> None:
     key = dg.AssetKey(["serving", "lookup"])
-    assert key not in build_definitions(shop.setting).resolve_asset_graph().get_all_asset_keys()
+    assert key not in build_definitions(ran.setting).resolve_asset_graph().get_all_asset_keys()
+
+
+def test_the_store_of_a_catalog_rests_on_what_it_holds(served: Shop) -> None:
+    key = dg.AssetKey(["serving", "lookup"])
     node = build_definitions(served.setting).resolve_asset_graph().get(key)
     assert node.group_name == "8_serving"
     assert {"/".join(parent.path) for parent in node.parent_keys} >= {
@@ -47,12 +47,12 @@ def test_only_a_catalog_that_is_served_has_the_asset(shop: Shop, served: Shop) -
 
 
 def test_a_run_ends_with_the_store_and_the_next_one_replaces_it(served: Shop) -> None:
-    served.run()
+    served.run(select="serving/lookup")
     (first,) = stores(served)
     rows = orders()
     rows.loc[0, "amount"] = "11.11"
     served.write(order_rows=rows)
-    served.run()
+    served.run(select="+serving/lookup")
     (second,) = stores(served)
     assert first != second
     (made,) = served.setting.derived.entries(*PLACE)

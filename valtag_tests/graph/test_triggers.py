@@ -22,6 +22,9 @@ from valtag_assets.spec.access import UNSAID
 from valtag_tests.graph.caring import MORNING, land, messages, received, with_files
 from valtag_tests.graph.shop import AS_OF, Shop, orders
 
+SENDING = "triggers/* outbox/messages"
+"""What decides and sends, of a shop whose tables are as they were."""
+
 
 def expected(shop: Shop) -> set[str]:
     """Who spent more than 100 and lives in Chengdu, from the raw tables."""
@@ -46,7 +49,7 @@ def test_both_actions_reach_the_receivers_once_and_the_control_arm_neither(cared
     assert {(row["arm"], row["reason"]) for row in control} == {("control", "control")}
     before = messages(cared)
     cared.full = True
-    cared.run(job=TRIGGERS)
+    cared.run(job=TRIGGERS, select=SENDING)
     assert (received(cared, "gateway"), messages(cared)) == (sms, before), "nothing is sent twice"
 
 
@@ -58,7 +61,7 @@ def test_a_cap_over_triggers_lets_the_more_urgent_through(cared: Shop) -> None:
 
 def test_at_night_messages_wait_and_in_the_morning_those_go_whose_rule_still_holds(caring: Shop) -> None:
     caring.clock = lambda: MORNING - timedelta(hours=5)
-    caring.run(job=TRIGGERS)
+    caring.run(job=TRIGGERS, select=SENDING)
     waiting = messages(caring, origin="care", destination="gateway", state="pending")
     assert {(row["reason"], row["not_before"]) for row in waiting} == {("quiet hours", MORNING - timedelta(hours=1))}
     assert messages(caring, destination="desk", state="sent"), "another channel has other hours"
@@ -142,7 +145,7 @@ def test_who_unsubscribes_is_not_sent_the_next_message(cared: Shop) -> None:
 def test_who_is_still_under_way_the_next_day_is_not_entered_again(cared: Shop) -> None:
     before = len(messages(cared, origin="care"))
     cared.clock = lambda: MORNING + timedelta(days=1)
-    cared.run(AS_OF + timedelta(days=1), TRIGGERS)
+    cared.run(AS_OF + timedelta(days=1), TRIGGERS, f"tags/* {SENDING}")
     rows = cared.rows("triggers/care", AS_OF + timedelta(days=1))
     assert set(rows["entered"]) == {date(2024, 3, 10)}
     assert len(messages(cared, origin="care")) == before
@@ -225,10 +228,10 @@ actions:
 
 def test_who_is_under_way_is_sent_what_the_file_said_then(cared: Shop) -> None:
     with_files(cared, {"triggers/walk.yaml": WALK.format(text="old")})
-    cared.run(job=TRIGGERS)
+    cared.run(job=TRIGGERS, select=SENDING)
     with_files(cared, {"triggers/walk.yaml": WALK.format(text="new")})
     cared.clock = lambda: MORNING + timedelta(days=1)
-    cared.run(AS_OF + timedelta(days=1), TRIGGERS)
+    cared.run(AS_OF + timedelta(days=1), TRIGGERS, f"tags/* {SENDING}")
     walked = messages(cared, origin="walk", state="sent")
     assert {(row["step"], json.loads(row["values"])["task"]) for row in walked} == {
         ("first", "old"),

@@ -46,6 +46,10 @@ PIECES = {
         "where": "_where: conditions of this module; values are bound, or literals",
         "columns": "a constant of this module",
     },
+    "engine/duckdb.py": {
+        "sql": "compiled by Ibis, or DuckDB's own text of a relation",
+        "packed": "_copy: constants of this function",
+    },
     "engine/erasure/duckdb_file.py": {
         "how": "(READ_ONLY), or nothing",
         "name": "a name of this module",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valtag_assets.spec.naming_law import code_of, title_of, unused
+from valtag_assets.spec.naming_law import code_of, misspelt, title_of, unused
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,10 @@ def test_a_treatment_with_two_values_is_an_experiment_and_any_other_a_course_of_
     assert title_of("TREATMENT", of_two=True).zh == "处理组"
     assert title_of("TREATMENT").zh == "疗程"
     assert title_of("城市", of_two=True).zh == "城市"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("buy_mount", "buy_amount"), ("CatagoryId", "category_id"), ("quality", None), ("金额", None)]
+)
+def test_a_misspelt_name_stays_and_what_was_meant_can_be_said(name: str, meant: str | None) -> None:
+    assert misspelt(name) == meant

@@ -20,6 +20,7 @@ from valtag_assets.warehouse.reading import relation
 from valtag_assets.warehouse.repair import repair
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef, Verdict
 from valtag_assets.warehouse.store import Warehouse
+from valtag_tests.kit import connected
 
 TABLE = TableRef("tags", "transaction")
 DAY = date(2026, 9, 1)
@@ -58,7 +59,7 @@ def publish(
     **changes: Any,
 ) -> Snapshot:
     """Publish the rows of ``query`` (or one file for each of ``parts``) with some arguments changed."""
-    with warehouse.staging(table) as staged, duckdb.connect() as con:
+    with warehouse.staging(table) as staged, connected() as con:
         for position, text in enumerate(parts or [query]):
             con.sql(text).write_parquet(str(staged.path / f"data_{position}.parquet"))
         return warehouse.publish(staged, **arguments(**changes))
@@ -66,7 +67,7 @@ def publish(
 
 def rows(snapshot: Snapshot | None) -> list[tuple[Any, ...]]:
     assert snapshot is not None
-    with duckdb.connect() as con:
+    with connected() as con:
         return sorted(relation(con, snapshot).fetchall())
 
 
@@ -107,7 +108,7 @@ def share_until_step(pipe: Connection, root: Path, step: int) -> None:
     old = warehouse.current(TABLE, DAY)
     assert old is not None
     die_before(root, step)
-    with warehouse.staging(TABLE) as staged, duckdb.connect() as con:
+    with warehouse.staging(TABLE) as staged, connected() as con:
         for part in old.parts:
             warehouse.share(staged, old, part.name)
         con.sql("SELECT 9 AS person_id, 90 AS spend").write_parquet(str(staged.path / "added.parquet"))
@@ -156,7 +157,7 @@ def read_versions(pipe: Connection, root: Path) -> None:
     warehouse = Warehouse(root)
     pipe.send("started")
     reads = 0
-    with duckdb.connect() as con:
+    with connected() as con:
         while not pipe.poll():
             snapshot = warehouse.current(TABLE, DAY)
             assert snapshot is not None

@@ -4,7 +4,6 @@ import tempfile
 from datetime import date, datetime
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from valtag_assets.warehouse.content_hash import Content, read_contents, table_content
 from valtag_assets.warehouse.errors import WarehouseError
 from valtag_tests.chance import MORE
+from valtag_tests.kit import connected
 
 SCHEMA = pa.schema(
     [
@@ -45,7 +45,7 @@ def content_of(*parts: list[tuple]) -> Content:
 
 
 def hash_of(query: str) -> str:
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
+    with tempfile.TemporaryDirectory() as folder, connected() as con:
         file = Path(folder) / "part.parquet"
         con.sql(query).write_parquet(str(file))
         return table_content(read_contents([file])).hash

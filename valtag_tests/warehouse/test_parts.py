@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from valtag_assets.warehouse.snapshot import Snapshot, TableRef
 from valtag_assets.warehouse.staging import Staged
 from valtag_assets.warehouse.store import Warehouse
 from valtag_tests.chance import MORE
+from valtag_tests.kit import connected
 from valtag_tests.warehouse.publishing import DAY, MORNING, TABLE, arguments, rows
 
 JANUARY = "SELECT i AS person_id, 10 AS spend FROM range(3) t(i)"
@@ -27,7 +27,7 @@ LATER = MORNING + timedelta(hours=1)
 
 
 def write(staged: Staged, queries: Mapping[str, str]) -> None:
-    with duckdb.connect() as con:
+    with connected() as con:
         for name, query in queries.items():
             con.sql(query).write_parquet(str(staged.path / name))
 

@@ -3,13 +3,13 @@
 import shutil
 from datetime import date, datetime, timedelta
 
-import duckdb
 import filelock
 import pytest
 
 from valtag_assets.warehouse.errors import LockTimeout, WarehouseError
 from valtag_assets.warehouse.snapshot import Attempt, TableRef, Verdict
 from valtag_assets.warehouse.store import Warehouse
+from valtag_tests.kit import connected
 from valtag_tests.warehouse.publishing import DAY, HELD, MORNING, PASSED, TABLE, publish, rows
 
 LATER = MORNING + timedelta(hours=1)
@@ -267,7 +267,7 @@ def test_a_staging_folder_without_files_or_with_strange_ones_is_refused(warehous
 
 def test_publishing_may_be_tried_again_but_not_done_twice(warehouse):
     with warehouse.staging(TABLE) as staged:
-        with duckdb.connect() as con:
+        with connected() as con:
             con.sql("SELECT 1 AS person_id").write_parquet(str(staged.path / "data.parquet"))
         with filelock.FileLock(lock_path(warehouse)), pytest.raises(LockTimeout):
             publish_staged(Warehouse(warehouse.root, lock_seconds=0), staged)

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, list_of
+from valtag_assets.wizard import judging
 from valtag_assets.wizard.distribution import bars, round_step
 from valtag_assets.wizard.judging import checked
 from valtag_assets.wizard.making import Proposal
@@ -74,3 +75,10 @@ def test_a_domain_that_data_break_already_is_not_declared() -> None:
     assert found.tag["domain"] == {"min": 0}
     assert found.reason == "why; no max in its domain: 2 values lie beyond 122"
     assert "domain" not in checked(proposal(domain={"min": 0}), {"a": column([-1])}).tag
+
+
+def test_what_fewer_have_than_the_catalog_wants_is_left_out_and_how_many_have_it_is_said() -> None:
+    values = pa.chunked_array([pa.array([1, 2, 3] + [None] * 97)])
+    said = "3.0% of the persons have a value, fewer than 5% (insight.least_coverage)"
+    assert judging._empty(values, 0.05) == said
+    assert judging._empty(values, 0.03) is None

@@ -1,7 +1,7 @@
 """Redundant is what goes together where it could differ: over persons with one row of a fact nothing could."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,10 @@ FIRST, LAST, POINTS = "days_since_first_order", "days_since_last_order", "points
 
 
 class Drawn:
-    """A sample of persons of whom so many have two orders or more."""
+    """A sample of persons who all have an order, and so many have two or more."""
+
+    persons = PERSONS
+    reach: ClassVar = {"orders": 1.0}
 
     def __init__(self, often: int) -> None:
         self.often = {"orders": pa.chunked_array([pa.array(np.arange(PERSONS) < often)])}
@@ -54,6 +57,11 @@ def test_who_bought_once_says_nothing(tmp_path: Path, often: int, apart: bool, e
     else:
         assert (found.redundant, found.near) == (expected.redundant, expected.near)
         assert found.why.startswith(expected.why)
+
+
+def test_where_most_persons_could_differ_all_of_them_count(tmp_path: Path) -> None:
+    found = verdict(tmp_path, 600, apart=False)
+    assert found == Verdict(True, LAST, f"redundant with {LAST} (1.00)")
 
 
 def test_what_is_made_of_different_things_is_compared_over_everybody(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from valtag_assets.engine.inventory import forms
 from valtag_assets.engine.inventory.profile import Counted, Guess, Suspicion
 from valtag_assets.engine.inventory.words import CALENDAR, CLASS, IDENTIFIER, MEASURE, MONEY, names_time, words
 from valtag_assets.spec.block import Title
-from valtag_assets.spec.naming_law import code_of, title_of, unused
+from valtag_assets.spec.naming_law import code_of, misspelt, title_of, unused
 from valtag_assets.spec.project import DEFAULT_MISSING
 from valtag_assets.spec.source import Field
 from valtag_assets.spec.types import BOOLEAN, DATE, FLOAT, INTEGER, TEXT, TIMESTAMP, DataType, decimal, parse_type
@@ -27,6 +27,8 @@ _PHONE_RULES = ({"pattern": "[ -]"}, {"pattern": r"^(?:\+?86|0086)"})
 def guess(counted: Counted, suspicion: Suspicion | None, taken: list[str]) -> Guess:
     """The field a draft would make of the column; its code is none of ``taken``."""
     why: list[Title] = []
+    if (meant := misspelt(counted.name)) is not None:
+        why.append(Title(zh=f"列名疑似 {meant} 的误拼", en=f"its name may be misspelt for {meant}; it is kept"))
     kind, formats = _type(counted, suspicion, why)
     identifier = kind == TEXT and not formats and _identifies(counted)
     data: dict[str, Any] = {

@@ -102,12 +102,14 @@ def called(folder: Path, passing: tuple[str, ...]) -> list[tuple[str, str, str |
     raw = raw_table(folder / "raw", arrays, dict.fromkeys(arrays, "VARCHAR"))
     stones = Tombstones(folder)
     stones.add(["13800000001", "13800000003"], {"13800000001": "2024-06-01"})
-    rules = replace(row_rules(CALLS, {}), erased=stones.table(folder), own=("phone",), passing=passing)
+    key = Tokens(folder, {}).table(folder)
+    rules = replace(row_rules(CALLS, {}), erased=stones.table(folder), own=("phone",), passing=passing, key=key)
     with open_duckdb() as engine:
         found = clean_source(engine, CALLS, project(), raw, {}, rules, Medians(), folder)
     assert found.account.balanced
-    rows = pq.read_table(found.clean.folder).to_pylist()
-    return sorted((row["phone"], str(row["called_on"]), row["friend"]) for row in rows)
+    assert found.vault is not None
+    known = {row["token"]: row["value"] for row in read(found.vault)}
+    return sorted((known[row["phone"]], str(row["called_on"]), row["friend"]) for row in read(found.clean))
 
 
 def test_a_number_that_went_to_somebody_else_is_his_from_that_day_on(tmp_path):

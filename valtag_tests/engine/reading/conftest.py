@@ -9,6 +9,7 @@ import pytest
 from valtag_assets.engine.reading.origin import Origin
 from valtag_assets.engine.reading.read import read_source
 from valtag_assets.engine.reading.tables import RawTable
+from valtag_tests.kit import connected
 from valtag_tests.servers import postgres_url
 
 __all__ = ["postgres_url"]
@@ -17,9 +18,8 @@ Rows = list[tuple]
 
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect()
-    yield connection
-    connection.close()
+    with connected() as connection:
+        yield connection
 
 
 class Reading:

@@ -7,7 +7,6 @@ import tempfile
 from itertools import chain
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from valtag_assets.engine.reading.origin import Origin, SourceError
 from valtag_assets.engine.reading.read import column_names, read_source
 from valtag_tests.chance import MORE
+from valtag_tests.kit import connected
 
 
 def test_cells_come_back_as_written_with_file_and_row(reading, csv_file):
@@ -256,10 +256,9 @@ def test_whatever_python_writes_comes_back_cell_for_cell(rows, end, quoting, enc
     writer = csv.writer(text, lineterminator=end, quoting=quoting)
     names = [f"column_{i}" for i in range(1, len(rows[0]) + 1)]
     writer.writerows([names, *rows] if header else rows)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, connected() as con:
         path = Path(folder) / "t.csv"
         path.write_bytes(text.getvalue().encode(encoding))
-        con = duckdb.connect()
         table = read_source(con, Origin("csv", (path,), encoding, header=header), names, Path(folder) / "into")
         query = "select * from read_parquet($files) order by _row"
         found = con.execute(query, {"files": table.files}).fetchall()
@@ -276,10 +275,9 @@ _damage = st.lists(st.sampled_from(_pieces), max_size=12)
 def test_no_damage_loses_or_invents_a_byte_of_text(pieces):
     """Every letter of any mess is in an accepted or in a broken record, and numbers run without a gap."""
     content = b"x,y,z\n" + b"".join(pieces) + b"\n" + b"7,8,9\n" * 2_000
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, connected() as con:
         path = Path(folder) / "t.csv"
         path.write_bytes(content)
-        con = duckdb.connect()
         table = read_source(con, Origin("csv", (path,)), ["x", "y", "z"], Path(folder) / "into")
         rows = con.execute("select _row, x || y || z from read_parquet($files)", {"files": table.files}).fetchall()
         if table.broken:

@@ -5,7 +5,6 @@ import json
 import tempfile
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from valtag_assets.engine.reading.origin import Origin, SourceError
 from valtag_assets.engine.reading.read import column_names, read_source
 from valtag_tests.chance import MORE
+from valtag_tests.kit import connected
 
 
 @pytest.fixture
@@ -95,10 +95,9 @@ _values = st.recursive(
 @settings(max_examples=40 * MORE)
 @given(records=st.lists(st.fixed_dictionaries({"a": _values, "é\"'": _values}), min_size=1, max_size=5))
 def test_whatever_python_writes_comes_back(records):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, connected() as con:
         path = Path(folder) / "t.jsonl"
         path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
-        con = duckdb.connect()
         table = read_source(con, Origin("jsonl", (path,)), ["a", "é\"'"], Path(folder) / "into")
         found = con.execute("select * from read_parquet($f) order by _row", {"f": table.files}).fetchall()
 
