@@ -19,6 +19,7 @@ from valtag_assets.engine.identity.tables import SUGGESTIONS
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import keyed_name
 from valtag_assets.engine.reader import Reader
+from valtag_assets.engine.vault import VAULT, vault_files
 from valtag_assets.graph.setting import Setting
 from valtag_assets.spec.access import Asking
 from valtag_assets.spec.identity import Suggest
@@ -70,7 +71,11 @@ def _found(setting: Setting, reader: Reader, most: int) -> Pairs:
     shown = [name for name in suggest.fields if reader.may(needs[name])]
     pairs, keyed = (served(setting, table, None) for table in (ref, TableRef.parse(keyed_name(source))))
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
-        work = Work(engine, Path(folder), {SUGGESTIONS: pairs.files, keyed_name(source): keyed.files})
+        work = Work(
+            engine,
+            Path(folder),
+            {SUGGESTIONS: pairs.files, keyed_name(source): keyed.files, VAULT: vault_files(setting.warehouse)},
+        )
         rows = work.rows(suggested_with(source, shown, most))
     masked = [name for name in suggest.fields if name not in shown]
     return Pairs([_pair(row, list(suggest.fields), shown) for row in rows], pairs.rows, masked)

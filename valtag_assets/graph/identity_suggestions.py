@@ -1,7 +1,7 @@
 """Stage *identity*, where identity.yaml asks for it: who may be one person, for people to look at."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from valtag_assets.engine.identity.tables import SUGGESTIONS, TITLES, identity_c
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import PERSON, keyed_name
 from valtag_assets.engine.session import Engine
+from valtag_assets.engine.vault import VAULT
 from valtag_assets.graph.checks import check_specs
 from valtag_assets.graph.gates import Wanted, ask
 from valtag_assets.graph.identity_tables import GROUP
@@ -20,6 +21,7 @@ from valtag_assets.graph.publishing import Plan, Results, Written, build, meanin
 from valtag_assets.graph.session import EngineSession
 from valtag_assets.graph.setting import Setting
 from valtag_assets.graph.stages import asset_key
+from valtag_assets.graph.vaults import every_vault
 from valtag_assets.quality.identity import table_expectations
 from valtag_assets.spec.identity import Suggest
 from valtag_assets.spec.mistake import Mistake
@@ -85,7 +87,8 @@ def _plan(setting: Setting, suggest: Suggest) -> Plan:
 
     def write(engine: Engine, into: Path) -> Written:
         with tempfile.TemporaryDirectory(dir=setting.spill) as folder:
-            work = Work(engine, Path(folder), {name: snapshot.files for name, snapshot in gate.snapshots.items()})
+            files: dict[str, Sequence[Path]] = {name: snapshot.files for name, snapshot in gate.snapshots.items()}
+            work = Work(engine, Path(folder), files | {VAULT: every_vault(setting)})
             return Written({"pairs": write_suggestions(work, source, suggest, into / "part-0.parquet")})
 
     columns = identity_columns(SUGGESTIONS)

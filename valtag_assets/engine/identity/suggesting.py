@@ -22,6 +22,7 @@ from valtag_assets.engine.identity.tables import SUGGESTIONS, identity_table, ty
 from valtag_assets.engine.identity.work import Work
 from valtag_assets.engine.persons import OWNER, PERSON, rows_table
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.vault import values_of
 from valtag_assets.expression.resolved import ResolvedSource
 from valtag_assets.spec.identity import Comparison, Suggest
 from valtag_assets.spec.mistake import Mistake
@@ -54,7 +55,7 @@ def write_suggestions(work: Work, source: ResolvedSource, suggest: Suggest, into
     """Write the rows of SUGGESTIONS, the likeliest first, from the keyed rows of a master (one per person);
     returns how many. Only persons who are equal in all fields of one of ``among`` are compared."""
     fields = list(suggest.fields)
-    table = rows_table(source)
+    table = _opened(source, fields)
     texts = {f"f{n}": table[name].cast("string").strip().nullif("") for n, name in enumerate(fields)}
     rows = work.table(table.select(**{_ID: table[OWNER]}, **texts).filter(table[OWNER].notnull()).order_by(_ID))
     found = _pairs(rows, suggest, fields) if len(rows) > 1 else _no_pairs(fields)
@@ -72,10 +73,15 @@ def suggested_with(source: ResolvedSource, fields: Sequence[str], most: int) -> 
     pairs = identity_table(SUGGESTIONS)
     pairs = pairs.order_by([ibis.desc("probability"), PERSON, "other_id"]).limit(most)
     for end, column in (("a", PERSON), ("b", "other_id")):
-        rows = rows_table(source)
+        rows = _opened(source, fields)
         rows = rows.select(**{f"{end}_person": rows[OWNER]}, **{f"{end}_{name}": rows[name] for name in fields})
         pairs = pairs.left_join(rows, pairs[column] == rows[f"{end}_person"]).drop(f"{end}_person")
     return pairs.order_by([ibis.desc("probability"), PERSON, "other_id"])
+
+
+def _opened(source: ResolvedSource, fields: Sequence[str]) -> ibis.Table:
+    """The rows of ``source`` with the values of ``fields``; reads the vault where some are vaulted."""
+    return values_of(rows_table(source), [name for name in fields if name in source.vaulted])
 
 
 def _numbers(fields: Sequence[str]) -> dict[str, str]:
