@@ -67,8 +67,10 @@ def _text_values(table: ibis.Table, name: str) -> ibis.Table:
 
 def _list_values(table: ibis.Table, name: str, key: str) -> ibis.Table:
     items = _text_values(table.select(key, name).unnest(name, offset="_at"), name)
-    items = items.mutate(**{name: items[name].fill_null(MASK)})
-    lists = items.group_by(_key=items[key]).aggregate(_list=items[name].collect(order_by=items["_at"]))
+    placed = ibis.struct({"at": items["_at"], "item": items[name].fill_null(MASK)})
+    # Spark collects in no order: places are sorted afterwards.
+    lists = items.group_by(_key=items[key]).aggregate(_list=placed.collect())
+    lists = lists.select("_key", _list=lists["_list"].sort().map(lambda one: one["item"]))
     both = table.left_join(lists, table[key] == lists["_key"])
     return both.mutate(**{name: both["_list"].fill_null(both[name])}).select(*table.columns)
 
