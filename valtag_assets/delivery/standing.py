@@ -109,13 +109,10 @@ class Standing:
 
     def _served(self) -> dict[str, Snapshot]:
         """The newest snapshot of every table that is read."""
-        names = set(rule_inputs(self._resolved, self.rules().values()))
-        zone = self._resolved.catalog.project.contact.zone
-        names |= set(column_inputs(self._resolved, [zone])) if zone is not None else set()
-        return {name: self._newest(name) for name in sorted(names)}
+        return {name: self._newest(name) for name in standing_tables(self._resolved)}
 
     def _fetch(self, persons: Sequence[str], served: Mapping[str, Snapshot]) -> pa.Table:
-        rules = self.rules()
+        rules = _rules(self._resolved)
         contact = self._resolved.catalog.project.contact
         as_of = max((item.as_of for item in served.values() if item.as_of is not None), default=date.min)
         table = rule_table(self._resolved, rules, as_of, unbound(ASKED, {PERSON: "string"}))
@@ -134,17 +131,25 @@ class Standing:
             pq.write_table(pa.table({PERSON: pa.array(persons, pa.string())}), asked)
             return engine.fetch(expression, {**inputs, ASKED: [asked]})
 
-    def rules(self) -> dict[str, ResolvedRule]:
-        """The rules asked, each under its name with _ before it, which no tag has."""
-        found: dict[str, ResolvedRule] = {}
-        for channel in self._resolved.channels.values():
-            found |= {f"_{name}": rule for name, rule in channel_rules(channel).items()}
-        if self._resolved.exclusions:
-            found[f"_{EXCLUDED}"] = Joined("any", self._resolved.exclusions)
-        return found
-
     def _newest(self, name: str) -> Snapshot:
         found = self._warehouse.latest(TableRef.parse(name))
         if found is None:
             raise WarehouseError(f"{name} was never published, so nobody knows who may be sent anything")
         return found
+
+
+def standing_tables(resolved: Resolved) -> list[str]:
+    """Every table that says how persons stand to the channels, by key."""
+    names = set(rule_inputs(resolved, _rules(resolved).values()))
+    zone = resolved.catalog.project.contact.zone
+    return sorted(names | (set(column_inputs(resolved, [zone])) if zone is not None else set()))
+
+
+def _rules(resolved: Resolved) -> dict[str, ResolvedRule]:
+    """The rules asked, each under its name with _ before it, which no tag has."""
+    found: dict[str, ResolvedRule] = {}
+    for channel in resolved.channels.values():
+        found |= {f"_{name}": rule for name, rule in channel_rules(channel).items()}
+    if resolved.exclusions:
+        found[f"_{EXCLUDED}"] = Joined("any", resolved.exclusions)
+    return found

@@ -17,6 +17,7 @@ from valtag_assets.delivery.delivering import Delivered, Terms, deliver, forecas
 from valtag_assets.delivery.gateway import Gateway
 from valtag_assets.delivery.outbox import Outbox
 from valtag_assets.delivery.route import Place
+from valtag_assets.delivery.standing import standing_tables
 from valtag_assets.delivery.sync import Occasion, delivery_version
 from valtag_assets.engine.brands import brand_inputs
 from valtag_assets.engine.rules import segments_name
@@ -66,7 +67,7 @@ def _delivery_asset(setting: Setting, delivery: ResolvedDelivery) -> dg.AssetsDe
 
     @dg.asset(
         key=key,
-        deps=[asset_key(table) for table in delivery_tables(setting, delivery)],
+        deps=[asset_key(table) for table in _made_before(setting, delivery)],
         group_name=GROUP,
         description=describe(spec.title, spec.meaning, f"{spec.segment} → {to.spec.title}"),
         owners=[resolved.catalog.owner_of(spec)],
@@ -101,6 +102,12 @@ def delivery_tables(setting: Setting, delivery: ResolvedDelivery) -> dict[str, f
         for table, columns in brand_inputs(setting.resolved).items():
             found[table] = found.get(table, frozenset()) | columns
     return dict(sorted(found.items()))
+
+
+def _made_before(setting: Setting, delivery: ResolvedDelivery) -> list[str]:
+    """What it reads; given a channel also what the gateway asks right before sending, so that it knows today's."""
+    asked = [] if delivery.destination.spec.channel is None else standing_tables(setting.resolved)
+    return sorted({*delivery_tables(setting, delivery), *asked})
 
 
 def delivery_plan(setting: Setting, delivery: ResolvedDelivery, as_of: date, run_id: str = "") -> Plan:

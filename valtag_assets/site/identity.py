@@ -12,6 +12,7 @@ from valtag_assets.engine.duckdb import open_duckdb
 from valtag_assets.engine.identity.figures import most_refused, newest_changes
 from valtag_assets.engine.identity.tables import HISTORY, KEYS, REVIEW
 from valtag_assets.engine.identity.work import Work
+from valtag_assets.engine.vault import Vault
 from valtag_assets.expression.resolved_identity import ResolvedIdentity
 from valtag_assets.graph.figures import inline_svg
 from valtag_assets.graph.identity_figures import sizes_figure
@@ -68,6 +69,7 @@ def identities(published: Published) -> IdentityEntry | None:
     with tempfile.TemporaryDirectory() as folder, open_duckdb() as engine:
         work = Work(engine, Path(folder), files)
         review = work.rows(most_refused(MOST))
+        known = Vault(published.warehouse, engine, work.folder).shown(_sealed(published, identity, review))
         changes = work.rows(newest_changes(MOST))
     events = tuple(sorted({row["event"] for row in changes}))
     return IdentityEntry(
@@ -76,7 +78,7 @@ def identities(published: Published) -> IdentityEntry | None:
         reasons=tuple(sorted(report.refused)),
         kinds=_kinds(identity, report),
         plot=inline_svg(sizes_figure(report.sizes)),
-        review=tuple(_refused(published, identity, row) for row in review),
+        review=tuple(_refused(published, identity, row, known) for row in review),
         refused=sum(sum(kinds.values()) for kinds in report.refused.values()),
         events=events,
         changes=_counted(changes, events),
@@ -90,9 +92,18 @@ def _kinds(identity: ResolvedIdentity, report: Report) -> tuple[tuple[str, Title
     )
 
 
-def _refused(published: Published, identity: ResolvedIdentity, row: Mapping[str, Any]) -> Refused:
+def _sealed(published: Published, identity: ResolvedIdentity, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys in the vault that the reader may read."""
+    shown = {kind.code for kind in identity.kinds if published.readable(Need(kind.access))}
+    shown &= {identity.kinds[rank].code for rank in identity.sealed}
+    return [row["key"] for row in rows if row["kind"] in shown]
+
+
+def _refused(
+    published: Published, identity: ResolvedIdentity, row: Mapping[str, Any], known: Mapping[str, str]
+) -> Refused:
     kind = identity.kinds[identity.ranks[row["kind"]]]
-    key = row["key"] if published.readable(Need(kind.access)) else MASK
+    key = known.get(row["key"], row["key"]) if published.readable(Need(kind.access)) else MASK
     days = sorted({str(row[end].date()) for end in ("first_seen", "last_seen") if row[end] is not None})
     return Refused(kind.code, key, row["reason"], row["degree"], row["rows"], row["sources"], " – ".join(days))
 

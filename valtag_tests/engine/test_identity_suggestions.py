@@ -28,7 +28,7 @@ person: member
 read: {path: members.csv}
 fields:
   - {name: member, type: text}
-  - {name: name, type: text, access: pii}
+  - {name: name, type: text}
   - {name: born, type: date, access: sensitive}
   - {name: city, type: text}
 """

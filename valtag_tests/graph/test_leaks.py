@@ -42,7 +42,8 @@ def test_nothing_personal_stands_in_the_events_and_records_of_good_runs(marked_o
 
 
 def test_outside_the_vault_no_file_has_a_personal_text(marked_once: Path) -> None:
-    texts = [[phone(f"C{n:03d}"), f"欧阳无忌{n:03d}"] for n in range(1, 61)]
+    # Those in a remark, which nobody declared personal, stay where they are.
+    texts = [[rf"(?<!call ){phone(f'C{n:03d}')}(?!\?)", f"欧阳无忌{n:03d}"] for n in range(1, 61)]
     personal = re.compile("|".join([*(text for pair in texts for text in pair), "shared[01]@example"]))
     vault, sent = marked_once / "data/warehouse/shop/vault", marked_once / "data/deliveries/shop"
     planted = marked_once / "data/dagster_home"
