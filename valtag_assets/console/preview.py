@@ -2,8 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from valtag_assets.expression.resolve_segment import refusals
 from valtag_assets.expression.resolved import Resolved
 from valtag_assets.expression.rule import ResolvedRule, columns_read
 from valtag_assets.expression.rule_text import read_rule, rule_data, spelt_out, write_rule
+from valtag_assets.expression.scope import Scope
 from valtag_assets.graph.gates import Gate, ask
 from valtag_assets.graph.matches import all_memberships, wanted_by
 from valtag_assets.graph.setting import Setting
@@ -71,14 +72,21 @@ class Preview:
         return {**vars(self), "share": self.size / self.population if self.population else 0.0, "overlaps": overlaps}
 
 
-def rule_of(resolved: Resolved, text: str) -> tuple[Rule, ResolvedRule]:
-    """The rule a command line says, checked as ``valtag check`` does. Raises Mistake."""
+TokenOf = Callable[[str], str]
+
+
+def rule_of(resolved: Resolved, text: str, token_of: TokenOf | None = None) -> tuple[Rule, ResolvedRule]:
+    """The rule a command line says, checked as ``valtag check`` does; with ``token_of`` personal texts may be
+    compared with written ones. Raises Mistake."""
+    scope = resolved.rules
+    if token_of is not None:
+        scope = replace(scope, columns=Scope(scope.columns, scope.columns.what, token_of))
     faults: list[str] = []
     try:
         written = spelt_out(read_rule(text))
     except ValueError as error:
         raise Mistake(f"{text}: {error}") from error
-    rule = resolve_rule(written, resolved.rules, lambda said, _: faults.append(said))
+    rule = resolve_rule(written, scope, lambda said, _: faults.append(said))
     if not faults:
         faults = refusals(rule, resolved.tags)
     if faults:
@@ -107,7 +115,7 @@ def preview_rule(setting: Setting, text: str, as_of: date | None, by: Asking) ->
 
 def _preview(setting: Setting, text: str, as_of: date | None, visit: Visit) -> Preview:
     resolved, reader = setting.resolved, visit.reader
-    written, rule = rule_of(resolved, text)
+    written, rule = rule_of(resolved, text, setting.tokens.of)
     need = rule_need(resolved, rule)
     reader.require_asked(need, "all that the rule reads")
     as_of = as_of or newest_as_of(setting)
