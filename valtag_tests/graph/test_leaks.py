@@ -52,7 +52,6 @@ def test_outside_the_vault_no_file_has_a_personal_text(marked_once: Path) -> Non
         text = file.read_bytes().decode("utf-8", "replace")
         if file.suffix == ".parquet":  # compressed
             text += str(pq.read_table(file, partitioning=None).to_pylist())
-        text = re.sub(r"call [0-9]+|[0-9]+\?", "", text)  # what people write into a remark is not declared personal
         if personal.search(text) and not file.is_relative_to(planted):
             held[file.is_relative_to(vault)].append(file)
     assert held[True] and {file.parent.parent for file in held[False]} == {sent}
