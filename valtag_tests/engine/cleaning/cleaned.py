@@ -1,7 +1,7 @@
 """Clean a few rows given as columns, and read back what came of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,13 +21,14 @@ from valtag_assets.expression.scope import Scope, Symbol
 from valtag_assets.spec.project import Project
 from valtag_assets.spec.source import Source
 from valtag_assets.spec.types import BOOLEAN, DataType
+from valtag_assets.warehouse.tokens import Tokens
 
 TITLE = {"zh": "表", "en": "table"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a cleaning left: its rows and refusals as dicts, its account."""
+    """What a cleaning left: its rows, with the texts that tokens stand for, and refusals as dicts, its account."""
 
     rows: list[dict[str, Any]]
     quarantine: list[dict[str, Any]]
@@ -116,10 +117,14 @@ def clean_raw(
     with open_duckdb() as engine:
         medians = find_medians(engine, spec, project(**settings), raw, into)
         rules = row_rules(spec, taken)
+        if spec.vaulted:
+            rules = replace(rules, key=Tokens(into, {}).table(into))
         result = clean_source(engine, spec, project(**settings), raw, lookups, rules, medians, into)
     table = pq.read_table(result.clean.folder)
+    kept = [] if result.vault is None else pq.read_table(result.vault.folder).to_pylist()
+    texts = {row["token"]: row["value"] for row in kept}
     return Outcome(
-        table.to_pylist(),
+        [{name: texts.get(value, value) for name, value in row.items()} for row in table.to_pylist()],
         pq.read_table(result.quarantine.folder).to_pylist(),
         result.account,
         table.schema,
