@@ -25,7 +25,9 @@ from valtag_assets.spec.access import Asking
 from valtag_assets.spec.masking import MASK
 from valtag_assets.spec.mistake import Mistake
 from valtag_assets.warehouse.comparison import Comparison, compare
+from valtag_assets.warehouse.own_key import own_key
 from valtag_assets.warehouse.snapshot import Snapshot, TableRef
+from valtag_assets.warehouse.tokens import KEY_FILE, VAULT
 
 ENGINES = ("duckdb", "spark")
 
@@ -74,21 +76,27 @@ def compute_both(
     """
     with tempfile.TemporaryDirectory(dir=setting.spill, prefix="parity-") as name, _home(Path(name) / "runs"):
         reasons: dict[str, str] = {}
-        sides = []
-        for engine in ENGINES:
-            side = _on(setting, engine, Path(name) / engine)
+        sides = sides_of(setting, Path(name))
+        for engine, side in zip(ENGINES, sides, strict=True):
             (ran,) = run(side, [as_of] if as_of else [], (), planned(engine))
             as_of = ran.as_of
             reasons |= {done.table: f"{engine}: {done.reason}" for done in ran.done if done.reason}
             reasons |= {broken: f"{engine}: {trace.splitlines()[-1]}" for broken, trace in ran.faults.items()}
-            sides.append(side)
         tables = {ref.key: ref for side in sides for ref in side.warehouse.tables()}
         return [_compared(reader, sides, ref, as_of, reasons) for _, ref in sorted(tables.items())]
 
 
-def _on(setting: Setting, engine: str, apart: Path) -> Setting:
-    """The catalog on one engine, with a warehouse of its own."""
-    return replace(setting, engine=setting.engines.instead(engine), apart=apart)
+def sides_of(setting: Setting, folder: Path) -> list[Setting]:
+    """The catalog on each of ``ENGINES``, with warehouses of their own in ``folder``, and one key: what stands for a
+    personal text is the same of both."""
+    key = own_key(folder / KEY_FILE)
+    sides = [replace(setting, engine=setting.engines.instead(engine), apart=folder / engine) for engine in ENGINES]
+    for side in sides:
+        file = side.warehouse.root / KEY_FILE
+        file.parent.mkdir(parents=True)
+        file.touch(mode=0o600)
+        file.write_text(key, encoding="ascii")
+    return sides
 
 
 @contextmanager
@@ -123,6 +131,8 @@ def _masked(reader: Reader, ref: TableRef, found: Comparison, snapshot: Snapshot
     source = reader.resolved.sources.get(ref.name)
     if ref.stage == QUARANTINE and (source is None or hides_refused(reader, source)):
         hidden |= {"value", "record"}
+    if ref.stage == VAULT:
+        hidden.add("value")
     sample = [replace(item, one=MASK, other=MASK) if item.column in hidden else item for item in found.sample]
     return replace(found, sample=sample)
 

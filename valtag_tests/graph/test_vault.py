@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from valtag_assets.cli import main
+from valtag_assets.console.parity import sides_of
 from valtag_assets.console.rows import Asked, find_rows
 from valtag_assets.graph.jobs import INTAKE
 from valtag_assets.spec.access import Asking
@@ -153,3 +154,9 @@ def test_two_warehouses_with_one_key_have_the_same_tokens(tmp_path: Path) -> Non
     own = Tokens(tmp_path, {})
     assert own.of("13800000001") == Tokens(tmp_path, {}).of("13800000001") != one.of("13800000001")
     assert (tmp_path / KEY_FILE).stat().st_mode & 0o077 == 0
+
+
+def test_two_engines_that_are_compared_have_one_key(sealed: Shop, tmp_path: Path) -> None:
+    one, other = sides_of(sealed.setting, tmp_path / "parity")
+    assert one.tokens.of("13800000007") == other.tokens.of("13800000007") != sealed.setting.tokens.of("13800000007")
+    assert all((side.warehouse.root / KEY_FILE).stat().st_mode & 0o077 == 0 for side in (one, other))

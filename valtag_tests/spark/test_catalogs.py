@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from valtag_assets.catalogs.mall.generate import UNTIL, generate
+from valtag_assets.console.parity import sides_of
 from valtag_assets.console.starter import init_catalog
 from valtag_assets.expression.resolve import resolve_catalog
 from valtag_assets.graph.setting import SHIPPED, Setting
@@ -14,13 +15,13 @@ from valtag_assets.warehouse.comparison import compare
 from valtag_tests.golden.published import AFTER, run
 
 
-def assert_parity(root: Path, data: Path, folder: Path, as_of: date) -> None:
-    sides = []
-    for engine in (Engines(default="duckdb"), Engines(default="spark", master="local[2]")):
-        setting = Setting(resolve_catalog(root), data, lambda: AFTER, engine=engine, apart=folder / engine.default)
-        ran = run(setting, as_of)
-        assert [done for done in ran.done.values() if done.reason] == []
-        sides.append(setting.warehouse)
+def assert_parity(root: Path, data: Path, folder: Path, as_of: date, refused: tuple[str, ...] = ()) -> None:
+    """``refused``: tables that say on both engines, in the same words, why they are not published."""
+    both = Setting(resolve_catalog(root), data, lambda: AFTER, engine=Engines(default="spark", master="local[2]"))
+    settings = sides_of(both, folder)
+    said = [{key: done.reason for key, done in run(side, as_of).done.items() if done.reason} for side in settings]
+    assert said[0] == said[1] and tuple(said[0]) == refused
+    sides = [setting.warehouse for setting in settings]
     one, other = sides
     assert one.tables() == other.tables()
     for table in one.tables():
@@ -44,4 +45,5 @@ def test_the_starter(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("spark")
 def test_a_small_mall(tmp_path: Path) -> None:
     generate(tmp_path / "landing/mall", 60, 60, 7)
-    assert_parity(SHIPPED / "mall", tmp_path, tmp_path, UNTIL)
+    # Sixty persons are too few to fit a model of customer value.
+    assert_parity(SHIPPED / "mall", tmp_path, tmp_path, UNTIL, refused=("scores/ltv",))
