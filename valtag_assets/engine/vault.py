@@ -32,9 +32,15 @@ Show = Callable[[ir.StringValue], ir.StringValue]
 
 def token(text: ir.StringValue) -> ir.StringValue:
     """The token of a text, of nothing nothing; reads the table ``KEY``."""
-    key = unbound(KEY, KEY_COLUMNS)["key"].max().as_scalar()
-    digest = key.concat(key.concat(text).hexdigest("sha256")).hexdigest("sha256")
+    digest = keyed_hash(unbound(KEY, KEY_COLUMNS), text)
     return ibis.literal(PREFIX).concat(digest.left(DIGITS))
+
+
+def keyed_hash(keys: ibis.Table, text: ir.StringValue) -> ir.StringValue:
+    """``warehouse.own_key.keyed_hash`` of a column, with the one key in the column ``key`` of ``keys``."""
+    key = keys["key"].max().as_scalar()
+    digest: ir.StringValue = key.concat(key.concat(text).hexdigest("sha256")).hexdigest("sha256")
+    return digest
 
 
 def is_token(text: ir.StringValue) -> ir.BooleanValue:

@@ -36,3 +36,13 @@ def pseudonym(root: Path, identifier: str) -> str:
     """HMAC-SHA256 of an identifier (NFKC, trimmed) under the key of the warehouse ``root``, in hexadecimal."""
     text = unicodedata.normalize("NFKC", identifier).strip()
     return hmac.new(own_key(root / KEY_FILE).encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def keyed_hash(key: str, text: str) -> str:
+    """SHA-256 over the key and a SHA-256 over the key and the text, in hexadecimal: the nesting of HMAC, with one
+    key, which every engine can compute of a column."""
+    return _sha256(key + _sha256(key + text))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

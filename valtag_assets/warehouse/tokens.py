@@ -5,7 +5,6 @@ key), which every engine can compute of a column, cut to 128 bits. Equal texts h
 joined and compared by them is what it was; what a text was, only the vault tells.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valtag_assets.spec.mistake import Mistake
-from valtag_assets.warehouse.own_key import own_key
+from valtag_assets.warehouse.own_key import keyed_hash, own_key
 from valtag_assets.warehouse.snapshot import TableRef
 
 VAULT = "vault"
@@ -40,12 +39,12 @@ class Tokens:
 
     def of(self, text: str) -> str:
         """The token of a text."""
-        return PREFIX + _sha256(self._key + _sha256(self._key + text))[:DIGITS]
+        return PREFIX + keyed_hash(self._key, text)[:DIGITS]
 
     @property
     def state(self) -> str:
         """Stands for the key, and tells nothing of it: with another one every token is another."""
-        return _sha256(self._key + _sha256(self._key + KEY_FILE))
+        return keyed_hash(self._key, KEY_FILE)
 
     def table(self, folder: Path) -> Path:
         """A Parquet file with ``KEY_COLUMNS`` in ``folder``, where nobody else reads: for engines."""
@@ -66,7 +65,3 @@ def looks_like(text: str) -> bool:
 def mode_of(table: TableRef) -> int:
     """Who may enter the folders of a table's stage, of what the umask leaves: those of the vault, its owner."""
     return PRIVATE if table.stage == VAULT else 0o777
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

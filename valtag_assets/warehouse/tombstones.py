@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valtag_assets.warehouse import durable
-from valtag_assets.warehouse.own_key import KEY_FILE, own_key
+from valtag_assets.warehouse.own_key import KEY_FILE, keyed_hash, own_key
 
 FOLDER, FILE = "erased", "tombstones.json"
 COLUMNS = {"digest": "string", "key": "string", "until": "date"}
@@ -31,8 +31,7 @@ class Tombstones:
 
     def digest(self, identifier: str) -> str:
         """The keyed hash of an identifier, in hexadecimal."""
-        key = own_key(self._root / KEY_FILE)
-        return _sha256(key + _sha256(key + identifier))
+        return keyed_hash(own_key(self._root / KEY_FILE), identifier)
 
     def add(self, identifiers: Iterable[str], until: Mapping[str, str] = {}) -> None:
         """Remember them, those in ``until`` for the days before that one (ISO 8601) alone; on disk when this returns.

@@ -17,6 +17,7 @@ from valtag_assets.engine.cleaning.account import ERASED
 from valtag_assets.engine.cleaning.field import raw_column
 from valtag_assets.engine.cleaning.plan import FieldPlan, Rule
 from valtag_assets.engine.session import unbound
+from valtag_assets.engine.vault import keyed_hash
 from valtag_assets.spec.block import Title
 from valtag_assets.spec.source import Field, Source
 from valtag_assets.warehouse.tombstones import COLUMNS
@@ -70,9 +71,7 @@ def is_erased(value: StringValue) -> BooleanValue:
 
 
 def _digest(value: StringValue) -> StringValue:
-    key = unbound(TOMBSTONES, COLUMNS)["key"].max().as_scalar()
-    digest: StringValue = key.concat(key.concat(value).hexdigest("sha256")).hexdigest("sha256")
-    return digest
+    return keyed_hash(unbound(TOMBSTONES, COLUMNS), value)
 
 
 def _is_personal(item: Field) -> bool:
